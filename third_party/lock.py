@@ -1,0 +1,195 @@
+"""`./bazelw run //third_party:lock`: makes every lock file anew, and says what changed.
+
+Wheels: each NAME.lock holds what the requirements in NAME.txt come to, with the
+SHA-256 of each wheel. Versions stay as they are locked where NAME.txt allows it;
+`-- --upgrade` takes the newest. Debian packages: each debian.lock is brought to the
+versions of Debian 12's main archive; to add a package, add a line with its name.
+
+The wheels' index is pip's own or that of its machine-wide configuration: what one
+user's settings add would be missing elsewhere. The Debian archive is the one that
+apt knows, or that at the environment variable DEBIAN_MIRROR.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+# The lock file's name without its ending -> whether dependencies are locked too.
+WHEELS = {
+    "third_party/cc/zig": True,
+    "third_party/lint/node": True,
+    "third_party/lint/requirements": True,
+    "third_party/pip/digits": False,
+    "third_party/pip/requirements": True,
+}
+DEBIAN = ("third_party/cc/debian.lock", "third_party/python/debian.lock")
+HEADER = "# Made by ./bazelw run //third_party:lock, which says how to change it.\n"
+# Debian 12's C library is 2.36; wheels that want a newer one are not looked at,
+# whatever the machine that makes the locks.
+PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(36, 4, -1)]
+PLATFORMS += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
+
+
+class LockError(Exception):
+    """A lock file cannot be made; the message says why, and what to do."""
+
+
+def canonical(name: str) -> str:
+    """A package's name as PEP 503 normalises it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def constraints(lock: str, requirements: str) -> list[str]:
+    """The pins NAME==VERSION of a lock file, but for what the requirements pin themselves."""
+    fixed = {canonical(m[1]) for m in re.finditer(r"^([\w.-]+)\s*==", requirements, re.M)}
+    pins = re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)
+    return [f"{name}=={version}" for name, version in pins if canonical(name) not in fixed]
+
+
+def wheel_lock(report: dict) -> str:
+    """The lock file's text for a report of `pip install --report`.
+
+    Raises:
+      LockError: a wheel comes from a folder of this machine, which others have not.
+    """
+    lines = []
+    for item in report["install"]:
+        name, info = item["metadata"]["name"], item["download_info"]
+        if info["url"].startswith("file:"):
+            raise LockError(
+                f"{name} would come from a folder of this machine, where a wheel of the package"
+                " index was expected; take that folder out of pip's machine-wide configuration."
+            )
+        sha256 = info["archive_info"]["hashes"]["sha256"]
+        lines.append(f"{canonical(name)}=={item['metadata']['version']} --hash=sha256:{sha256}\n")
+    return HEADER + "".join(sorted(lines))
+
+
+def debian_lock(names: list[str], stanzas: str) -> str:
+    """The lock file's text for packages, out of what `apt-cache show` prints.
+
+    Raises:
+      LockError: the archive has no such package, or several versions of one.
+    """
+    lines = []
+    for name in sorted(set(names)):
+        found = []
+        for stanza in stanzas.split("\n\n"):
+            fields = dict(re.findall(r"^([\w-]+): (.*)$", stanza, re.M))
+            if fields.get("Package") == name:
+                found.append(f"{fields['Version']} {fields['Architecture']} {fields['SHA256']}")
+        if len(found) != 1:
+            raise LockError(
+                f"Expected one version of {name} in Debian 12's main archive, got {len(found)};"
+                " is the name right?"
+            )
+        lines.append(f"{name} {found[0]}\n")
+    return HEADER + "".join(lines)
+
+
+def changes(old: str, new: str) -> list[str]:
+    """What to tell of a lock file's change: a line `name: old version -> new` for each."""
+
+    def versions(text: str) -> dict[str, tuple[str, str]]:
+        rows = re.findall(r"^([^#\s=]+)(?:==| )(\S+) (.*)$", text, re.M)
+        return {canonical(name): (version, rest) for name, version, rest in rows}
+
+    before, after = versions(old), versions(new)
+    told = []
+    for name in sorted(before.keys() | after.keys()):
+        was, now = before.get(name), after.get(name)
+        if was != now:
+            same = was and now and was[0] == now[0]
+            told.append(
+                f"{name}: {was[0] if was else 'none'} -> {now[0] if now else 'none'}"
+                + (" (another file of the same version)" if same else "")
+            )
+    return told
+
+
+def resolve_wheels(stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool) -> str:
+    """Asks pip what the requirements in `stem`.txt come to.
+
+    Raises:
+      LockError: pip found no answer; it has said why.
+    """
+    requirements, lock = stem.with_suffix(".txt"), stem.with_suffix(".lock")
+    with tempfile.TemporaryDirectory() as folder:
+        pins = pathlib.Path(folder, "constraints.txt")
+        old = lock.read_text() if lock.exists() and not upgrade else ""
+        pins.write_text("\n".join(constraints(old, requirements.read_text())))
+        command = [sys.executable, "-I", "-B", f"{pip}/pip", "install", "--isolated"]
+        command += ["--dry-run", "--quiet", "--ignore-installed", "--only-binary=:all:", "--no-input"]
+        command += ["--no-cache-dir", "--disable-pip-version-check", f"--target={folder}/none"]
+        command += [f"--platform={platform}" for platform in PLATFORMS]
+        command += [] if deps else ["--no-deps"]
+        command += [f"--requirement={requirements}", f"--constraint={pins}"]
+        command += [f"--report={folder}/report.json"]
+        if subprocess.run(command).returncode:
+            raise LockError(
+                f"pip found no set of wheels for {requirements.name} (see above); where it is"
+                " the locked versions that stand in the way, add `-- --upgrade`."
+            )
+        return wheel_lock(json.loads(pathlib.Path(folder, "report.json").read_text()))
+
+
+def resolve_debian(locks: list[pathlib.Path], apt: pathlib.Path) -> dict[pathlib.Path, str]:
+    """Asks apt for the packages that the locks name, and returns each lock's new text.
+
+    Raises:
+      LockError: apt failed, having said why, or lacks a package.
+    """
+    names = {lock: re.findall(r"^([^#\s]+)", lock.read_text(), re.M) for lock in locks}
+    with tempfile.TemporaryDirectory() as folder:
+        if subprocess.run(["/bin/sh", str(apt), folder]).returncode:
+            raise LockError("apt could not be asked for Debian 12's packages (see above).")
+        command = ["apt-cache", "show", *sorted({n for packages in names.values() for n in packages})]
+        env = {**os.environ, "APT_CONFIG": f"{folder}/apt.conf", "LC_ALL": "C"}
+        shown = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True)
+    return {lock: debian_lock(packages, shown.stdout) for lock, packages in names.items()}
+
+
+def write(lock: pathlib.Path, text: str) -> None:
+    """Writes a lock file, whole or not at all, and prints what that changes."""
+    old = lock.read_text() if lock.exists() else ""
+    told = changes(old, text)
+    print(f"{lock.name} of {lock.parent.name}: {len(told) or 'no'} change(s)")
+    for line in told:
+        print("  " + line)
+    if text != old:
+        beside = lock.with_suffix(".lock.new")
+        beside.write_text(text)
+        beside.replace(lock)
+
+
+def main() -> None:
+    """Makes all lock files, each as soon as its answer is known."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--upgrade", action="store_true", help="take each wheel's newest version")
+    options = parser.parse_args()
+    if "BUILD_WORKSPACE_DIRECTORY" not in os.environ:
+        raise SystemExit("Start this by ./bazelw run //third_party:lock.")
+    root = pathlib.Path(os.environ["BUILD_WORKSPACE_DIRECTORY"])
+    here = pathlib.Path(__file__).parent
+    # In the runfiles tree, @python3 lies beside this workspace.
+    (pip,) = (here.parent.parent / "python3/usr/share/python-wheels").glob("pip-*.whl")
+    try:
+        for name, deps in WHEELS.items():
+            stem = root / name
+            text = resolve_wheels(stem, pip=str(pip), upgrade=options.upgrade, deps=deps)
+            write(stem.with_suffix(".lock"), text)
+        for lock, text in resolve_debian([root / name for name in DEBIAN], here / "debian/apt.sh").items():
+            write(lock, text)
+    except LockError as error:
+        raise SystemExit(f"lock: {error}") from error
+
+
+if __name__ == "__main__":
+    main()
