@@ -1,0 +1,145 @@
+"""Finding checkpoints, and restoring what they hold of a network.
+
+A checkpoint that lacks a variable, or has it in another shape, is never passed over
+in silence: what was restored is counted, and what was not is named.
+"""
+
+import dataclasses
+import glob
+import os
+import re
+from collections.abc import Iterable
+
+import tensorflow.compat.v1 as tf
+
+# What training leaves its networks in when no folder is named, below the user's own.
+DEFAULT_ROOT = "models"
+
+_SHOWN = 5
+
+
+def find(path: str) -> str:
+    """The prefix of the checkpoint that a path means.
+
+    Args:
+      path: a checkpoint's prefix, one of its files, or a folder, of which the newest
+        checkpoint is meant.
+
+    Raises:
+      FileNotFoundError: if there is no checkpoint.
+    """
+    if os.path.isdir(path):
+        newest = tf.train.latest_checkpoint(path)
+        if newest is None:
+            raise FileNotFoundError(
+                f"expected a checkpoint in the folder {path}; there is none (a checkpoint is "
+                "files NAME.index and NAME.data-…, and a file named `checkpoint` tells the newest)"
+            )
+        path = newest
+    path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
+    if not tf.train.checkpoint_exists(path):
+        raise FileNotFoundError(
+            f"expected a checkpoint or a folder of checkpoints, got {path}: "
+            "there is no such folder, and no such checkpoint (the files are named PATH.index, …)"
+        )
+    return path
+
+
+def folder(path: str) -> str:
+    """The folder that a path, as `find` takes, means: where its `model.json` lies."""
+    return path if os.path.isdir(path) else os.path.dirname(path) or "."
+
+
+def newest_model(root: str = DEFAULT_ROOT) -> str:
+    """The folder below root whose checkpoint is the newest.
+
+    Raises:
+      FileNotFoundError: if none below root has a checkpoint.
+    """
+    states = glob.glob(os.path.join(glob.escape(root), "*", "checkpoint"))
+    if not states:
+        raise FileNotFoundError(
+            f"expected a trained network in a folder below {os.path.abspath(root)}; there is "
+            "none: train one first, or name one with --checkpoint_dir"
+        )
+    return os.path.dirname(max(states, key=lambda path: (os.stat(path).st_mtime_ns, path)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Restoration:
+    """What a checkpoint gives to a graph's variables.
+
+    Attributes:
+      prefix: the checkpoint's.
+      restored: names of variables that it has.
+      missing: names of those that it lacks.
+      mismatched: those that it has in another shape, as "NAME [shape], not [shape]".
+      variables: the graph's variables that are restored.
+    """
+
+    prefix: str
+    restored: tuple[str, ...]
+    missing: tuple[str, ...]
+    mismatched: tuple[str, ...]
+    variables: tuple[tf.Variable, ...] = dataclasses.field(repr=False)
+
+    def summary(self) -> str:
+        """How many variables were restored and which were not, in a few lines."""
+        total = len(self.restored) + len(self.missing) + len(self.mismatched)
+        lines = [f"{self.prefix}: {len(self.restored)} of {total} variables restored"]
+        if self.missing:
+            lines.append(f"  {len(self.missing)} are not in it: {_some(self.missing)}")
+        if self.mismatched:
+            lines.append(
+                f"  {len(self.mismatched)} have another shape in it: {_some(self.mismatched)}"
+            )
+        return "\n".join(lines)
+
+
+def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
+    """Compares variables with what a checkpoint holds.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read.
+    """
+    try:
+        shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise ValueError(f"{prefix} cannot be read as a checkpoint: {error}") from error
+    found: list[tf.Variable] = []
+    missing, mismatched = [], []
+    for variable in sorted(variables, key=lambda v: v.op.name):
+        name, shape = variable.op.name, variable.shape.as_list()
+        if name not in shapes:
+            missing.append(name)
+        elif shapes[name] != shape:
+            mismatched.append(f"{name} {shapes[name]}, not {shape}")
+        else:
+            found.append(variable)
+    names = tuple(v.op.name for v in found)
+    return Restoration(prefix, names, tuple(missing), tuple(mismatched), tuple(found))
+
+
+def require_all(restoration: Restoration) -> None:
+    """Raises ValueError, naming them, if a variable was missing or of another shape."""
+    if restoration.missing or restoration.mismatched:
+        raise ValueError(
+            "expected a checkpoint of this network, got one that does not hold all of it; "
+            "are depth multiplier, image size, number of classes and quantisation right?\n"
+            + restoration.summary()
+        )
+
+
+def require_base(restoration: Restoration) -> None:
+    """Raises ValueError if nothing of the network's base was restored."""
+    if not any(re.search(r"/Conv2d_\d+(_\w+)?/(depthwise_)?weights$", n) for n in restoration.restored):
+        raise ValueError(
+            "expected a checkpoint to fine-tune from, got one that holds nothing of this "
+            "network's base; is the depth multiplier right, and is it a MobileNet V1?\n"
+            + restoration.summary()
+        )
+
+
+def _some(names: tuple[str, ...]) -> str:
+    rest = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

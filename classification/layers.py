@@ -1,0 +1,333 @@
+"""Convolutions with batch norm, that quantise themselves when told to.
+
+The layers stand in for slim.conv2d and slim.separable_conv2d: variables have the
+same names, and every option comes through `slim.arg_scope`. With `quantization`
+given, batch norm is folded into the kernel and fake-quant nodes are put in while
+the layer is built (Jacob et al., arXiv 1712.05877, section 3.2; Krishnamoorthi,
+arXiv 1806.08342, section 3.1.4 for the correction by moving variances).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from classification import fake_quant
+from classification.fake_quant import Quantization
+from third_party.tf_slim.slim import slim
+
+Convolve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation's decay of the moving statistics, and epsilon."""
+
+    decay: float = 0.9997
+    epsilon: float = 0.001
+
+
+@slim.add_arg_scope
+def conv2d(
+    inputs: tf.Tensor,
+    num_outputs: int,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    batch_norm: BatchNorm | None = None,
+    relu6: bool = False,
+    normalize_weights: bool = False,
+    train_biases: bool = True,
+    initializer: tf.keras.initializers.Initializer | None = None,
+    regularizer: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    trainable: bool = True,
+    is_training: bool = True,
+    quantization: Quantization | None = None,
+    range_prefix: str = "",
+    scope: str,
+) -> tf.Tensor:
+    """A convolution, padded to keep its size, with batch norm or else with biases.
+
+    Args:
+      inputs: float32 [batch, height, width, channels].
+      num_outputs: channels of the result.
+      kernel_size: height and width of the kernel.
+      stride: in both directions.
+      batch_norm: its parameters; None gives biases instead.
+      relu6: whether a Relu6 ends the layer.
+      normalize_weights: whether the kernel is L2-normalised over the input channels,
+        so that each output channel's kernel is a unit vector.
+      train_biases: False leaves the biases at zero.
+      initializer: of the kernel; Xavier's uniform one where None.
+      regularizer: of the kernel; has no say where it is not trainable.
+      trainable: whether any of the layer's variables is trained.
+      is_training: whether batch norm takes the batch's statistics, and moves its
+        averages and the quantisation's ranges.
+      quantization: how to quantise; None for float.
+      range_prefix: what the names of quantisation's variables have before the layer's.
+      scope: the layer's name.
+
+    Returns:
+      float32 [batch, ceil(height / stride), ceil(width / stride), num_outputs].
+    """
+    with tf.variable_scope(scope, values=[inputs]) as variable_scope:
+        weights = _kernel(
+            "weights",
+            [kernel_size, kernel_size, inputs.shape[-1], num_outputs],
+            initializer,
+            regularizer,
+            trainable,
+        )
+        if normalize_weights:
+            # The form that tflite's converter and the graph transforms know.
+            weights = tf.nn.l2_normalize(weights, axis=-2)
+        return _layer(
+            inputs,
+            weights,
+            lambda x, w: tf.nn.conv2d(x, w, strides=stride, padding="SAME"),
+            scale_kernel=lambda w, scale: w * scale,
+            channels=num_outputs,
+            batch_norm=batch_norm,
+            relu6=relu6,
+            train_biases=train_biases,
+            trainable=trainable,
+            is_training=is_training,
+            quantization=quantization,
+            name=range_prefix + variable_scope.name,
+        )
+
+
+@slim.add_arg_scope
+def depthwise_conv2d(
+    inputs: tf.Tensor,
+    kernel_size: int,
+    *,
+    stride: int = 1,
+    batch_norm: BatchNorm | None = None,
+    relu6: bool = False,
+    initializer: tf.keras.initializers.Initializer | None = None,
+    regularizer: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    trainable: bool = True,
+    is_training: bool = True,
+    quantization: Quantization | None = None,
+    range_prefix: str = "",
+    scope: str,
+) -> tf.Tensor:
+    """A convolution of each channel with a kernel of its own; else as `conv2d`."""
+    channels = inputs.shape[-1]
+    with tf.variable_scope(scope, values=[inputs]) as variable_scope:
+        weights = _kernel(
+            "depthwise_weights",
+            [kernel_size, kernel_size, channels, 1],
+            initializer,
+            regularizer,
+            trainable,
+        )
+        return _layer(
+            inputs,
+            weights,
+            lambda x, w: tf.nn.depthwise_conv2d(
+                x, w, strides=[1, stride, stride, 1], padding="SAME"
+            ),
+            scale_kernel=lambda w, scale: w * scale[:, tf.newaxis],
+            channels=channels,
+            batch_norm=batch_norm,
+            relu6=relu6,
+            train_biases=True,
+            trainable=trainable,
+            is_training=is_training,
+            quantization=quantization,
+            name=range_prefix + variable_scope.name,
+        )
+
+
+def _kernel(
+    name: str,
+    shape: list[int],
+    initializer: tf.keras.initializers.Initializer | None,
+    regularizer: Callable[[tf.Tensor], tf.Tensor] | None,
+    trainable: bool,
+) -> tf.Variable:
+    return slim.model_variable(
+        name,
+        shape=shape,
+        initializer=initializer or slim.xavier_initializer(),
+        # Weights that nobody trains have no part in the loss.
+        regularizer=regularizer if trainable else None,
+        trainable=trainable,
+    )
+
+
+def _layer(
+    inputs: tf.Tensor,
+    weights: tf.Tensor,
+    convolve: Convolve,
+    *,
+    scale_kernel: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
+    channels: int,
+    batch_norm: BatchNorm | None,
+    relu6: bool,
+    train_biases: bool,
+    trainable: bool,
+    is_training: bool,
+    quantization: Quantization | None,
+    name: str,
+) -> tf.Tensor:
+    """What follows the kernel: convolution, batch norm or biases, Relu6, quantisation."""
+
+    def quantized_weights(kernel: tf.Tensor) -> tf.Tensor:
+        if quantization is None:
+            return kernel
+        return fake_quant.quantize_weights(
+            kernel, name, quantization=quantization, is_training=is_training
+        )
+
+    if batch_norm is None:
+        biases = slim.model_variable(
+            "biases",
+            shape=[channels],
+            initializer=tf.zeros_initializer(),
+            trainable=trainable and train_biases,
+        )
+        net = tf.nn.bias_add(convolve(inputs, quantized_weights(weights)), biases)
+    elif quantization is None:
+        net = slim.batch_norm(
+            convolve(inputs, weights),
+            decay=batch_norm.decay,
+            epsilon=batch_norm.epsilon,
+            center=True,
+            scale=True,
+            is_training=is_training,
+            trainable=trainable,
+            updates_collections=_UPDATES,
+            scope="BatchNorm",
+        )
+    else:
+        with tf.variable_scope("BatchNorm"):
+            statistics = _Statistics(channels, batch_norm, trainable)
+            if is_training:
+                fold = statistics.fold_with_batch(convolve(inputs, weights))
+            else:
+                fold = statistics.fold()
+        for factor in fold.kernel:
+            weights = scale_kernel(weights, factor)
+        net = convolve(inputs, quantized_weights(weights))
+        if fold.output is not None:
+            net *= fold.output
+        net += fold.bias
+    if relu6:
+        net = tf.nn.relu6(net)
+    if quantization is not None:
+        net = fake_quant.quantize_activations(
+            net, name, quantization=quantization, is_training=is_training, relu6=relu6
+        )
+    return net
+
+
+# tf-slim compares with `is`, and takes its own code, which needs no Keras, for
+# whatever is not the very object it knows.
+_UPDATES = [tf.GraphKeys.UPDATE_OPS]
+
+
+class _Fold(NamedTuple):
+    """What batch norm comes to, as float32 [channels] each.
+
+    Attributes:
+      kernel: factors of the kernel, to be applied in turn.
+      output: factor of the convolution's result, or None.
+      bias: added to that.
+    """
+
+    kernel: tuple[tf.Tensor, ...]
+    output: tf.Tensor | None
+    bias: tf.Tensor
+
+
+class _Statistics:
+    """Batch norm's variables: gamma g, beta b, moving mean m and variance v."""
+
+    def __init__(self, channels: int, params: BatchNorm, trainable: bool):
+        def variable(name: str, value: float, trained: bool) -> tf.Variable:
+            return slim.model_variable(
+                name,
+                shape=[channels],
+                initializer=tf.constant_initializer(value),
+                trainable=trained,
+            )
+
+        self._params = params
+        self._beta = variable("beta", 0.0, trainable)
+        self._gamma = variable("gamma", 1.0, trainable)
+        self._mean = variable("moving_mean", 0.0, False)
+        self._variance = variable("moving_variance", 1.0, False)
+
+    def fold(self) -> _Fold:
+        """Kernel times g rsqrt(v + eps), bias b - m g rsqrt(v + eps)."""
+        multiplier = self._gamma * tf.rsqrt(self._variance + self._params.epsilon)
+        return _Fold((multiplier,), None, self._beta - self._mean * multiplier)
+
+    def fold_with_batch(self, raw: tf.Tensor) -> _Fold:
+        """The same with the mean mb and variance vb of a batch.
+
+        The kernel, all the same, comes to W g rsqrt(v + eps), so that its range does not
+        jump from batch to batch; the convolution's result is put right by
+        sqrt(v + eps) / sqrt(vb + eps). The operations and their order are the
+        reference's: a last bit is enough for a fake-quant node to round another way.
+
+        Args:
+          raw: the convolution by the kernel as it is, of which statistics are taken.
+        """
+        mean, unbiased = batch_moments(raw)
+        self._move(self._mean, tf.stop_gradient(mean))
+        self._move(self._variance, tf.stop_gradient(unbiased))
+        count = _count(raw)
+        variance = unbiased * ((count - 1.0) / count)
+        inverse = tf.rsqrt(variance + self._params.epsilon)
+        correction = tf.rsqrt(self._variance + self._params.epsilon) / inverse
+        multiplier = self._gamma * inverse
+        return _Fold(
+            (correction, multiplier),
+            tf.math.reciprocal(correction),
+            self._beta - mean * multiplier,
+        )
+
+    def _move(self, variable: tf.Variable, value: tf.Tensor) -> None:
+        update = tf.assign_sub(variable, (variable - value) * (1.0 - self._params.decay))
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update.op)
+
+
+def _count(net: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.reduce_prod(tf.shape(net)[:3]), tf.float32)
+
+
+@tf.custom_gradient
+def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
+    """Mean and unbiased variance of each channel, in one pass, with their gradients.
+
+    TensorFlow's fused batch norm has the two among its results, but no gradients of
+    them. Of N values x of a channel with mean m, they are 1 / N and 2 (x - m) / (N - 1).
+
+    Args:
+      net: float32 [batch, height, width, channels]; more than one value a channel, or
+        the variance is 0.
+
+    Returns:
+      Mean and variance, float32 [channels] each.
+    """
+    channels = net.shape[-1]
+    _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=net,
+        scale=tf.ones([channels]),
+        offset=tf.zeros([channels]),
+        mean=[],
+        variance=[],
+        is_training=True,
+    )
+
+    def gradient(d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
+        count = _count(net)
+        slope = d_variance * 2.0 / tf.maximum(count - 1.0, 1.0)
+        return net * slope + (d_mean / count - mean * slope)
+
+    return (mean, variance), gradient

@@ -1,0 +1,317 @@
+"""MobileNet V1 with an L2-normalised embedding and an L2-normalised last layer.
+
+The base is that of Howard et al., "MobileNets", arXiv 1704.04861, table 1, with
+tf-slim's names. The head is that of Qi, Brown and Lowe, "Low-Shot Learning with
+Imprinted Weights", arXiv 1712.07136, section 3: the logits are the scale factor
+times the cosines between the embedding and the classes' weight vectors, so that a
+new class's weight vector can be made of embeddings alone.
+"""
+
+import contextlib
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from classification import fake_quant, layers
+from classification.fake_quant import Quantization
+from third_party.tf_slim.slim import slim
+
+EMBEDDING_SIZE = 1024
+MIN_DEPTH = 8
+MIN_IMAGE_SIZE = 32
+_POOL_SIZE = 7
+
+
+class _Separable(NamedTuple):
+    depth: int
+    stride: int
+
+
+# arXiv 1704.04861, table 1: a 3x3 convolution to 32 channels, then thirteen pairs of
+# a depthwise and a pointwise convolution.
+_FIRST_DEPTH = 32
+_SEPARABLE = (
+    _Separable(64, 1),
+    _Separable(128, 2),
+    _Separable(128, 1),
+    _Separable(256, 2),
+    _Separable(256, 1),
+    _Separable(512, 2),
+    *(5 * (_Separable(512, 1),)),
+    _Separable(1024, 2),
+    _Separable(1024, 1),
+)
+
+
+def mobilenet_v1_l2norm_arg_scope(
+    *,
+    is_training: bool = True,
+    weight_decay: float = 0.00004,
+    stddev: float = 0.09,
+    batch_norm_decay: float = 0.9997,
+    batch_norm_epsilon: float = 0.001,
+    quantization: Quantization | None = None,
+) -> contextlib.AbstractContextManager:
+    """The options of the network's layers, to build it under.
+
+    Args:
+      is_training: whether batch norm takes the batch's statistics and moves its
+        averages, quantisation's ranges move, and dropout drops. The moves are
+        operations in the collection UPDATE_OPS.
+      weight_decay: factor of half the squared L2 norm of each kernel in the loss;
+        depthwise kernels and the last layer's are not decayed.
+      stddev: of the truncated normal that kernels start from.
+      batch_norm_decay: of the moving statistics, per step.
+      batch_norm_epsilon: added to variances.
+      quantization: None builds a float network.
+    """
+    initializer = tf.truncated_normal_initializer(stddev=stddev)
+    with (
+        slim.arg_scope(
+            [layers.conv2d, layers.depthwise_conv2d],
+            initializer=initializer,
+            is_training=is_training,
+            quantization=quantization,
+        ),
+        slim.arg_scope([layers.conv2d], regularizer=slim.l2_regularizer(weight_decay)),
+        slim.arg_scope(
+            [mobilenet_v1_base],
+            batch_norm=layers.BatchNorm(batch_norm_decay, batch_norm_epsilon),
+        ),
+        slim.arg_scope(
+            [mobilenet_v1_l2norm], is_training=is_training, quantization=quantization
+        ) as scope,
+    ):
+        return slim.arg_scope(scope)
+
+
+@slim.add_arg_scope
+def mobilenet_v1_base(
+    inputs: tf.Tensor,
+    *,
+    depth_multiplier: float = 1.0,
+    batch_norm: layers.BatchNorm,
+    scope: tf.VariableScope,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The layers up to and with Conv2d_13_pointwise.
+
+    Args:
+      inputs: float32 [batch, height, width, channels].
+      depth_multiplier: above 0; multiplies each layer's channels, of which there
+        remain at least eight.
+      batch_norm: of all layers.
+      scope: the open variable scope of the network.
+
+    Returns:
+      The last layer's output, float32 [batch, height / 32, width / 32, depth], and
+      every layer's by its name.
+    """
+
+    def depth(channels: int) -> int:
+        return max(int(channels * depth_multiplier), MIN_DEPTH)
+
+    end_points = {}
+    # Entering the scope a second time doubles it in the names of operations and of
+    # quantisation's variables, not in those of the layers' own: so it is in checkpoints.
+    with (
+        tf.variable_scope(scope),
+        slim.arg_scope(
+            [layers.conv2d, layers.depthwise_conv2d],
+            batch_norm=batch_norm,
+            relu6=True,
+            range_prefix=scope.name + "/",
+        ),
+    ):
+        net = layers.conv2d(inputs, depth(_FIRST_DEPTH), 3, stride=2, scope="Conv2d_0")
+        end_points["Conv2d_0"] = net
+        for i, layer in enumerate(_SEPARABLE, start=1):
+            name = f"Conv2d_{i}_depthwise"
+            net = layers.depthwise_conv2d(net, 3, stride=layer.stride, scope=name)
+            end_points[name] = net
+            name = f"Conv2d_{i}_pointwise"
+            net = layers.conv2d(net, depth(layer.depth), 1, scope=name)
+            end_points[name] = net
+    return net, end_points
+
+
+@slim.add_arg_scope
+def mobilenet_v1_l2norm(
+    inputs: tf.Tensor,
+    num_classes: int | None = 1001,
+    *,
+    depth_multiplier: float = 1.0,
+    dropout_keep_prob: float = 0.999,
+    global_pool: bool = False,
+    freeze_base: bool = False,
+    update_base_statistics: bool = False,
+    is_training: bool = True,
+    quantization: Quantization | None = None,
+    scope: str = "MobilenetV1",
+    reuse: bool | None = None,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """Builds the network, under `mobilenet_v1_l2norm_arg_scope`.
+
+    Args:
+      inputs: float32 [batch, height, width, channels] in [-1, 1]; height and width of
+        at least 32.
+      num_classes: 0 or None builds the embedding alone.
+      depth_multiplier: above 0; see `mobilenet_v1_base`. The embedding has 1024
+        channels all the same.
+      dropout_keep_prob: in (0, 1], for the embedding's components, in training.
+      global_pool: whether to average over the whole of the last feature map, for
+        inputs of any size; else a 7x7 window does so, shrunk to smaller maps.
+      freeze_base: whether the base is built for inference, and none of it trained.
+      update_base_statistics: whether the frozen base's moving statistics and ranges
+        adapt to the data all the same, its batch norm running on the batch's.
+      is_training: see `mobilenet_v1_l2norm_arg_scope`, which sets it.
+      quantization: likewise.
+      scope: what the variables' names start with.
+      reuse: whether the variables are those of an earlier call.
+
+    Returns:
+      The logits, float32 [batch, num_classes], or else the embedding, float32
+      [batch, 1, 1, 1024] of unit length; and the end points by name: the base's
+      layers, AvgPool_1a or global_pool, Normalize_1a (the embedding before it is
+      quantised), Embedding, Logits, Predictions.
+
+    Raises:
+      ValueError: for inputs of a rank other than 4, a depth multiplier that is not
+        above 0, inputs of an unknown size without global_pool, or a last feature map
+        larger than the window covers.
+    """
+    _check(inputs, num_classes, depth_multiplier)
+    with tf.variable_scope(scope, values=[inputs], reuse=reuse) as variable_scope:
+        with contextlib.ExitStack() as stack:
+            if freeze_base:
+                stack.enter_context(
+                    slim.arg_scope(
+                        [layers.conv2d, layers.depthwise_conv2d],
+                        trainable=False,
+                        is_training=is_training and update_base_statistics,
+                    )
+                )
+            net, end_points = mobilenet_v1_base(
+                inputs, depth_multiplier=depth_multiplier, scope=variable_scope
+            )
+        with tf.variable_scope("Logits") as head:
+            net = _pool(net, global_pool, end_points)
+            if quantization and not quantization.learned_embedding_range:
+                net = fake_quant.quantize_like(
+                    net,
+                    f"{variable_scope.name}/{variable_scope.name}/Conv2d_13_pointwise",
+                    quantization=quantization,
+                    is_training=is_training,
+                )
+            net = layers.conv2d(net, EMBEDDING_SIZE, 1, scope="Conv2d_1c_1x1_negative")
+            net = _normalize(net, head.name, quantization, is_training, end_points)
+            end_points["Embedding"] = net
+            if not num_classes:
+                return net, end_points
+            if is_training and dropout_keep_prob < 1:
+                net = tf.nn.dropout(net, rate=1 - dropout_keep_prob, name="Dropout_1b")
+            net = layers.conv2d(
+                net,
+                num_classes,
+                1,
+                normalize_weights=True,
+                train_biases=False,
+                initializer=slim.xavier_initializer(),
+                regularizer=None,
+                scope="Conv2d_1d_1x1_normalize",
+            )
+            net = _scale(net, head.name, quantization, is_training)
+            logits = tf.squeeze(net, [1, 2], name="SpatialSqueeze")
+        end_points["Logits"] = logits
+        end_points["Predictions"] = slim.softmax(logits, scope="Predictions")
+    return logits, end_points
+
+
+def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) -> None:
+    if inputs.shape.rank != 4:
+        raise ValueError(
+            "expected images of shape [batch, height, width, channels], "
+            f"got a tensor of rank {inputs.shape.rank}: {inputs.shape}"
+        )
+    for size in inputs.shape[1:3]:
+        if size is not None and size < MIN_IMAGE_SIZE:
+            raise ValueError(
+                f"expected images of at least {MIN_IMAGE_SIZE} x {MIN_IMAGE_SIZE} pixels, "
+                f"got {inputs.shape[1]} x {inputs.shape[2]}"
+            )
+    if inputs.shape[3] is None:
+        raise ValueError(f"expected images of a known number of channels, got {inputs.shape}")
+    if depth_multiplier <= 0:
+        raise ValueError(f"expected a depth multiplier above 0, got {depth_multiplier}")
+    if num_classes is not None and num_classes < 0:
+        raise ValueError(f"expected a number of classes of at least 0, got {num_classes}")
+
+
+def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -> tf.Tensor:
+    """Averages over space, float32 [batch, 1, 1, channels]."""
+    if global_pool:
+        net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
+        end_points["global_pool"] = net
+        return net
+    height, width = net.shape[1:3]
+    if height is None or width is None:
+        raise ValueError(
+            "expected images of a known height and width, got a last feature map of shape "
+            f"{net.shape}; global_pool=True takes any"
+        )
+    # A window of 7 moved by 2, as ever, returns one value up to 8; beyond, more than
+    # one embedding an image would come of it, so the window grows to the whole map.
+    kernel = [
+        min(size, _POOL_SIZE) if size <= _POOL_SIZE + 1 else size for size in (height, width)
+    ]
+    with tf.name_scope("AvgPool_1a"):
+        net = tf.nn.avg_pool2d(net, kernel, strides=2, padding="VALID", name="AvgPool")
+    end_points["AvgPool_1a"] = net
+    return net
+
+
+def _normalize(
+    net: tf.Tensor,
+    head: str,
+    quantization: Quantization | None,
+    is_training: bool,
+    end_points: dict[str, tf.Tensor],
+) -> tf.Tensor:
+    """The embedding: L2-normalised over channels, and quantised."""
+    with tf.name_scope("Normalize_1a"):
+        net = tf.nn.l2_normalize(net, axis=-1)
+        end_points["Normalize_1a"] = net
+        if quantization is None:
+            return net
+        name, suffix = f"{head}/Normalize_1a", "activation_Mul_quant"
+        if quantization.learned_embedding_range:
+            return fake_quant.quantize_activations(
+                net, name, quantization=quantization, is_training=is_training, suffix=suffix
+            )
+        return fake_quant.quantize_with_range(
+            net,
+            name,
+            fake_quant.TFLITE_L2_NORM_RANGE,
+            quantization=quantization,
+            is_training=is_training,
+            suffix=suffix,
+        )
+
+
+def _scale(
+    net: tf.Tensor, head: str, quantization: Quantization | None, is_training: bool
+) -> tf.Tensor:
+    """Multiplies by the scale factor, and quantises."""
+    scale_factor = slim.model_variable(
+        "scale_factor", shape=[], initializer=tf.constant_initializer(10.0), trainable=True
+    )
+    with tf.name_scope("Mul") as scope:
+        net = tf.multiply(net, scale_factor, name=scope)
+        if quantization is None:
+            return net
+        return fake_quant.quantize_activations(
+            net,
+            f"{head}/Mul",
+            quantization=quantization,
+            is_training=is_training,
+            suffix="activation_Mul_quant",
+        )

@@ -1,0 +1,116 @@
+"""`model.json`: what a checkpoint's network is, written beside it.
+
+Training writes it, and evaluation, export and conversion read it, so that nothing
+has to be said twice. What contradicts it is an error.
+"""
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+FILE_NAME = "model.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+    """A network, as `mobilenet_v1_l2norm` builds it.
+
+    Attributes:
+      image_size: height and width of the input, in pixels.
+      depth_multiplier: of the base's channels.
+      num_classes: of the logits.
+      quantize: whether it is quantisation-aware.
+      learned_embedding_range: see `fake_quant.Quantization`.
+      labels: the classes' names, in order; None where unknown.
+      dataset: what it was trained on: "digits", or a folder.
+    """
+
+    image_size: int = 224
+    depth_multiplier: float = 1.0
+    num_classes: int = 1001
+    quantize: bool = False
+    learned_embedding_range: bool = False
+    labels: tuple[str, ...] | None = None
+    dataset: str = ""
+
+    def __post_init__(self) -> None:
+        # bool is an int to Python, and 1 a float to people: hence the exact lists.
+        kinds = {
+            "image_size": (int,),
+            "depth_multiplier": (float, int),
+            "num_classes": (int,),
+            "quantize": (bool,),
+            "learned_embedding_range": (bool,),
+            "labels": (tuple, type(None)),
+            "dataset": (str,),
+        }
+        for name, types in kinds.items():
+            value = getattr(self, name)
+            if type(value) not in types:
+                raise ValueError(f"expected {name} to be {types[0].__name__}, got {value!r}")
+        if self.image_size < 1 or self.num_classes < 1 or self.depth_multiplier <= 0:
+            raise ValueError(
+                "expected a positive image_size, num_classes and depth_multiplier, got "
+                f"{self.image_size}, {self.num_classes} and {self.depth_multiplier}"
+            )
+        if self.labels is not None and len(self.labels) != self.num_classes:
+            raise ValueError(
+                f"expected as many labels as classes, {self.num_classes}, got {len(self.labels)}"
+            )
+
+    def write(self, folder: str) -> None:
+        """Writes `model.json` in folder, whole or not at all."""
+        path = os.path.join(folder, FILE_NAME)
+        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
+        partial = f"{path}.partial-{os.getpid()}"
+        try:
+            with open(partial, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(partial, path)
+        finally:
+            if os.path.exists(partial):
+                os.remove(partial)
+
+
+def read(folder: str) -> ModelConfig | None:
+    """Reads folder's `model.json`; None where there is none.
+
+    Raises:
+      ValueError: if the file is not what `ModelConfig.write` writes.
+    """
+    path = os.path.join(folder, FILE_NAME)
+    if not os.path.exists(path):
+        return None
+    try:
+        with open(path, encoding="utf-8") as file:
+            values = json.load(file)
+        if not isinstance(values, dict):
+            raise ValueError(f"expected a JSON object, got {type(values).__name__}")
+        if values.get("labels") is not None:
+            values["labels"] = tuple(values["labels"])
+        return ModelConfig(**values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path} does not describe a network: {error}") from error
+
+
+def resolve(known: ModelConfig | None, given: dict[str, Any], *, source: str) -> ModelConfig:
+    """The network that a `model.json` and a user's flags agree on.
+
+    Args:
+      known: what `read` returned.
+      given: attributes that the user has set by hand.
+      source: where `known` was looked for, for the error.
+
+    Raises:
+      ValueError: if a flag contradicts `model.json`.
+    """
+    if known is None:
+        return ModelConfig(**given)
+    for name, value in given.items():
+        if value != getattr(known, name):
+            raise ValueError(
+                f"--{name}={value} contradicts {os.path.join(source, FILE_NAME)}, which says "
+                f"{getattr(known, name)}; leave the flag out, or name another checkpoint"
+            )
+    return known
