@@ -123,8 +123,8 @@ def resolve_wheels(stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool) -
         pins = pathlib.Path(folder, "constraints.txt")
         old = lock.read_text() if lock.exists() and not upgrade else ""
         pins.write_text("\n".join(constraints(old, requirements.read_text())))
-        command = [sys.executable, "-I", "-B", f"{pip}/pip", "install", "--isolated"]
-        command += ["--dry-run", "--quiet", "--ignore-installed", "--only-binary=:all:", "--no-input"]
+        command = [sys.executable, "-I", "-B", f"{pip}/pip", "install", "--isolated", "--dry-run"]
+        command += ["--quiet", "--ignore-installed", "--only-binary=:all:", "--no-input"]
         command += ["--no-cache-dir", "--disable-pip-version-check", f"--target={folder}/none"]
         command += [f"--platform={platform}" for platform in PLATFORMS]
         command += [] if deps else ["--no-deps"]
@@ -148,8 +148,9 @@ def resolve_debian(locks: list[pathlib.Path], apt: pathlib.Path) -> dict[pathlib
     with tempfile.TemporaryDirectory() as folder:
         if subprocess.run(["/bin/sh", str(apt), folder]).returncode:
             raise LockError("apt could not be asked for Debian 12's packages (see above).")
-        command = ["apt-cache", "show", *sorted({n for packages in names.values() for n in packages})]
+        wanted = sorted({name for packages in names.values() for name in packages})
         env = {**os.environ, "APT_CONFIG": f"{folder}/apt.conf", "LC_ALL": "C"}
+        command = ["apt-cache", "show", *wanted]
         shown = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True)
     return {lock: debian_lock(packages, shown.stdout) for lock, packages in names.items()}
 
@@ -185,7 +186,8 @@ def main() -> None:
             stem = root / name
             text = resolve_wheels(stem, pip=str(pip), upgrade=options.upgrade, deps=deps)
             write(stem.with_suffix(".lock"), text)
-        for lock, text in resolve_debian([root / name for name in DEBIAN], here / "debian/apt.sh").items():
+        locks = [root / name for name in DEBIAN]
+        for lock, text in resolve_debian(locks, here / "debian/apt.sh").items():
             write(lock, text)
     except LockError as error:
         raise SystemExit(f"lock: {error}") from error

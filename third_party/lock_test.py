@@ -63,9 +63,11 @@ class DebianLockTest(absltest.TestCase):
 class ChangesTest(absltest.TestCase):
     def test_changes(self):
         old = "# made by\na==1 --hash=sha256:11\nb==1 --hash=sha256:12\nlibz 1:1 amd64 aa\n"
-        new = "a==2 --hash=sha256:21\nb==1 --hash=sha256:13\nc==1 --hash=sha256:1\nlibz 1:1 amd64 aa\n"
+        new = (
+            "a==2 --hash=sha256:21\nb==1 --hash=sha256:13\nc==1 --hash=sha256:1\nlibz 1:1 amd64 aa"
+        )
         self.assertEqual(
-            lock.changes(old, new),
+            lock.changes(old, new + "\n"),
             ["a: 1 -> 2", "b: 1 -> 1 (another file of the same version)", "c: none -> 1"],
         )
 
