@@ -1,0 +1,186 @@
+"""Tests of the interface, over the digits and over TFRecords."""
+
+import pathlib
+import tempfile
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from classification.data import dataset, digits, testing
+
+_SIZES = (30, 0, 17, 23)
+
+
+class DatasetTest(parameterized.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        for split in ("train", "validation"):
+            testing.write_grey_images(cls.folder, split, _SIZES)
+
+    def open(self, name: str, split: str) -> dataset.Dataset:
+        return dataset.open_dataset(self.folder if name == "imagenet" else None, split)
+
+    def test_digits(self):
+        for given in ("", None):
+            data = dataset.open_dataset(given, "train")
+            self.assertEqual(
+                (data.name, data.split, data.source, data.num_examples, data.num_classes),
+                ("digits", "train", "digits", 1437, 10),
+            )
+            self.assertEqual(data.labels, tuple("0123456789"))
+        self.assertEqual(dataset.open_dataset("", "validation").num_examples, 360)
+
+    def test_imagenet(self):
+        data = dataset.open_dataset(self.folder, "validation")
+        self.assertEqual(
+            (data.name, data.split, data.source, data.num_examples, data.num_classes),
+            ("imagenet", "validation", self.folder, 70, 1001),
+        )
+        self.assertIsNone(data.labels)
+
+    def test_labels_file(self):
+        folder = self.create_tempdir()
+        testing.write_grey_images(folder.full_path, "train", [2])
+        folder.create_file("labels.txt", "0:background\n1:apple\n2:pear\n")
+        data = dataset.open_dataset(folder.full_path, "train")
+        self.assertEqual(data.labels, ("background", "apple", "pear"))
+        self.assertEqual(data.num_classes, 3)
+
+    @parameterized.parameters("", "somewhere")
+    def test_unknown_split(self, folder):
+        with self.assertRaisesRegex(ValueError, "train, validation as the split, got 'test'"):
+            dataset.open_dataset(folder, "test")
+
+    def test_missing_folder(self):
+        with self.assertRaisesRegex(FileNotFoundError, "does not exist"):
+            dataset.open_dataset(str(pathlib.Path(self.folder) / "no"), "train")
+
+    @parameterized.product(name=["digits", "imagenet"], batch_size=[1, 7, 64])
+    def test_evaluation_sees_each_image_once_in_order(self, name, batch_size):
+        data = self.open(name, "validation")
+        batches = testing.run_batches(
+            data.batches(batch_size=batch_size, image_size=8, is_training=False)
+        )
+        sizes = [len(batch["label"]) for batch in batches]
+        self.assertEqual(set(sizes[:-1]), {batch_size})
+        self.assertEqual(sum(sizes), data.num_examples)
+        images = np.concatenate([batch["image"] for batch in batches])
+        labels = np.concatenate([batch["label"] for batch in batches])
+        self.assertEqual(images.dtype, np.float32)
+        self.assertEqual(labels.dtype, np.int64)
+        if name == "digits":
+            pixels, expected = digits.load("validation")
+            pixels = np.repeat(pixels[..., None], 3, axis=-1) / 8 - 1
+        else:
+            expected = np.arange(70)
+            pixels = np.broadcast_to(2 * expected[:, None, None, None] / 127.5 - 1, [70, 8, 8, 3])
+        np.testing.assert_array_equal(labels, expected)
+        np.testing.assert_allclose(images, pixels, atol=1e-6)
+
+    @parameterized.product(name=["digits", "imagenet"], num_shards=[2, 3, 5])
+    def test_shards_are_disjoint_and_complete(self, name, num_shards):
+        data = self.open(name, "validation")
+        seen = []
+        for index in range(num_shards):
+            batches = data.batches(
+                batch_size=16,
+                image_size=8,
+                is_training=False,
+                num_shards=num_shards,
+                shard_index=index,
+            )
+            for batch in testing.run_batches(batches):
+                seen.extend(image.tobytes() for image in batch["image"])
+        self.assertLen(seen, data.num_examples)
+        self.assertLen(set(seen), data.num_examples)
+
+    @parameterized.parameters("digits", "imagenet")
+    def test_each_epoch_of_training_has_each_image_once(self, name):
+        data = self.open(name, "train")
+        # 1437 = 3 * 479, and 70 = 7 * 10.
+        size = {"digits": 479, "imagenet": 10}[name]
+        per_epoch = data.num_examples // size
+        batches = testing.run_batches(
+            data.batches(batch_size=size, image_size=8, is_training=True), limit=3 * per_epoch
+        )
+        epochs = [
+            np.concatenate([b["label"] for b in batches[i * per_epoch : (i + 1) * per_epoch]])
+            for i in range(3)
+        ]
+        expected = digits.load("train")[1] if name == "digits" else np.arange(70)
+        for epoch in epochs:
+            np.testing.assert_array_equal(np.sort(epoch), np.sort(expected))
+        for a, b in ((0, 1), (1, 2), (0, 2)):
+            self.assertLess(np.mean(epochs[a] == epochs[b]), 0.3)
+
+    @parameterized.parameters("digits", "imagenet")
+    def test_training_batches_follow_from_the_seed(self, name):
+        data = self.open(name, "train")
+
+        def run(seed):
+            options = {"batch_size": 32, "image_size": 16, "is_training": True}
+            return testing.run_batches(data.batches(seed=seed, **options), limit=5)
+
+        once, again, other = run(1), run(1), run(2)
+        for a, b in zip(once, again, strict=True):
+            np.testing.assert_array_equal(a["image"], b["image"])
+            np.testing.assert_array_equal(a["label"], b["label"])
+        self.assertLess(np.mean(once[0]["label"] == other[0]["label"]), 0.5)
+
+    @parameterized.parameters("digits", "imagenet")
+    def test_training_images(self, name):
+        data = self.open(name, "train")
+        batches = data.batches(batch_size=64, image_size=32, is_training=True)
+        self.assertEqual(batches.element_spec["image"].shape, [64, 32, 32, 3])
+        self.assertEqual(batches.element_spec["label"].shape, [64])
+        for batch in testing.run_batches(batches, limit=3):
+            self.assertEqual(batch["image"].shape, (64, 32, 32, 3))
+            self.assertGreaterEqual(batch["image"].min(), -1.0)
+            self.assertLessEqual(batch["image"].max(), 1.0)
+
+    def test_digits_are_moved_but_stay_digits(self):
+        options = {"batch_size": 1437, "image_size": 32}
+        data = self.open("digits", "train")
+        plain = testing.run_batches(data.batches(is_training=False, **options))[0]
+        moved = testing.run_batches(data.batches(is_training=True, **options), limit=1)[0]
+        self.assertGreater(
+            np.abs(plain["image"].mean((1, 2)) - moved["image"].mean((1, 2))).max(), 0
+        )
+        # The mean images of a class, moved or not, are more like each other than like those
+        # of any other class.
+        means = [
+            np.stack([b["image"][b["label"] == i, ..., 0].mean(0).ravel() for i in range(10)])
+            for b in (plain, moved)
+        ]
+        distances = np.linalg.norm(means[0][:, None] - means[1][None], axis=-1)
+        np.testing.assert_array_equal(distances.argmin(1), range(10))
+        self.assertGreater(np.diag(distances).min(), 0.1)
+
+    @parameterized.parameters(
+        ({"batch_size": 0}, "batch_size of at least 1, got 0"),
+        ({"image_size": -1}, "image_size of at least 1, got -1"),
+        ({"num_shards": 2, "shard_index": 2}, r"shard_index in 0\.\.1"),
+        ({"num_shards": 0}, "num_shards of at least 1, got 0"),
+        ({"num_shards": 71}, "71 workers share the 70 images"),
+    )
+    def test_bad_arguments(self, arguments, message):
+        data = self.open("imagenet", "train")
+        arguments = {"batch_size": 4, "image_size": 32, "is_training": True} | arguments
+        with self.assertRaisesRegex(ValueError, message):
+            data.batches(**arguments)
+
+    def test_file_changed_after_opening(self):
+        folder = self.create_tempdir().full_path
+        testing.write_grey_images(folder, "train", [3])
+        data = dataset.open_dataset(folder, "train")
+        path = pathlib.Path(folder) / "train-00000-of-00001"
+        path.write_bytes(path.read_bytes()[:-3])
+        with self.assertRaises(tf.errors.DataLossError):
+            testing.run_batches(data.batches(batch_size=4, image_size=8, is_training=False))
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,134 @@
+"""Tests of what is particular to TFRecords: bad records, order, sharding by file."""
+
+import pathlib
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from classification.data import dataset, imagenet, testing
+
+_PNG = testing.encode_png(np.full([4, 4, 3], 128, np.uint8))
+
+
+class ImagenetTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+
+    def write(self, *examples: bytes) -> None:
+        testing.write_records(pathlib.Path(self.folder) / "train-0", examples)
+
+    def open(self) -> dataset.Dataset:
+        return dataset.open_dataset(self.folder, "train")
+
+    def labels_of(self, **options) -> list[int]:
+        limit = 10 if options["is_training"] else None
+        batches = self.open().batches(batch_size=3, image_size=8, **options)
+        return [n for b in testing.run_batches(batches, limit=limit) for n in b["label"]]
+
+    @parameterized.parameters(-1, 1001, 5_000_000_000)
+    def test_label_out_of_range_is_named_with_its_place(self, label):
+        self.write(testing.make_image_example(_PNG, 1000), testing.make_image_example(_PNG, label))
+        for is_training in (False, True):
+            with self.assertRaisesRegex(
+                tf.errors.InvalidArgumentError,
+                rf"(?s)image/class/label in 0..1000.*\[{label}\].*in record.*\[1\].*train-0",
+            ):
+                self.labels_of(is_training=is_training)
+
+    def test_ends_of_the_label_range(self):
+        self.write(testing.make_image_example(_PNG, 0), testing.make_image_example(_PNG, 1000))
+        self.assertEqual(self.labels_of(is_training=False), [0, 1000])
+
+    def test_label_range_of_own_classes(self):
+        pathlib.Path(self.folder, "labels.txt").write_text("daisy\nrose\n")
+        self.write(testing.make_image_example(_PNG, 1), testing.make_image_example(_PNG, 2))
+        with self.assertRaisesRegex(tf.errors.InvalidArgumentError, "in 0..1, got"):
+            self.labels_of(is_training=False)
+
+    @parameterized.parameters(
+        ({"image/class/label": 1}, "image/encoded"),
+        ({"image/encoded": _PNG}, "image/class/label"),
+        ({"image/encoded": 5, "image/class/label": 1}, "image/encoded"),
+    )
+    def test_first_record_lacks_a_feature(self, features, name):
+        self.write(testing.make_example(features))
+        with self.assertRaisesRegex(ValueError, f"{name} in each record.*train-0"):
+            self.open()
+
+    @parameterized.parameters(
+        ({"image/class/label": 1}, r"Expected an image under image/encoded"),
+        ({"image/encoded": _PNG}, r"Expected image/class/label in .*none"),
+    )
+    def test_later_record_lacks_a_feature(self, features, message):
+        self.write(testing.make_image_example(_PNG, 1), testing.make_example(features))
+        with self.assertRaisesRegex(tf.errors.InvalidArgumentError, message):
+            self.labels_of(is_training=False)
+
+    def test_not_examples(self):
+        self.write(b"\xff\xff\xff")
+        with self.assertRaisesRegex(ValueError, "tf.train.Example records in .*train-0"):
+            self.open()
+
+    def test_empty_files(self):
+        self.write()
+        with self.assertRaisesRegex(ValueError, "all 1 are empty"):
+            self.open()
+
+    def test_an_empty_file_among_others(self):
+        testing.write_grey_images(self.folder, "train", [0, 3, 0, 2])
+        self.assertEqual(self.open().num_examples, 5)
+        self.assertEqual(self.labels_of(is_training=False), [0, 1, 2, 3, 4])
+        self.assertCountEqual(self.labels_of(is_training=True)[:5], [0, 1, 2, 3, 4])
+
+    def test_no_worker_gets_empty_files_alone(self):
+        testing.write_grey_images(self.folder, "train", [0, 3])
+        options = {"is_training": True, "num_shards": 2}
+        shards = [set(self.labels_of(shard_index=i, **options)) for i in range(2)]
+        self.assertEqual(shards, [{0, 2}, {1}])
+
+    def test_shards_are_whole_files_where_there_are_enough(self):
+        testing.write_grey_images(self.folder, "train", [3, 2, 4])
+        options = {"is_training": False, "num_shards": 2}
+        self.assertEqual(self.labels_of(shard_index=0, **options), [0, 1, 2, 5, 6, 7, 8])
+        self.assertEqual(self.labels_of(shard_index=1, **options), [3, 4])
+
+    def test_shards_are_records_where_there_are_few_files(self):
+        testing.write_grey_images(self.folder, "train", [3, 4])
+        options = {"is_training": False, "num_shards": 3}
+        shards = [self.labels_of(shard_index=i, **options) for i in range(3)]
+        self.assertEqual(shards, [[0, 3, 6], [1, 4], [2, 5]])
+
+    def test_training_mixes_files(self):
+        testing.write_grey_images(self.folder, "train", [10, 10, 10])
+        first = self.labels_of(is_training=True)[:30]
+        self.assertCountEqual(first, range(30))
+        self.assertLen({label // 10 for label in first[:10]}, 3)
+
+    def test_buffer_of_part_of_the_records(self):
+        testing.write_grey_images(self.folder, "train", [30])
+        size = pathlib.Path(self.folder, "train-00000-of-00001").stat().st_size
+        with absltest.mock.patch.object(imagenet, "_SHUFFLE_BYTES", size // 10):
+            first = self.labels_of(is_training=True)[:30]
+        self.assertCountEqual(first, range(30))
+        # The buffer holds three: the n-th out is among the first n + 3 of the file.
+        self.assertTrue(all(label < i + 3 for i, label in enumerate(first)))
+        self.assertNotEqual(first, list(range(30)))
+
+    def test_workers_distort_each_in_their_own_way(self):
+        image = np.random.RandomState(0).randint(0, 255, [16, 16, 3]).astype(np.uint8)
+        self.write(*[testing.make_image_example(testing.encode_png(image), 1)] * 4)
+        images = []
+        for shard in (0, 1):
+            batches = self.open().batches(
+                batch_size=2, image_size=8, is_training=True, num_shards=2, shard_index=shard
+            )
+            images.extend(testing.run_batches(batches, limit=1)[0]["image"])
+        for i in range(4):
+            for j in range(i):
+                self.assertGreater(np.abs(images[i] - images[j]).max(), 0.05)
+
+
+if __name__ == "__main__":
+    absltest.main()

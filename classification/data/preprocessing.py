@@ -1,0 +1,138 @@
+"""From an encoded image to the network's input, as tf-slim does it for mobilenet_v1.
+
+The method is the "inception" preprocessing (Szegedy et al., "Going Deeper with
+Convolutions", arXiv 1409.4842, section 6; Howard, arXiv 1312.5402) in the faster of
+the two forms that slim has, which is the one that its MobileNets were trained with:
+bilinear resizing, brightness and saturation. The numbers are those of slim's own graph.
+
+Every random choice is a function of a seed, so that equal seeds give equal images.
+"""
+
+import tensorflow as tf
+
+CENTRAL_FRACTION = 0.875
+
+# Of the crop: fractions of the image's area, and width divided by height.
+_AREA_RANGE = (0.05, 1.0)
+_ASPECT_RATIO_RANGE = (0.75, 1.33)
+_MIN_OBJECT_COVERED = 0.1
+_MAX_ATTEMPTS = 100
+
+_MAX_BRIGHTNESS_DELTA = 32.0 / 255.0
+_SATURATION_RANGE = (0.5, 1.5)
+# Slim draws one of four orders of distortion, of which the faster form only tells the
+# first, brightness before saturation, from the rest.
+_BRIGHTNESS_FIRST = 0.25
+
+
+def for_training(encoded: tf.Tensor, seed: tf.Tensor, *, image_size: int) -> tf.Tensor:
+    """A random crop of an image, randomly flipped and with distorted colours.
+
+    Args:
+      encoded: string [], a JPEG, PNG, GIF or BMP file.
+      seed: int64 [2], from which all that is random follows.
+      image_size: the height and width of the result, in pixels.
+
+    Returns:
+      float32 [image_size, image_size, 3] in [-1, 1].
+
+    Raises (when run):
+      tf.errors.InvalidArgumentError: the bytes are no image of those kinds.
+    """
+    seeds = tf.random.split(seed, 2)
+    image = _resize(_to_float(_random_crop(encoded, seeds[0])), image_size)
+    draws = tf.random.stateless_uniform([4], seeds[1])
+    image = tf.cond(draws[0] < 0.5, lambda: tf.reverse(image, [1]), lambda: image)
+    return _to_input(_distort_colours(image, draws[1:]))
+
+
+def for_evaluation(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
+    """The middle 87.5 % of an image's height and width, resized.
+
+    Args:
+      encoded: string [], a JPEG, PNG, GIF or BMP file.
+      image_size: the height and width of the result, in pixels.
+
+    Returns:
+      float32 [image_size, image_size, 3] in [-1, 1].
+
+    Raises (when run):
+      tf.errors.InvalidArgumentError: the bytes are no image of those kinds.
+    """
+    image = tf.image.central_crop(_decode(encoded), CENTRAL_FRACTION)
+    return _to_input(_resize(_to_float(image), image_size))
+
+
+def _decode(encoded: tf.Tensor) -> tf.Tensor:
+    """uint8 [height, width, 3]; of an animation the first frame."""
+    image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
+    return tf.ensure_shape(image, [None, None, 3])
+
+
+def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A random window of the image, uint8 [height, width, 3]."""
+
+    def of_jpeg() -> tf.Tensor:
+        shape = tf.io.extract_jpeg_shape(encoded)
+        top, left, height, width = _random_window(shape, seed)
+        # Decoding the window alone is faster. But a JPEG's colours are stored at half the
+        # resolution and interpolated, so the window's outermost columns need a neighbour.
+        start = tf.maximum(left - 1, 0)
+        end = tf.minimum(left + width + 1, shape[1])
+        crop = tf.image.decode_and_crop_jpeg(
+            encoded, tf.stack([top, start, height, end - start]), channels=3
+        )
+        return crop[:, left - start : left - start + width]
+
+    def of_others() -> tf.Tensor:
+        image = _decode(encoded)
+        top, left, height, width = _random_window(tf.shape(image), seed)
+        return image[top : top + height, left : left + width]
+
+    return tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_others)
+
+
+def _random_window(shape: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    """Top, left, height and width, in pixels, of a window in an image of that shape."""
+    whole = tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        shape,
+        bounding_boxes=whole,
+        seed=seed,
+        min_object_covered=_MIN_OBJECT_COVERED,
+        aspect_ratio_range=_ASPECT_RATIO_RANGE,
+        area_range=_AREA_RANGE,
+        max_attempts=_MAX_ATTEMPTS,
+    )
+    return begin[0], begin[1], size[0], size[1]
+
+
+def _to_float(image: tf.Tensor) -> tf.Tensor:
+    return tf.image.convert_image_dtype(image, tf.float32)
+
+
+def _resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
+    # What TensorFlow 1's resize_bilinear called. tf.image.resize samples at other places.
+    return tf.raw_ops.ResizeBilinear(
+        images=image[tf.newaxis],
+        size=[image_size, image_size],
+        align_corners=False,
+        half_pixel_centers=False,
+    )[0]
+
+
+def _distort_colours(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
+    """Distorts an image in [0, 1] by three numbers drawn from [0, 1)."""
+    delta = _MAX_BRIGHTNESS_DELTA * (2.0 * draws[1] - 1.0)
+    low, high = _SATURATION_RANGE
+    factor = low + (high - low) * draws[2]
+    image = tf.cond(
+        draws[0] < _BRIGHTNESS_FIRST,
+        lambda: tf.image.adjust_saturation(image + delta, factor),
+        lambda: tf.image.adjust_saturation(image, factor) + delta,
+    )
+    return tf.clip_by_value(image, 0.0, 1.0)
+
+
+def _to_input(image: tf.Tensor) -> tf.Tensor:
+    return (image - 0.5) * 2.0

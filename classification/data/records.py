@@ -1,0 +1,157 @@
+"""TFRecord files on disk: which there are, how many records they hold, their class names.
+
+A TFRecord file is a row of records, each the payload's length (8 bytes, little
+endian), a checksum of the length (4 bytes), the payload, and a checksum of the
+payload (4 bytes). Counting reads the 12 bytes at the head of each record and skips
+the rest, so that it costs seconds for a million images.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import re
+import struct
+from collections.abc import Iterator, Sequence
+
+_HEAD_BYTES = 12
+_TAIL_BYTES = 4
+_LABELS_FILE = "labels.txt"
+
+
+def find_files(folder: str, split: str) -> tuple[str, ...]:
+    """The record files of a split in a folder, sorted by name.
+
+    Args:
+      folder: the folder with the files.
+      split: what the names start with: the files are `SPLIT-*`.
+
+    Raises:
+      FileNotFoundError: the folder does not exist, or holds no such file.
+      NotADirectoryError: the folder is something else.
+    """
+    root = pathlib.Path(folder)
+    if not root.exists():
+        raise FileNotFoundError(
+            f"The dataset folder {folder} does not exist. Give a folder with TFRecord files "
+            f"named {split}-*."
+        )
+    if not root.is_dir():
+        raise NotADirectoryError(
+            f"Expected a folder with TFRecord files named {split}-*, but {folder} is a file. "
+            "Give the folder that holds it."
+        )
+    names = sorted(path.name for path in root.iterdir())
+    found = [n for n in names if n.startswith(f"{split}-") and (root / n).is_file()]
+    if not found:
+        there = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise FileNotFoundError(
+            f"Expected TFRecord files named {split}-* in {folder}, but it holds "
+            f"{there or 'nothing'}. Rename the files, or give another folder."
+        )
+    return tuple(str(root / name) for name in found)
+
+
+def count(path: str) -> int:
+    """The number of records in a TFRecord file.
+
+    Raises:
+      ValueError: the file ends inside a record, or the checksum of a record's length is
+        wrong. The payloads and their checksums are not read.
+    """
+    return sum(1 for _ in _spans(path))
+
+
+def count_each(paths: Sequence[str]) -> dict[str, int]:
+    """The number of records in each of several files. Raises what `count` raises."""
+    # Several at once, since what takes the time is a cold disk, not the reckoning.
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        return dict(zip(paths, pool.map(count, paths), strict=True))
+
+
+def read_first(path: str) -> bytes:
+    """The payload of the first record of a file, which has one. Raises what `count` raises."""
+    offset, length = next(_spans(path))
+    with open(path, "rb") as file:
+        file.seek(offset)
+        return file.read(length)
+
+
+def read_labels(folder: str) -> tuple[str, ...] | None:
+    """The class names of `labels.txt` in a folder, index = label; None without that file.
+
+    Each line is either `ID:NAME`, as slim writes it, or a name alone, the first that of
+    class 0. Empty lines are skipped.
+
+    Raises:
+      ValueError: the file is empty, or its IDs are not 0, 1, 2, … each once.
+    """
+    path = pathlib.Path(folder) / _LABELS_FILE
+    if not path.is_file():
+        return None
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    lines = [line for line in lines if line]
+    if not lines:
+        raise ValueError(f"Expected a class name a line in {path}, but it is empty.")
+    numbered = [re.fullmatch(r"(\d+):\s*(.*)", line) for line in lines]
+    if not all(numbered):
+        return tuple(lines)
+    names = {int(match[1]): match[2] for match in numbered if match}
+    missing = set(range(len(lines))) - set(names)
+    if missing:
+        raise ValueError(
+            f"Expected each of the IDs 0 to {len(lines) - 1} once in the {len(lines)} lines of "
+            f"{path}, but {min(missing)} is not there. Number the classes from 0 without gaps."
+        )
+    return tuple(names[i] for i in range(len(names)))
+
+
+def _spans(path: str) -> Iterator[tuple[int, int]]:
+    """The offset and the length, in bytes, of each payload."""
+    with open(path, "rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        offset = 0
+        while offset < size:
+            head = os.pread(file.fileno(), _HEAD_BYTES, offset)
+            if len(head) < _HEAD_BYTES:
+                raise _truncated(path, offset, size)
+            length, checksum = struct.unpack("<QI", head)
+            if _masked_crc32c(head[:8]) != checksum:
+                raise ValueError(
+                    f"Expected a TFRecord at offset {offset} of {path}, but the checksum of its "
+                    "length is wrong. The file is damaged, compressed or of another kind: write "
+                    "it again as uncompressed TFRecords."
+                )
+            end = offset + _HEAD_BYTES + length + _TAIL_BYTES
+            if end > size:
+                raise _truncated(path, offset, size)
+            yield offset + _HEAD_BYTES, length
+            offset = end
+
+
+def _truncated(path: str, offset: int, size: int) -> ValueError:
+    return ValueError(
+        f"Expected a whole TFRecord at offset {offset} of {path}, but the file ends inside it, "
+        f"after {size} bytes. Copy or write the file again."
+    )
+
+
+def _crc32c_table() -> tuple[int, ...]:
+    table = []
+    for value in range(256):
+        for _ in range(8):
+            # 0x82F63B78: the Castagnoli polynomial, bits reversed (RFC 3720, appendix B.4).
+            value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
+        table.append(value)
+    return tuple(table)
+
+
+_TABLE = _crc32c_table()
+
+
+def _masked_crc32c(data: bytes) -> int:
+    """CRC-32C, turned and shifted as TFRecord files store it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)
+    crc ^= 0xFFFFFFFF
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF

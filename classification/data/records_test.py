@@ -1,0 +1,122 @@
+"""Tests of records: counting, damage, missing files, class names."""
+
+import pathlib
+
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from classification.data import records
+
+
+class RecordsTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def write(self, name: str, payloads: list[bytes], options: str | None = None) -> str:
+        path = str(self.folder / name)
+        with tf.io.TFRecordWriter(path, options=options) as writer:
+            for payload in payloads:
+                writer.write(payload)
+        return path
+
+    @parameterized.parameters(0, 1, 3, 1000)
+    def test_count_of_what_tensorflow_writes(self, number):
+        path = self.write("train-0", [bytes([i % 256]) * (i % 7) for i in range(number)])
+        self.assertEqual(records.count(path), number)
+
+    def test_lengths_of_more_than_one_byte(self):
+        path = self.write("train-0", [b"a" * 70_000, b"b" * 300])
+        self.assertEqual(records.count(path), 2)
+        self.assertEqual(records.read_first(path), b"a" * 70_000)
+
+    def test_count_of_each(self):
+        paths = [self.write(f"train-{i}", [b"x"] * i) for i in range(12)]
+        self.assertEqual(list(records.count_each(paths)), paths)
+        self.assertEqual(list(records.count_each(paths).values()), list(range(12)))
+
+    # Two records of 10 bytes payload take 26 bytes each.
+    @parameterized.parameters((51, 26), (30, 26), (27, 26), (25, 0), (5, 0))
+    def test_truncated_file_is_named_with_the_offset(self, size, offset):
+        path = self.write("train-0", [b"0123456789"] * 2)
+        content = pathlib.Path(path).read_bytes()
+        self.assertLen(content, 52)
+        pathlib.Path(path).write_bytes(content[:size])
+        with self.assertRaisesRegex(ValueError, f"at offset {offset} of .*train-0.*ends inside"):
+            records.count(path)
+
+    @parameterized.parameters(26, 33, 34, 37)
+    def test_damaged_head_is_named_with_the_offset(self, position):
+        path = self.write("train-0", [b"0123456789"] * 2)
+        content = bytearray(pathlib.Path(path).read_bytes())
+        content[position] ^= 1
+        pathlib.Path(path).write_bytes(content)
+        with self.assertRaisesRegex(ValueError, "at offset 26 of .*train-0.*checksum"):
+            records.count_each([path])
+
+    def test_compressed_file(self):
+        path = self.write("train-0", [b"0123456789"] * 100, options="GZIP")
+        with self.assertRaisesRegex(ValueError, "compressed"):
+            records.count(path)
+
+    def test_files_of_the_split_sorted(self):
+        for name in ("train-00001-of-2", "train-00000-of-2", "validation-0", "training", "x"):
+            self.write(name, [])
+        (self.folder / "train-folder").mkdir()
+        self.assertEqual(
+            records.find_files(str(self.folder), "train"),
+            (str(self.folder / "train-00000-of-2"), str(self.folder / "train-00001-of-2")),
+        )
+
+    def test_missing_folder(self):
+        with self.assertRaisesRegex(FileNotFoundError, "nowhere does not exist"):
+            records.find_files(str(self.folder / "nowhere"), "train")
+
+    def test_file_for_a_folder(self):
+        path = self.write("train-0", [])
+        with self.assertRaisesRegex(NotADirectoryError, "train-0 is a file"):
+            records.find_files(path, "train")
+
+    def test_no_files_of_the_split(self):
+        for i in range(7):
+            self.write(f"validation-{i}", [])
+        with self.assertRaisesRegex(
+            FileNotFoundError, r"named train-\* in .*validation-0.* and 2 more"
+        ):
+            records.find_files(str(self.folder), "train")
+
+    def test_nothing_in_the_folder(self):
+        with self.assertRaisesRegex(FileNotFoundError, "it holds nothing"):
+            records.find_files(str(self.folder), "train")
+
+
+class LabelsTest(parameterized.TestCase):
+    def labels_of(self, text: str) -> tuple[str, ...] | None:
+        folder = self.create_tempdir()
+        folder.create_file("labels.txt", text, encoding="utf-8")
+        return records.read_labels(folder.full_path)
+
+    def test_without_a_file(self):
+        self.assertIsNone(records.read_labels(self.create_tempdir().full_path))
+
+    def test_numbered(self):
+        self.assertEqual(
+            self.labels_of("1:tench: a fish\n0:background\n\n2:Müesli\n"),
+            ("background", "tench: a fish", "Müesli"),
+        )
+
+    def test_names_alone(self):
+        self.assertEqual(self.labels_of("daisy\nrose\r\n\ntulip"), ("daisy", "rose", "tulip"))
+
+    @parameterized.parameters("1:a\n2:b", "0:a\n0:b", "0:a\n2:b")
+    def test_gaps(self, text):
+        with self.assertRaisesRegex(ValueError, "IDs 0 to 1 once"):
+            self.labels_of(text)
+
+    def test_empty(self):
+        with self.assertRaisesRegex(ValueError, "empty"):
+            self.labels_of("\n\n")
+
+
+if __name__ == "__main__":
+    absltest.main()
