@@ -7,6 +7,8 @@ variables, so that variables, nodes and checkpoints have the names and types tha
 ten years of published checkpoints have.
 """
 
+import logging as _logging
+
 import tensorflow as _tf
 from tensorflow.python.framework import indexed_slices as _indexed_slices
 from tensorflow.python.framework import ops as _ops
@@ -37,8 +39,13 @@ for _module, _name, _value in _MOVED:
     if not hasattr(_module, _name):
         setattr(_module, _name, _value)
 
+_logger = _tf.get_logger()
+_level = _logger.level
+# It warns that reference variables will go: they are what this is about.
+_logger.setLevel(_logging.ERROR)
 _tf.compat.v1.disable_eager_execution()
 _tf.compat.v1.disable_resource_variables()
+_logger.setLevel(_level)
 
 import tf_slim as slim  # noqa: E402
 

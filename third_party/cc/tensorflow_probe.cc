@@ -1,0 +1,16 @@
+// A Python extension linked with the TensorFlow libraries of the wheel: what the build must be
+// able to make. It asks both libraries something that only they know.
+
+#include <string>
+
+#include "pybind11/pybind11.h"
+#include "tensorflow/c/c_api.h"
+#include "tensorflow/core/framework/op.h"
+
+PYBIND11_MODULE(tensorflow_probe, m) {
+  m.doc() = "Answers of TensorFlow's C++ libraries.";
+  m.def("version", [] { return std::string(TF_Version()); });
+  m.def("is_op", [](const std::string& name) {
+    return tensorflow::OpRegistry::Global()->LookUp(name) != nullptr;
+  });
+}
