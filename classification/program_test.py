@@ -1,0 +1,146 @@
+"""Tests of how programs take flags and report errors."""
+
+import contextlib
+import io
+import logging
+import os
+
+import tensorflow.compat.v1 as tf
+from absl import flags
+from absl.testing import absltest, flagsaver
+
+from classification import program
+from third_party.tf_slim.slim import slim  # noqa: F401
+
+_SIZE = flags.DEFINE_integer("size", 7, "Of something.")
+_NAME = flags.DEFINE_string("name", None, "Of something.")
+
+
+def run(main, *arguments: str) -> tuple[int | str | None, str, str]:
+    """Exit status, stdout and stderr of a program."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            program.run(main, ["folder/prog.py", *arguments])
+        except SystemExit as end:
+            return end.code, out.getvalue(), err.getvalue()
+    raise AssertionError("the process went on")
+
+
+def graph_error(make) -> tf.errors.OpError:
+    """What running make()'s tensor raises."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tensor = make()
+        try:
+            session.run(tensor)
+        except tf.errors.OpError as error:
+            return error
+    raise AssertionError("nothing was raised")
+
+
+class RunTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.enter_context(flagsaver.flagsaver())
+
+    def test_returns_zero_and_leaves_output_alone(self):
+        def main():
+            print("size", _SIZE.value)
+
+        self.assertEqual(run(main, "--size=3"), (None, "size 3\n", ""))
+
+    def test_expected_errors_are_one_line_and_status_1(self):
+        def opening():
+            open(os.path.join(self.create_tempdir().full_path, "nothing"))
+
+        def failing():
+            raise ValueError("expected this, got that")
+
+        def tensorflow():
+            raise graph_error(lambda: tf.io.decode_image(b"noise"))
+
+        for main, expected in (
+            (failing, "expected this, got that\n"),
+            (opening, "No such file or directory\n"),
+            (tensorflow, "required.\n"),
+        ):
+            with self.subTest(main.__name__):
+                status, out, err = run(main)
+                self.assertEqual((status, out), (1, ""))
+                self.assertStartsWith(err, "prog: ")
+                self.assertEndsWith(err, expected)
+                self.assertLen(err.splitlines(), 1)
+
+    def test_verbosity_shows_where(self):
+        def failing():
+            raise ValueError("expected this, got that")
+
+        with self.assertLogs("absl", logging.DEBUG) as logs:
+            status, _, _ = run(failing, "--verbosity=1")
+        self.assertEqual(status, 1)
+        self.assertIn('raise ValueError("expected this', "\n".join(logs.output))
+
+    def test_other_errors_keep_their_traceback(self):
+        def wrong():
+            return {}["key"]
+
+        with self.assertRaises(KeyError), contextlib.redirect_stderr(io.StringIO()):
+            program.run(wrong, ["prog"])
+
+    def test_words_that_are_no_flags(self):
+        status, _, err = run(lambda: self.fail("main was called"), "size", "3")
+        self.assertEqual(status, 1)
+        self.assertIn("expected flags alone, as --NAME=VALUE, got size 3", err)
+
+    def test_interruption(self):
+        def interrupted():
+            raise KeyboardInterrupt
+
+        status, _, err = run(interrupted)
+        self.assertEqual(status, 130)
+        self.assertEqual(err, "prog: interrupted\n")
+
+    def test_given_tells_flags_set_by_hand_from_defaults(self):
+        values = []
+        run(lambda: values.append(program.given(["size", "name"])))
+        run(lambda: values.append(program.given(["size", "name"])), "--size=7")
+        run(lambda: values.append(program.given(["name"])), "--name=")
+        self.assertEqual(values[0], {})
+        self.assertEqual(values[1], {"size": 7})
+        self.assertEqual(values[2], {"name": ""})
+
+
+class SentenceTest(absltest.TestCase):
+    def test_assertion_in_a_graph(self):
+        def make():
+            words = [
+                "Expected a label in 0..9, got",
+                tf.constant(12),
+                "in",
+                tf.constant("/a/[b] c"),
+            ]
+            return tf.debugging.Assert(tf.constant(False), words)
+
+        self.assertEqual(
+            program.sentence(graph_error(make)), "Expected a label in 0..9, got 12 in /a/[b] c"
+        )
+
+    def test_assertion_in_an_input_pipeline(self):
+        def check(value):
+            with tf.control_dependencies([tf.debugging.Assert(value < 1, ["Got", value])]):
+                return tf.identity(value)
+
+        def make():
+            dataset = tf.data.Dataset.range(2).map(check).batch(2).prefetch(1)
+            return tf.data.make_one_shot_iterator(dataset).get_next()
+
+        self.assertEqual(program.sentence(graph_error(make)), "Got 1")
+
+    def test_file_errors(self):
+        error = FileNotFoundError(2, "No such file or directory", "a/b")
+        self.assertEqual(program.sentence(error), "a/b: No such file or directory")
+        self.assertEqual(program.sentence(FileNotFoundError("expected a")), "expected a")
+
+
+if __name__ == "__main__":
+    absltest.main()
