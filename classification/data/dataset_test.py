@@ -2,6 +2,7 @@
 
 import pathlib
 import tempfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +14,8 @@ _SIZES = (30, 0, 17, 23)
 
 
 class DatasetTest(parameterized.TestCase):
+    folder: str
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -83,7 +86,7 @@ class DatasetTest(parameterized.TestCase):
     @parameterized.product(name=["digits", "imagenet"], num_shards=[2, 3, 5])
     def test_shards_are_disjoint_and_complete(self, name, num_shards):
         data = self.open(name, "validation")
-        seen = []
+        seen: list[bytes] = []
         for index in range(num_shards):
             batches = data.batches(
                 batch_size=16,
@@ -121,7 +124,7 @@ class DatasetTest(parameterized.TestCase):
         data = self.open(name, "train")
 
         def run(seed):
-            options = {"batch_size": 32, "image_size": 16, "is_training": True}
+            options: dict[str, Any] = {"batch_size": 32, "image_size": 16, "is_training": True}
             return testing.run_batches(data.batches(seed=seed, **options), limit=5)
 
         once, again, other = run(1), run(1), run(2)
@@ -142,7 +145,7 @@ class DatasetTest(parameterized.TestCase):
             self.assertLessEqual(batch["image"].max(), 1.0)
 
     def test_digits_are_moved_but_stay_digits(self):
-        options = {"batch_size": 1437, "image_size": 32}
+        options: dict[str, Any] = {"batch_size": 1437, "image_size": 32}
         data = self.open("digits", "train")
         plain = testing.run_batches(data.batches(is_training=False, **options))[0]
         moved = testing.run_batches(data.batches(is_training=True, **options), limit=1)[0]

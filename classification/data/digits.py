@@ -131,7 +131,7 @@ def _move(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _held_out(labels: np.ndarray) -> np.ndarray:
-    """bool [n]: which images are held out, by position alone, so that no generator matters."""
+    """Which images are held out, bool [n]: by position, so that no random generator matters."""
     chosen = np.zeros(len(labels), bool)
     for label in range(NUM_CLASSES):
         positions = np.flatnonzero(labels == label)

@@ -1,6 +1,7 @@
 """Tests that the batches are the same where eager execution is off, as in the programs."""
 
 import tempfile
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -12,6 +13,8 @@ tf.compat.v1.disable_eager_execution()
 
 
 class GraphModeTest(parameterized.TestCase):
+    folder: str
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -35,7 +38,11 @@ class GraphModeTest(parameterized.TestCase):
     def test_training(self, name):
         data = dataset.open_dataset(self.folder if name == "imagenet" else "", "train")
         # 1437 = 3 * 479, and 30 = 3 * 10.
-        options = {"batch_size": data.num_examples // 3, "image_size": 8, "is_training": True}
+        options: dict[str, Any] = {
+            "batch_size": data.num_examples // 3,
+            "image_size": 8,
+            "is_training": True,
+        }
         once, again = (testing.run_batches(data.batches(**options), limit=6) for _ in range(2))
         for a, b in zip(once, again, strict=True):
             np.testing.assert_array_equal(a["image"], b["image"])

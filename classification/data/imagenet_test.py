@@ -1,6 +1,7 @@
 """Tests of what is particular to TFRecords: bad records, order, sharding by file."""
 
 import pathlib
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,7 +23,7 @@ class ImagenetTest(parameterized.TestCase):
     def open(self) -> dataset.Dataset:
         return dataset.open_dataset(self.folder, "train")
 
-    def labels_of(self, **options) -> list[int]:
+    def labels_of(self, **options: Any) -> list[int]:
         limit = 10 if options["is_training"] else None
         batches = self.open().batches(batch_size=3, image_size=8, **options)
         return [n for b in testing.run_batches(batches, limit=limit) for n in b["label"]]

@@ -159,7 +159,7 @@ class TrainingTest(parameterized.TestCase):
 
     def test_half_the_images_are_flipped(self):
         # Grey rises to the right, in every crop and under every distortion of brightness.
-        ramp = np.broadcast_to(np.arange(0, 240, 4, np.uint8)[None, :, None], [60, 60, 3])
+        ramp = np.broadcast_to(np.arange(0, 240, 4)[None, :, None], [60, 60, 3]).astype(np.uint8)
         encoded = _png(ramp)
         rising = []
         for i in range(200):
