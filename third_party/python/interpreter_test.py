@@ -16,7 +16,16 @@ class InterpreterTest(absltest.TestCase):
         self.assertEqual(sys.version_info[:2], (3, 11))
 
     def test_extension_modules_of_the_standard_library(self):
-        for name in ("bz2", "ctypes", "lzma", "sqlite3", "ssl", "uuid", "xml.parsers.expat", "zlib"):
+        for name in (
+            "bz2",
+            "ctypes",
+            "lzma",
+            "sqlite3",
+            "ssl",
+            "uuid",
+            "xml.parsers.expat",
+            "zlib",
+        ):
             with self.subTest(name):
                 self.assertIsNotNone(importlib.import_module(name))
 
