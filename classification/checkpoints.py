@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 # What training leaves its networks in when no folder is named, below the user's own.
 DEFAULT_ROOT = "models"
 
+_STATE = "checkpoint"
 _SHOWN = 5
 
 
@@ -23,26 +24,50 @@ def find(path: str) -> str:
 
     Args:
       path: a checkpoint's prefix, one of its files, or a folder, of which the newest
-        checkpoint is meant.
+        checkpoint is meant, as the file `checkpoint` in it tells, or else the only one.
 
     Raises:
       FileNotFoundError: if there is no checkpoint.
+      ValueError: if the folder has several, and nothing that tells the newest.
     """
     if os.path.isdir(path):
-        newest = tf.train.latest_checkpoint(path)
-        if newest is None:
-            raise FileNotFoundError(
-                f"expected a checkpoint in the folder {path}; there is none (a checkpoint is "
-                "files NAME.index and NAME.data-…, and a file named `checkpoint` tells the newest)"
-            )
-        path = newest
-    path = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
-    if not tf.train.checkpoint_exists(path):
+        return _newest(path)
+    if os.path.basename(path) == _STATE and os.path.isfile(path):
+        return _newest(os.path.dirname(path) or ".")
+    prefix = re.sub(r"\.(index|meta|data-\d{5}-of-\d{5})$", "", path)
+    if not tf.train.checkpoint_exists(prefix):
         raise FileNotFoundError(
             f"expected a checkpoint or a folder of checkpoints, got {path}: "
             "there is no such folder, and no such checkpoint (the files are named PATH.index, …)"
         )
-    return path
+    return prefix
+
+
+def _newest(path: str) -> str:
+    """The prefix of a folder's newest checkpoint."""
+    state = tf.train.get_checkpoint_state(path)
+    if state is not None:
+        named = state.model_checkpoint_path
+        # A folder that was moved or copied still has its old name in there, if it was
+        # absolute; what lies in the folder itself is meant.
+        for prefix in (os.path.join(path, os.path.basename(named)), named):
+            if tf.train.checkpoint_exists(prefix):
+                return prefix
+    names = sorted(
+        name.removesuffix(".index") for name in os.listdir(path) if name.endswith(".index")
+    )
+    if not names:
+        raise FileNotFoundError(
+            f"expected a checkpoint in the folder {path}; there is none (a checkpoint is "
+            f"files NAME.index and NAME.data-…, and a file named `{_STATE}` tells the newest)"
+        )
+    if len(names) > 1:
+        raise ValueError(
+            f"expected a file named `{_STATE}` in the folder {path} that tells which of its "
+            f"{len(names)} checkpoints is the newest; name the one that you mean: "
+            + _some(tuple(names))
+        )
+    return os.path.join(path, names[0])
 
 
 def folder(path: str) -> str:
@@ -56,7 +81,7 @@ def newest_model(root: str = DEFAULT_ROOT) -> str:
     Raises:
       FileNotFoundError: if none below root has a checkpoint.
     """
-    states = glob.glob(os.path.join(glob.escape(root), "*", "checkpoint"))
+    states = glob.glob(os.path.join(glob.escape(root), "*", _STATE))
     if not states:
         raise FileNotFoundError(
             f"expected a trained network in a folder below {os.path.abspath(root)}; there is "
@@ -122,17 +147,26 @@ def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
 
 def require_all(restoration: Restoration) -> None:
     """Raises ValueError, naming them, if a variable was missing or of another shape."""
-    if restoration.missing or restoration.mismatched:
-        raise ValueError(
-            "expected a checkpoint of this network, got one that does not hold all of it; "
-            "are depth multiplier, image size, number of classes and quantisation right?\n"
-            + restoration.summary()
+    missing = restoration.missing
+    if not missing and not restoration.mismatched:
+        return
+    hint = "are depth multiplier, number of classes and quantisation right?"
+    if missing and all(re.search(r"_quant/m(in|ax)$", name) for name in missing):
+        hint = (
+            "it has no quantisation ranges, so it is a float network's: leave --quantize out, or "
+            "fine-tune from it with --quantize first"
         )
+    raise ValueError(
+        "expected a checkpoint of this network, got one that does not hold all of it; "
+        f"{hint}\n{restoration.summary()}"
+    )
 
 
 def require_base(restoration: Restoration) -> None:
     """Raises ValueError if nothing of the network's base was restored."""
-    if not any(re.search(r"/Conv2d_\d+(_\w+)?/(depthwise_)?weights$", n) for n in restoration.restored):
+    if not any(
+        re.search(r"/Conv2d_\d+(_\w+)?/(depthwise_)?weights$", n) for n in restoration.restored
+    ):
         raise ValueError(
             "expected a checkpoint to fine-tune from, got one that holds nothing of this "
             "network's base; is the depth multiplier right, and is it a MobileNet V1?\n"

@@ -6,8 +6,11 @@ has to be said twice. What contradicts it is an error.
 
 import dataclasses
 import json
+import math
 import os
 from typing import Any
+
+from classification import files
 
 FILE_NAME = "model.json"
 
@@ -49,28 +52,24 @@ class ModelConfig:
             value = getattr(self, name)
             if type(value) not in types:
                 raise ValueError(f"expected {name} to be {types[0].__name__}, got {value!r}")
-        if self.image_size < 1 or self.num_classes < 1 or self.depth_multiplier <= 0:
-            raise ValueError(
-                "expected a positive image_size, num_classes and depth_multiplier, got "
-                f"{self.image_size}, {self.num_classes} and {self.depth_multiplier}"
-            )
-        if self.labels is not None and len(self.labels) != self.num_classes:
+        for name in ("image_size", "num_classes", "depth_multiplier"):
+            value = getattr(self, name)
+            if not (value > 0 and math.isfinite(value)):
+                raise ValueError(f"expected {name} to be above 0, got {value}")
+        if self.labels is None:
+            return
+        if len(self.labels) != self.num_classes:
             raise ValueError(
                 f"expected as many labels as classes, {self.num_classes}, got {len(self.labels)}"
             )
+        for label in self.labels:
+            if type(label) is not str:
+                raise ValueError(f"expected labels to be str, got {label!r}")
 
     def write(self, folder: str) -> None:
         """Writes `model.json` in folder, whole or not at all."""
-        path = os.path.join(folder, FILE_NAME)
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
-        partial = f"{path}.partial-{os.getpid()}"
-        try:
-            with open(partial, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(partial, path)
-        finally:
-            if os.path.exists(partial):
-                os.remove(partial)
+        files.write_whole(os.path.join(folder, FILE_NAME), text.encode())
 
 
 def read(folder: str) -> ModelConfig | None:
@@ -87,7 +86,7 @@ def read(folder: str) -> ModelConfig | None:
             values = json.load(file)
         if not isinstance(values, dict):
             raise ValueError(f"expected a JSON object, got {type(values).__name__}")
-        if values.get("labels") is not None:
+        if isinstance(values.get("labels"), list):
             values["labels"] = tuple(values["labels"])
         return ModelConfig(**values)
     except (ValueError, TypeError) as error:
