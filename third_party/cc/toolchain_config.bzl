@@ -26,7 +26,6 @@ _LINK = [
 ]
 _TARGET = "x86_64-linux-gnu.2.36"
 _STL = "external/libstdcxx/include"
-_ZIG = "external/zig/site/ziglang/ziglang/lib"
 
 def _flags(name, actions, flags, with_features = []):
     return feature(
