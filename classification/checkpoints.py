@@ -90,6 +90,30 @@ def newest_model(root: str = DEFAULT_ROOT) -> str:
     return os.path.dirname(max(states, key=lambda path: (os.stat(path).st_mtime_ns, path)))
 
 
+def global_step(prefix: str) -> int | None:
+    """The training step that a checkpoint was written at; None where it does not tell.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read.
+    """
+    reader = _open(prefix)
+    try:
+        return int(reader.get_tensor("global_step")) if reader.has_tensor("global_step") else None
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise _unreadable(prefix, error) from error
+
+
+def _open(prefix: str) -> tf.train.NewCheckpointReader:
+    try:
+        return tf.train.load_checkpoint(prefix)
+    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        raise _unreadable(prefix, error) from error
+
+
+def _unreadable(prefix: str, error: Exception) -> ValueError:
+    return ValueError(f"{prefix} cannot be read as a checkpoint: {error}")
+
+
 @dataclasses.dataclass(frozen=True)
 class Restoration:
     """What a checkpoint gives to a graph's variables.
@@ -127,10 +151,7 @@ def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
-    try:
-        shapes = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
-        raise ValueError(f"{prefix} cannot be read as a checkpoint: {error}") from error
+    shapes = _open(prefix).get_variable_to_shape_map()
     found: list[tf.Variable] = []
     missing, mismatched = [], []
     for variable in sorted(variables, key=lambda v: v.op.name):

@@ -10,21 +10,11 @@ from absl import flags
 from absl.testing import absltest, flagsaver
 
 from classification import program
+from classification.testing import run_program
 from third_party.tf_slim.slim import slim  # noqa: F401
 
 _SIZE = flags.DEFINE_integer("size", 7, "Of something.")
 _NAME = flags.DEFINE_string("name", None, "Of something.")
-
-
-def run(main, *arguments: str) -> tuple[int | str | None, str, str]:
-    """Exit status, stdout and stderr of a program."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        try:
-            program.run(main, ["folder/prog.py", *arguments])
-        except SystemExit as end:
-            return end.code, out.getvalue(), err.getvalue()
-    raise AssertionError("the process went on")
 
 
 def graph_error(make) -> tf.errors.OpError:
@@ -47,7 +37,7 @@ class RunTest(absltest.TestCase):
         def main():
             print("size", _SIZE.value)
 
-        self.assertEqual(run(main, "--size=3"), (None, "size 3\n", ""))
+        self.assertEqual(run_program(main, "--size=3"), (None, "size 3\n", ""))
 
     def test_expected_errors_are_one_line_and_status_1(self):
         def opening():
@@ -65,7 +55,7 @@ class RunTest(absltest.TestCase):
             (tensorflow, "required.\n"),
         ):
             with self.subTest(main.__name__):
-                status, out, err = run(main)
+                status, out, err = run_program(main)
                 self.assertEqual((status, out), (1, ""))
                 self.assertStartsWith(err, "prog: ")
                 self.assertEndsWith(err, expected)
@@ -76,7 +66,7 @@ class RunTest(absltest.TestCase):
             raise ValueError("expected this, got that")
 
         with self.assertLogs("absl", logging.DEBUG) as logs:
-            status, _, _ = run(failing, "--verbosity=1")
+            status, _, _ = run_program(failing, "--verbosity=1")
         self.assertEqual(status, 1)
         self.assertIn('raise ValueError("expected this', "\n".join(logs.output))
 
@@ -88,7 +78,7 @@ class RunTest(absltest.TestCase):
             program.run(wrong, ["prog"])
 
     def test_words_that_are_no_flags(self):
-        status, _, err = run(lambda: self.fail("main was called"), "size", "3")
+        status, _, err = run_program(lambda: self.fail("main was called"), "size", "3")
         self.assertEqual(status, 1)
         self.assertIn("expected flags alone, as --NAME=VALUE, got size 3", err)
 
@@ -96,15 +86,15 @@ class RunTest(absltest.TestCase):
         def interrupted():
             raise KeyboardInterrupt
 
-        status, _, err = run(interrupted)
+        status, _, err = run_program(interrupted)
         self.assertEqual(status, 130)
         self.assertEqual(err, "prog: interrupted\n")
 
     def test_given_tells_flags_set_by_hand_from_defaults(self):
         values = []
-        run(lambda: values.append(program.given(["size", "name"])))
-        run(lambda: values.append(program.given(["size", "name"])), "--size=7")
-        run(lambda: values.append(program.given(["name"])), "--name=")
+        run_program(lambda: values.append(program.given(["size", "name"])))
+        run_program(lambda: values.append(program.given(["size", "name"])), "--size=7")
+        run_program(lambda: values.append(program.given(["name"])), "--name=")
         self.assertEqual(values[0], {})
         self.assertEqual(values[1], {"size": 7})
         self.assertEqual(values[2], {"name": ""})

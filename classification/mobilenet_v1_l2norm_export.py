@@ -1,0 +1,122 @@
+"""Writes the graph of a MobileNet V1 with an L2-normalised embedding and last layer.
+
+  ./bazelw run export
+
+writes that of the newest network below models/, beside its checkpoints. The graph holds
+no weights: it is what they are frozen into.
+
+What the network is, is told by the `model.json` of --checkpoint_dir. Where that is not
+given, the flags tell, if one of --image_size, --num_classes, --depth_multiplier,
+--quantize and --learned_embedding_range is given, and --output_file is needed; and if none
+is, the `model.json` of the newest network below models/. Where there is no `model.json`,
+or no network yet, the flags and their defaults tell.
+"""
+
+import os
+
+from absl import flags
+
+from classification import checkpoints, export, model_config, program
+from classification.model_config import ModelConfig
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_bool(
+    "is_training",
+    False,
+    "Write the graph of training: with dropout, batch norm on the batch's statistics, and the "
+    "operations that move statistics and ranges.",
+)
+flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels.")
+flags.DEFINE_integer("num_classes", 1001, "Classes of the network; 0 ends it at the embedding.")
+flags.DEFINE_integer("batch_size", None, "Images at once. Default: any number.")
+flags.DEFINE_string(
+    "output_file",
+    "",
+    "Where to write the graph. Default: inference_graph.pb, or .pbtxt, beside the checkpoints.",
+)
+flags.DEFINE_bool("quantize", False, "Whether the network is a quantised one.")
+flags.DEFINE_bool("write_text_graphdef", False, "Write the graph as text.")
+flags.DEFINE_float("depth_multiplier", 1.0, "Of the channels of the base's layers.")
+flags.DEFINE_bool(
+    "learned_embedding_range",
+    False,
+    "Whether a quantised network takes its embedding's range from the checkpoint, as the "
+    "reference does, instead of -1..127/128.",
+)
+flags.DEFINE_string(
+    "checkpoint_dir",
+    "",
+    "Folder of the checkpoints, or a checkpoint's prefix, of the network to write the graph of.",
+)
+
+_NETWORK_FLAGS = (
+    "image_size",
+    "num_classes",
+    "depth_multiplier",
+    "quantize",
+    "learned_embedding_range",
+)
+
+
+def _folder(given: bool) -> str | None:
+    """The folder of the network's `model.json`; None where the flags alone tell.
+
+    Args:
+      given: whether a flag that describes the network was set by hand.
+    """
+    if FLAGS.checkpoint_dir:
+        checkpoints.find(FLAGS.checkpoint_dir)
+        return checkpoints.folder(FLAGS.checkpoint_dir)
+    if given:
+        return None
+    try:
+        return checkpoints.newest_model()
+    except FileNotFoundError:
+        if FLAGS.output_file:
+            return None
+        raise
+
+
+def main() -> None:
+    """Writes the graph, and prints its input and output."""
+    given = program.given(_NETWORK_FLAGS)
+    folder = _folder(bool(given))
+    # No network of a checkpoint has 0 classes: so this says what to write of it.
+    embedding_only = given.get("num_classes") == 0
+    if embedding_only:
+        del given["num_classes"]
+    if folder is None:
+        config = ModelConfig(**given)
+    else:
+        known = model_config.read(folder)
+        config = model_config.resolve(known, given, source=folder)
+    path = FLAGS.output_file
+    if not path:
+        if folder is None:
+            raise ValueError(
+                "expected --output_file with flags that describe a network, or --checkpoint_dir"
+            )
+        ending = "pbtxt" if FLAGS.write_text_graphdef else "pb"
+        path = os.path.join(folder, f"inference_graph.{ending}")
+    graph = export.build(
+        config=config,
+        batch_size=FLAGS.batch_size,
+        is_training=FLAGS.is_training,
+        embedding_only=embedding_only,
+    )
+    graph.write(path, text=FLAGS.write_text_graphdef)
+    source = "described by flags" if folder is None else f"of {folder}"
+    classes = "up to the embedding" if embedding_only else f"{config.num_classes} classes"
+    print(
+        f"Network {source}: {'quantised' if config.quantize else 'float'}, {classes}, "
+        f"{config.image_size} x {config.image_size} pixels, depth multiplier "
+        f"{config.depth_multiplier:g}."
+    )
+    print(f"Input: {graph.input_name}")
+    print(f"Output: {graph.output_name}")
+    print(f"Written to {path}")
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,38 @@
+"""The network that a `model.json` describes, built for use or for training."""
+
+import tensorflow.compat.v1 as tf
+
+from classification.fake_quant import Quantization
+from classification.mobilenet_v1_l2norm import mobilenet_v1_l2norm, mobilenet_v1_l2norm_arg_scope
+from classification.model_config import ModelConfig
+
+
+def build(
+    images: tf.Tensor,
+    config: ModelConfig,
+    *,
+    is_training: bool = False,
+    embedding_only: bool = False,
+) -> dict[str, tf.Tensor]:
+    """Builds the network in the default graph.
+
+    Args:
+      images: float32 [batch, image_size, image_size, 3] in [-1, 1].
+      config: the network.
+      is_training: whether it is built with dropout, batch statistics and the operations
+        that move statistics and ranges; a quantised one quantises from step 0.
+      embedding_only: whether to leave out what follows the embedding.
+
+    Returns:
+      The end points, as `mobilenet_v1_l2norm` does.
+    """
+    quantization = None
+    if config.quantize:
+        quantization = Quantization(learned_embedding_range=config.learned_embedding_range)
+    with mobilenet_v1_l2norm_arg_scope(is_training=is_training, quantization=quantization):
+        _, end_points = mobilenet_v1_l2norm(
+            images,
+            None if embedding_only else config.num_classes,
+            depth_multiplier=config.depth_multiplier,
+        )
+    return end_points
