@@ -151,6 +151,7 @@ def quantize_activations(
         low = _range_variable("min", 0.0 if relu6 else -6.0)
         high = _range_variable("max", 6.0)
         if not is_training:
+            _remember_range(scope, low, high)
             return _fake_quant(inputs, low, high)
         values = tf.stop_gradient(inputs)
         # A Relu6 returns nothing below zero: no need to look.
@@ -159,7 +160,13 @@ def quantize_activations(
         decay = quantization.range_decay
         new_low = _debiased_average(low, f"{scope}/min", batch_low, decay)
         new_high = _debiased_average(high, f"{scope}/max", batch_high, decay)
+        _remember_range(scope, new_low, new_high)
         return _delayed(_fake_quant(inputs, new_low, new_high), inputs, quantization)
+
+
+def _remember_range(scope: str, low: tf.Tensor, high: tf.Tensor) -> None:
+    for limit in (low, high):
+        tf.add_to_collection(f"{scope}/range", limit)
 
 
 def _debiased_average(
@@ -193,13 +200,10 @@ def quantize_like(
       quantization: the network's.
       is_training: whether this is a training graph, in which the delay counts.
     """
-    with (
-        tf.name_scope("act_quant"),
-        tf.variable_scope(
-            tf.VariableScope(reuse=True, name=f"{source}/act_quant"), auxiliary_name_scope=False
-        ),
-    ):
-        quantized = _fake_quant(inputs, tf.get_variable("min"), tf.get_variable("max"))
+    # Not the variables: in training they are about to change.
+    low, high = tf.get_collection(f"{source}/act_quant/range")[-2:]
+    with tf.name_scope("act_quant"):
+        quantized = _fake_quant(inputs, low, high)
         return _delayed(quantized, inputs, quantization) if is_training else quantized
 
 

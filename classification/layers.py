@@ -279,13 +279,15 @@ class _Statistics:
           raw: the convolution by the kernel as it is, of which statistics are taken.
         """
         mean, unbiased = batch_moments(raw)
-        self._move(self._mean, tf.stop_gradient(mean))
-        self._move(self._variance, tf.stop_gradient(unbiased))
         count = _count(raw)
         variance = unbiased * ((count - 1.0) / count)
         inverse = tf.rsqrt(variance + self._params.epsilon)
         correction = tf.rsqrt(self._variance + self._params.epsilon) / inverse
         multiplier = self._gamma * inverse
+        # A reference variable changes under its readers' hands: they come first.
+        with tf.control_dependencies([correction]):
+            self._move(self._mean, tf.stop_gradient(mean))
+            self._move(self._variance, tf.stop_gradient(unbiased))
         return _Fold(
             (correction, multiplier),
             tf.math.reciprocal(correction),

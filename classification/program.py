@@ -28,8 +28,9 @@ _NOT_THE_MESSAGE = re.compile(
 def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     """Parses flags, calls main, and ends the process.
 
-    What users can put right, which is what a ValueError, an OSError and an error of
-    TensorFlow's tell, is one line on stderr, "PROGRAM: what is wrong", and exit status 1.
+    What users can put right, which is what a ValueError, an ArithmeticError, an OSError and
+    an error of TensorFlow's tell, is one line on stderr, "PROGRAM: what is wrong", and exit
+    status 1.
     `--verbosity=1` shows where it was raised, too. All other errors are the program's own
     and keep their traceback.
 
@@ -46,7 +47,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
                     f"expected flags alone, as --NAME=VALUE, got {' '.join(arguments[1:])}"
                 )
             main()
-        except (ValueError, OSError, tf.errors.OpError) as error:
+        except (ValueError, ArithmeticError, OSError, tf.errors.OpError) as error:
             logging.debug("Raised here:", exc_info=True)
             _fail(arguments[0], sentence(error), 1)
         except KeyboardInterrupt:

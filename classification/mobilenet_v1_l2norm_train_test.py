@@ -1,0 +1,59 @@
+"""Runs the training program as people do."""
+
+import os
+import pathlib
+import subprocess
+
+from absl.testing import absltest
+
+from classification import model_config
+
+_PROGRAM = pathlib.Path(__file__).parent / "mobilenet_v1_l2norm_train"
+
+
+class TrainTest(absltest.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self._folder = self.create_tempdir().full_path
+
+    def _run(self, *arguments: str) -> tuple[int, list[str], str]:
+        """Returns exit status, lines of standard output, and standard error."""
+        done = subprocess.run(
+            [_PROGRAM, *arguments], cwd=self._folder, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stdout.splitlines(), done.stderr
+
+    def test_chooses_for_the_digits_and_lets_flags_win(self) -> None:
+        status, lines, errors = self._run("--number_of_steps=3", "--image_size=40")
+        self.assertEqual(status, 0, errors)
+        self.assertIn("digits, 1437 real images", lines[0])
+        self.assertIn("360 more held out", lines[0])
+        self.assertIn("quantised, 10 classes, 40 x 40 pixels, depth multiplier 0.25", lines[1])
+        self.assertRegex(lines[2], r"^step 1/3  loss \d+\.\d+  learning rate 0\.1")
+        self.assertRegex(lines[-2], r"^step 3/3 .*images/s  0:00:00 left$")
+        self.assertEqual(
+            lines[-1], "Trained to step 3. The network is in models/digits-quantized-1."
+        )
+        config = model_config.read(os.path.join(self._folder, "models/digits-quantized-1"))
+        self.assertEqual(config.image_size, 40)
+        self.assertEqual(config.labels, tuple("0123456789"))
+        self.assertTrue(config.quantize)
+
+    def test_bad_input_is_an_error_of_one_sentence(self) -> None:
+        cases = {
+            "--batch_size=0": "--batch_size",
+            "--dataset_dir=gone": "gone",
+            "--num_classes=9": "--num_classes of at least 10",
+            "--fine_tune_checkpoint=gone": "no such checkpoint",
+        }
+        for flag, expected in cases.items():
+            with self.subTest(flag):
+                status, _, errors = self._run(flag, "--number_of_steps=1")
+                self.assertEqual(status, 1)
+                self.assertIn(expected, errors)
+                self.assertNotIn("Traceback", errors)
+                self.assertFalse(os.path.exists(os.path.join(self._folder, "models")))
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,161 @@
+"""How training shows itself: one live line on a terminal, plain lines elsewhere."""
+
+import collections
+import dataclasses
+import time
+from types import TracebackType
+
+import rich.console
+import rich.progress
+import tensorflow.compat.v1 as tf
+
+_WINDOW = 50
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What is known after a training step.
+
+    Attributes:
+      number: the global step.
+      loss: total loss, weight decay included.
+      learning_rate: of this step.
+      images_per_second: over the last steps; 0 after the first.
+    """
+
+    number: int
+    loss: float
+    learning_rate: float
+    images_per_second: float
+
+
+class StepHook(tf.train.SessionRunHook):
+    """Follows training steps: hands each to a display, and images/s to TensorBoard."""
+
+    def __init__(
+        self,
+        *,
+        loss: tf.Tensor,
+        learning_rate: tf.Tensor,
+        step: tf.Tensor,
+        batch_size: int,
+        display: "Display | None",
+        summary_dir: str | None,
+        summary_secs: int,
+    ):
+        """Creates the hook.
+
+        Args:
+          loss: scalar, read after the step's updates.
+          learning_rate: scalar.
+          step: the global step, read after the step's updates.
+          batch_size: images a step.
+          display: where steps are shown; None shows nothing.
+          summary_dir: where images/s are written to; None for nowhere.
+          summary_secs: seconds between two such.
+        """
+        self._fetches = {"loss": loss, "rate": learning_rate, "step": step}
+        self._batch_size = batch_size
+        self._display = display
+        self._times: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._summary_dir = summary_dir
+        self._timer = tf.train.SecondOrStepTimer(every_secs=summary_secs) if summary_dir else None
+
+    def before_run(self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
+        """Asks for what is shown."""
+        del run_context
+        return tf.train.SessionRunArgs(self._fetches)
+
+    def after_run(
+        self, run_context: tf.train.SessionRunContext, run_values: tf.train.SessionRunValues
+    ) -> None:
+        """Shows it."""
+        del run_context
+        values = run_values.results
+        self._times.append(time.monotonic())
+        seconds = self._times[-1] - self._times[0]
+        rate = self._batch_size * (len(self._times) - 1) / seconds if seconds else 0.0
+        number = int(values["step"])
+        if self._display is not None:
+            self._display.show(Step(number, float(values["loss"]), float(values["rate"]), rate))
+        if self._timer is not None and rate and self._timer.should_trigger_for_step(number):
+            self._timer.update_last_triggered_step(number)
+            value = tf.Summary.Value(tag="images_per_second", simple_value=rate)
+            writer = tf.summary.FileWriterCache.get(self._summary_dir)
+            writer.add_summary(tf.Summary(value=[value]), number)
+
+
+class Display:
+    """Shows training steps; a context manager, since a live line must be ended."""
+
+    def __init__(
+        self,
+        *,
+        last_step: int | None,
+        every_n_steps: int,
+        batch_size: int,
+        console: rich.console.Console | None = None,
+    ):
+        """Creates the display.
+
+        Args:
+          last_step: at which training ends; None where it has no end.
+          every_n_steps: how often a line is printed where there is no terminal.
+          batch_size: images a step, for the time left.
+          console: standard output by default.
+        """
+        self._last_step = last_step
+        self._every_n_steps = every_n_steps
+        self._batch_size = batch_size
+        self._console = console or rich.console.Console(highlight=False)
+        self._line = rich.progress.Progress(
+            rich.progress.TextColumn("{task.description}"),
+            rich.progress.BarColumn(bar_width=20),
+            console=self._console,
+            transient=True,
+        )
+        self._live = self._console.is_terminal
+        self._task: rich.progress.TaskID | None = None
+        self._last: Step | None = None
+
+    def __enter__(self) -> "Display":
+        if self._live:
+            self._line.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._live:
+            self._line.stop()
+            if self._last is not None:
+                self._console.print(self.describe(self._last))
+
+    def show(self, step: Step) -> None:
+        """Shows a step: at once on a terminal, elsewhere if it is a multiple of every_n_steps."""
+        first = self._last is None
+        self._last = step
+        if self._live:
+            if self._task is None:
+                self._task = self._line.add_task("", total=self._last_step)
+            self._line.update(self._task, completed=step.number, description=self.describe(step))
+        elif first or step.number % self._every_n_steps == 0 or step.number == self._last_step:
+            self._console.print(self.describe(step), soft_wrap=True)
+
+    def describe(self, step: Step) -> str:
+        """A step in words: number, loss, learning rate, images/s and time left."""
+        of = f"/{self._last_step}" if self._last_step is not None else ""
+        text = (
+            f"step {step.number}{of}  loss {step.loss:.4f}  learning rate {step.learning_rate:.4g}"
+        )
+        if step.images_per_second:
+            text += f"  {step.images_per_second:.1f} images/s"
+            if self._last_step is not None:
+                left = (self._last_step - step.number) * self._batch_size / step.images_per_second
+                minutes, seconds = divmod(round(left), 60)
+                hours, minutes = divmod(minutes, 60)
+                text += f"  {hours}:{minutes:02}:{seconds:02} left"
+        return text

@@ -1,0 +1,223 @@
+"""Trains small networks on the digits, and looks at what comes of it."""
+
+import contextlib
+import dataclasses
+import glob
+import io
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest
+
+from classification import fake_quant, mobilenet_v1_l2norm, model_config, training
+from classification.data.dataset import open_dataset
+from classification.model_config import ModelConfig
+from classification.training import TrainingConfig
+
+_FLOAT = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=10)
+_QUANT = dataclasses.replace(_FLOAT, quantize=True)
+_FAST = TrainingConfig(number_of_steps=2, batch_size=8, save_summaries_secs=0)
+_TAGS = {"total_loss", "learning_rate", "MobilenetV1/Logits/scale_factor"}
+
+
+class TrainingTest(absltest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.digits = open_dataset("", "train")
+
+    def _train(
+        self, folder: str, model: ModelConfig = _FLOAT, config: TrainingConfig = _FAST, **changes
+    ) -> tuple[dict[str, np.ndarray], str]:
+        """Trains; returns the newest checkpoint's variables, and what was printed."""
+        config = dataclasses.replace(config, **changes)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            training.train(model=model, config=config, dataset=self.digits, checkpoint_dir=folder)
+        return _variables(tf.train.latest_checkpoint(folder)), printed.getvalue()
+
+    def _folder(self) -> str:
+        return os.path.join(self.create_tempdir().full_path, "model")
+
+    def _checkpoint(self, **values: float) -> str:
+        """A quantised network's eval variables with random values; returns the prefix."""
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            images = tf.placeholder(tf.float32, [1, 32, 32, 3])
+            with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
+                is_training=False,
+                quantization=fake_quant.Quantization(learned_embedding_range=True),
+            ):
+                mobilenet_v1_l2norm.mobilenet_v1_l2norm(images, 10, depth_multiplier=0.25)
+            session.run(tf.global_variables_initializer())
+            for variable in tf.global_variables():
+                if variable.op.name in values:
+                    variable.load(values[variable.op.name], session)
+            prefix = os.path.join(self.create_tempdir().full_path, "start.ckpt")
+            return tf.train.Saver().save(session, prefix, write_meta_graph=False)
+
+    def test_loss_falls_and_files_are_left(self) -> None:
+        folder = self._folder()
+        self._train(folder, _FLOAT, number_of_steps=60, batch_size=32, save_summaries_secs=1)
+        self.assertEqual(model_config.read(folder), _FLOAT)
+        values = _summaries(folder)
+        self.assertContainsSubset({"images_per_second", *_TAGS}, values)
+        self.assertLess(values["total_loss"][-1], 0.8 * values["total_loss"][0])
+
+    def test_summaries_hold_the_ranges(self) -> None:
+        folder = self._folder()
+        self._train(folder, _QUANT, save_summaries_secs=1)
+        ranges = {
+            "MobilenetV1/MobilenetV1/Conv2d_0/weights_quant/min",
+            "MobilenetV1/MobilenetV1/Conv2d_0/act_quant/max",
+        }
+        self.assertContainsSubset({*_TAGS, *ranges}, _summaries(folder))
+
+    def test_same_seed_gives_the_same_bytes_and_another_does_not(self) -> None:
+        data = []
+        for seed in (3, 3, 4):
+            folder = self._folder()
+            self._train(folder, _QUANT, seed=seed, number_of_steps=3)
+            with open(tf.train.latest_checkpoint(folder) + ".data-00000-of-00001", "rb") as file:
+                data.append(file.read())
+        self.assertEqual(data[0], data[1])
+        self.assertNotEqual(data[0], data[2])
+
+    def test_goes_on_where_it_stopped(self) -> None:
+        folder = self._folder()
+        self._train(folder)
+        variables, printed = self._train(folder, number_of_steps=5)
+        self.assertIn("step 2", printed)
+        self.assertEqual(variables["global_step"], 5)
+        after, printed = self._train(folder, number_of_steps=5)
+        self.assertIn("all of the 5 steps", printed)
+        np.testing.assert_equal(after, variables)
+
+    def test_refuses_a_folder_with_another_network(self) -> None:
+        folder = self._folder()
+        self._train(folder)
+        with self.assertRaisesRegex(ValueError, "describes another network"):
+            self._train(folder, _QUANT)
+
+    def test_schedule_follows_the_size_of_the_data(self) -> None:
+        # 1,437 images in batches of 64: 2.5 epochs are 56 steps.
+        for dataset_size, steps, expected in ((1437, 55, 0.1), (1437, 56, 0.094), (64, 4, 0.0884)):
+            with tf.Graph().as_default(), tf.Session() as session:
+                step = tf.train.create_global_step()
+                rate = training.learning_rate(0.1, step, dataset_size, 64)
+                session.run(step.initializer)
+                step.load(steps, session)
+                self.assertAlmostEqual(session.run(rate), expected, places=4)
+
+    def test_frozen_base_is_left_as_it_was(self) -> None:
+        start = self._checkpoint()
+        before = _variables(start)
+        variables, printed = self._train(
+            self._folder(), _QUANT, fine_tune_checkpoint=start, freeze_base=True, batch_size=16
+        )
+        base = [name for name in before if "/Logits/" not in name]
+        # 27 layers, each with a kernel, four of batch norm's, and four ends of ranges.
+        self.assertLen(base, 27 * 9)
+        for name in base:
+            np.testing.assert_array_equal(variables[name], before[name], err_msg=name)
+        weights = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
+        self.assertTrue(np.any(variables[weights] != before[weights]))
+        self.assertEqual(variables["global_step"], 2)
+        self.assertRegex(printed, r"\d+ of \d+ variables restored")
+
+    def test_frozen_base_can_adapt_its_statistics(self) -> None:
+        start = self._checkpoint()
+        before = _variables(start)
+        variables, _ = self._train(
+            self._folder(),
+            _QUANT,
+            fine_tune_checkpoint=start,
+            freeze_base=True,
+            update_base_statistics=True,
+        )
+        layer = "MobilenetV1/Conv2d_5_pointwise/"
+        np.testing.assert_array_equal(variables[layer + "weights"], before[layer + "weights"])
+        name = layer + "BatchNorm/moving_mean"
+        self.assertTrue(np.any(variables[name] != before[name]))
+        name = "MobilenetV1/MobilenetV1/Conv2d_5_pointwise/act_quant/max"
+        self.assertNotEqual(variables[name], before[name])
+
+    def test_freezing_needs_a_whole_base(self) -> None:
+        with self.assertRaisesRegex(ValueError, "expected --fine_tune_checkpoint"):
+            self._train(self._folder(), freeze_base=True)
+        floats = self._folder()
+        self._train(floats)
+        with self.assertRaisesRegex(ValueError, "whole base.*--update_base_statistics"):
+            self._train(self._folder(), _QUANT, fine_tune_checkpoint=floats, freeze_base=True)
+
+    def test_fine_tuning_names_what_starts_fresh(self) -> None:
+        start = self._checkpoint()
+        other = dataclasses.replace(_QUANT, num_classes=12)
+        variables, printed = self._train(self._folder(), other, fine_tune_checkpoint=start)
+        self.assertEqual(
+            variables["MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"].shape[-1], 12
+        )
+        self.assertIn("another shape", printed)
+        self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", printed)
+
+    def test_fine_tuning_needs_something_of_the_base(self) -> None:
+        start = self._checkpoint()
+        with self.assertRaisesRegex(ValueError, "nothing of this network's base"):
+            self._train(
+                self._folder(),
+                dataclasses.replace(_QUANT, depth_multiplier=0.5),
+                fine_tune_checkpoint=start,
+            )
+        with self.assertRaisesRegex(FileNotFoundError, "no such checkpoint"):
+            self._train(self._folder(), fine_tune_checkpoint=start + "-gone")
+
+    def test_known_embedding_range_is_not_the_checkpoints(self) -> None:
+        name = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant/max"
+        start = self._checkpoint(**{name: 0.25})
+        variables, _ = self._train(self._folder(), _QUANT, fine_tune_checkpoint=start)
+        self.assertEqual(variables[name], np.float32(127 / 128))
+        learned = dataclasses.replace(_QUANT, learned_embedding_range=True)
+        variables, _ = self._train(self._folder(), learned, fine_tune_checkpoint=start)
+        self.assertLess(variables[name], 127 / 128)
+
+    def test_stops_when_the_loss_is_no_number(self) -> None:
+        folder = self._folder()
+        with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
+            self._train(folder, learning_rate=1e30, number_of_steps=20)
+        start = _variables(os.path.join(folder, "model.ckpt-0"))
+        self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
+
+    def test_refuses_what_makes_no_sense(self) -> None:
+        for name, value in (
+            ("batch_size", 0),
+            ("number_of_steps", 0),
+            ("learning_rate", 0.0),
+            ("learning_rate", float("nan")),
+            ("batch_norm_decay", 1.0),
+            ("quant_delay", -1),
+            ("log_every_n_steps", 0),
+            ("task", -1),
+        ):
+            with self.assertRaisesRegex(ValueError, f"expected --{name}"):
+                TrainingConfig(**{name: value})
+        with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
+            self._train(self._folder(), dataclasses.replace(_FLOAT, num_classes=9))
+
+
+def _summaries(folder: str) -> dict[str, list[float]]:
+    values: dict[str, list[float]] = {}
+    for path in glob.glob(os.path.join(folder, "events*")):
+        for event in tf.train.summary_iterator(path):
+            for value in event.summary.value:
+                values.setdefault(value.tag, []).append(value.simple_value)
+    return values
+
+
+def _variables(prefix: str) -> dict[str, np.ndarray]:
+    reader = tf.train.load_checkpoint(prefix)
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+
+
+if __name__ == "__main__":
+    absltest.main()
