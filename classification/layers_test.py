@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import layers
+from classification import layers, variables_for_tests
 from classification.fake_quant import Quantization
 
 _CHANNELS = 3
@@ -39,6 +39,7 @@ class _LayerTestCase(parameterized.TestCase):
         """Gives the variables random values, the same to those of equal name and other scope."""
         self.session.run(tf.global_variables_initializer())
         self.values = {}
+        values = {}
         for variable in tf.global_variables():
             name = variable.op.name.split("/")[-1]
             if "_quant" in variable.op.name or name == "global_step":
@@ -47,7 +48,8 @@ class _LayerTestCase(parameterized.TestCase):
                 value = self.draw(variable.shape.as_list())
                 positive = name in ("gamma", "moving_variance")
                 self.values[name] = 0.2 + np.abs(value) if positive else value
-            variable.load(self.values[name], self.session)
+            values[variable] = self.values[name]
+        variables_for_tests.load(self.session, values)
 
     def value(self, name):
         (variable,) = (v for v in tf.global_variables() if v.op.name.endswith(name))

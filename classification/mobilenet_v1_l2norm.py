@@ -175,11 +175,11 @@ def mobilenet_v1_l2norm(
       quantised), Embedding, Logits, Predictions.
 
     Raises:
-      ValueError: for inputs of a rank other than 4, a depth multiplier that is not
-        above 0, inputs of an unknown size without global_pool, or a last feature map
-        larger than the window covers.
+      ValueError: for inputs of a rank other than 4, smaller than 32 x 32 pixels, of an
+        unknown number of channels, or, without global_pool, of an unknown size; for a
+        depth multiplier, a number of classes or a dropout_keep_prob out of range.
     """
-    _check(inputs, num_classes, depth_multiplier)
+    _check(inputs, num_classes, depth_multiplier, dropout_keep_prob)
     with tf.variable_scope(scope, values=[inputs], reuse=reuse) as variable_scope:
         with contextlib.ExitStack() as stack:
             if freeze_base:
@@ -226,7 +226,12 @@ def mobilenet_v1_l2norm(
     return logits, end_points
 
 
-def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) -> None:
+def _check(
+    inputs: tf.Tensor,
+    num_classes: int | None,
+    depth_multiplier: float,
+    dropout_keep_prob: float,
+) -> None:
     if inputs.shape.rank != 4:
         raise ValueError(
             "expected images of shape [batch, height, width, channels], "
@@ -244,6 +249,8 @@ def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) 
         raise ValueError(f"expected a depth multiplier above 0, got {depth_multiplier}")
     if num_classes is not None and num_classes < 0:
         raise ValueError(f"expected a number of classes of at least 0, got {num_classes}")
+    if not 0 < dropout_keep_prob <= 1:
+        raise ValueError(f"expected a dropout_keep_prob in (0, 1], got {dropout_keep_prob}")
 
 
 def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -260,9 +267,7 @@ def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -
         )
     # A window of 7 moved by 2, as ever, returns one value up to 8; beyond, more than
     # one embedding an image would come of it, so the window grows to the whole map.
-    kernel = [
-        min(size, _POOL_SIZE) if size <= _POOL_SIZE + 1 else size for size in (height, width)
-    ]
+    kernel = [min(size, _POOL_SIZE) if size <= _POOL_SIZE + 1 else size for size in (height, width)]
     with tf.name_scope("AvgPool_1a"):
         net = tf.nn.avg_pool2d(net, kernel, strides=2, padding="VALID", name="AvgPool")
     end_points["AvgPool_1a"] = net
