@@ -282,22 +282,30 @@ class KnownRangeTest(_GraphTestCase):
 
 
 class LikeTest(_GraphTestCase):
-    @parameterized.parameters(True, False)
-    def test_range_is_the_other_layers(self, is_training):
+    def build(self, *, is_training):
         options = {"quantization": _QUANTIZATION, "is_training": is_training}
-        fake_quant.quantize_activations(self.inputs, "layer", **options)
+        other = fake_quant.quantize_activations(5 * self.inputs, "layer", **options)
         names = [v.op.name for v in tf.global_variables()]
         outputs = fake_quant.quantize_like(self.inputs, "layer", **options)
         self.assertEqual([v.op.name for v in tf.global_variables()], names)
-        self.session.run(tf.global_variables_initializer())
+        self.start()
+        return outputs, other
+
+    def test_evaluation_reads_the_other_layers_variables(self):
+        outputs, _ = self.build(is_training=False)
         self.load("layer/act_quant/min", -1.0)
         self.load("layer/act_quant/max", 1.55)
         values = np.array([[-7.0, 0.1, 7.0]])
         np.testing.assert_allclose(
-            self.session.run(outputs, {self.inputs: values}),
-            _rounded(values, -1.0, 1.55),
-            atol=1e-6,
+            self.run_step(outputs, values), _rounded(values, -1.0, 1.55), atol=1e-6
         )
+
+    def test_training_takes_the_range_that_the_other_layer_takes(self):
+        outputs, other = self.build(is_training=True)
+        # The range of five times the values is -1..1.55.
+        values = np.array([[-0.2, 0.1234, 0.31]])
+        quantized, _ = self.run_step((outputs, other), values)
+        np.testing.assert_allclose(quantized, _rounded(values, -1.0, 1.55), atol=1e-5)
 
     def test_the_other_layer_must_be_there(self):
         with self.assertRaises(ValueError):
