@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import evaluation, network, testing
+from classification import evaluation, network, program_testing, variables_for_tests
 from classification.data import testing as data_testing
 from classification.data.dataset import Dataset, open_dataset
 from classification.evaluation import evaluate
@@ -19,7 +19,7 @@ from classification.evaluation import evaluate
 def logits_of(checkpoint: str, images: np.ndarray) -> np.ndarray:
     """The logits that a checkpoint's network of digits gives images."""
     with tf.Graph().as_default(), tf.Session() as session:
-        logits = network.build(tf.constant(images), testing.DIGITS)["Logits"]
+        logits = network.build(tf.constant(images), program_testing.DIGITS)["Logits"]
         tf.train.Saver().restore(session, checkpoint)
         return session.run(logits)
 
@@ -37,14 +37,22 @@ class DigitsTest(parameterized.TestCase):
         super().setUpClass()
         cls.digits = open_dataset("", "validation")
         folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        cls.checkpoint = testing.write_network(folder, testing.DIGITS, dataset=cls.digits)
-        images, labels = testing.images_and_labels(cls.digits, testing.DIGITS.image_size)
+        cls.checkpoint = program_testing.write_network(
+            folder, program_testing.DIGITS, dataset=cls.digits
+        )
+        images, labels = program_testing.images_and_labels(
+            cls.digits, program_testing.DIGITS.image_size
+        )
         order = np.argsort(-logits_of(cls.checkpoint, images), axis=1, kind="stable")
         hits = order[:, :5] == labels[:, np.newaxis]
         cls.correct, cls.in_top_5 = hits[:, 0], hits.any(axis=1)
 
     def evaluate(self, **options):
-        defaults = {"checkpoint": self.checkpoint, "config": testing.DIGITS, "batch_size": 100}
+        defaults = {
+            "checkpoint": self.checkpoint,
+            "config": program_testing.DIGITS,
+            "batch_size": 100,
+        }
         return evaluate(**{"dataset": self.digits, **defaults, **options})
 
     def test_the_network_is_worth_a_test(self):
@@ -59,7 +67,7 @@ class DigitsTest(parameterized.TestCase):
         self.assertEqual(result.num_in_top_5, self.in_top_5.sum())
         self.assertEqual(result.accuracy, self.correct.mean())
         self.assertEqual(result.recall_at_5, self.in_top_5.mean())
-        self.assertEqual(result.global_step, testing.STEP)
+        self.assertEqual(result.global_step, program_testing.STEP)
 
     @parameterized.parameters((1, 64), (100, 64), (50_000, 250))
     def test_num_examples_takes_the_first(self, num_examples, batch_size):
@@ -80,18 +88,18 @@ class DigitsTest(parameterized.TestCase):
                 self.evaluate(**{name: value})
 
     def test_float_checkpoint_of_a_quantised_network(self):
-        config = dataclasses.replace(testing.DIGITS, quantize=True)
+        config = dataclasses.replace(program_testing.DIGITS, quantize=True)
         with self.assertRaisesRegex(ValueError, "float network's: leave --quantize out"):
             self.evaluate(config=config)
 
     def test_checkpoint_of_another_width(self):
-        config = dataclasses.replace(testing.DIGITS, depth_multiplier=0.5)
+        config = dataclasses.replace(program_testing.DIGITS, depth_multiplier=0.5)
         with self.assertRaisesRegex(ValueError, "are depth multiplier.* right"):
             self.evaluate(config=config)
 
     def test_labels_that_the_network_has_not(self):
-        config = dataclasses.replace(testing.DIGITS, num_classes=5, labels=None)
-        checkpoint = testing.write_network(self.create_tempdir().full_path, config)
+        config = dataclasses.replace(program_testing.DIGITS, num_classes=5, labels=None)
+        checkpoint = program_testing.write_network(self.create_tempdir().full_path, config)
         with self.assertRaisesRegex(ValueError, "data of 5 classes, .* got 10 classes in digits"):
             self.evaluate(config=config, checkpoint=checkpoint)
         unnamed = dataclasses.replace(self.digits, labels=None)
@@ -99,13 +107,15 @@ class DigitsTest(parameterized.TestCase):
             self.evaluate(config=config, checkpoint=checkpoint, dataset=unnamed)
 
     def test_other_classes_than_in_training(self):
-        config = dataclasses.replace(testing.DIGITS, labels=(*"01234", "rose", *"6789"))
+        config = dataclasses.replace(program_testing.DIGITS, labels=(*"01234", "rose", *"6789"))
         with self.assertRaisesRegex(ValueError, "class 5 is 'rose' in its model.json and '5' in"):
             self.evaluate(config=config)
 
     def test_more_classes_than_the_data_has(self):
-        config = dataclasses.replace(testing.DIGITS, num_classes=12, labels=None)
-        checkpoint = testing.write_network(self.create_tempdir().full_path, config, step=None)
+        config = dataclasses.replace(program_testing.DIGITS, num_classes=12, labels=None)
+        checkpoint = program_testing.write_network(
+            self.create_tempdir().full_path, config, step=None
+        )
         result = self.evaluate(config=config, checkpoint=checkpoint)
         self.assertEqual(result.num_examples, 360)
         self.assertIsNone(result.global_step)
@@ -116,20 +126,20 @@ class DigitsTest(parameterized.TestCase):
     def test_diverged_network(self):
         prefix = os.path.join(self.create_tempdir().full_path, "nan")
         with tf.Graph().as_default(), tf.Session() as session:
-            network.build(tf.zeros([1, 32, 32, 3]), testing.DIGITS)
+            network.build(tf.zeros([1, 32, 32, 3]), program_testing.DIGITS)
             saver = tf.train.Saver()
             saver.restore(session, self.checkpoint)
             scale = next(v for v in tf.global_variables() if v.op.name.endswith("scale_factor"))
-            scale.load(np.nan, session)
+            variables_for_tests.load(session, {scale: np.nan})
             saver.save(session, prefix)
         with self.assertRaisesRegex(ValueError, "NaN or infinity: the network in .*nan has"):
             self.evaluate(checkpoint=prefix)
 
     def test_equal_logits_go_to_the_lower_label(self):
-        config = dataclasses.replace(testing.DIGITS, quantize=True)
+        config = dataclasses.replace(program_testing.DIGITS, quantize=True)
         # Nothing of an image is left when a random base is quantised to ranges of 0..6: all
         # logits are 0.
-        checkpoint = testing.write_network(self.create_tempdir().full_path, config)
+        checkpoint = program_testing.write_network(self.create_tempdir().full_path, config)
         result = self.evaluate(config=config, checkpoint=checkpoint)
         self.assertEqual((result.num_correct, result.num_in_top_5), (36, 5 * 36))
 
@@ -139,8 +149,10 @@ class RecordsTest(absltest.TestCase):
         super().setUp()
         self.folder = self.create_tempdir().full_path
         data_testing.write_grey_images(self.folder, "validation", [3, 4])
-        self.config = dataclasses.replace(testing.DIGITS, num_classes=8, labels=None, dataset="")
-        self.checkpoint = testing.write_network(self.folder, self.config)
+        self.config = dataclasses.replace(
+            program_testing.DIGITS, num_classes=8, labels=None, dataset=""
+        )
+        self.checkpoint = program_testing.write_network(self.folder, self.config)
 
     def evaluate(self, batch_size: int = 2) -> evaluation.Result:
         return evaluate(

@@ -4,20 +4,21 @@ import contextlib
 import io
 import logging
 import os
+from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
 from absl import flags
-from absl.testing import absltest, flagsaver
+from absl.testing import absltest
 
 from classification import program
-from classification.testing import run_program
+from classification.program_testing import run_program
 from third_party.tf_slim.slim import slim  # noqa: F401
 
 _SIZE = flags.DEFINE_integer("size", 7, "Of something.")
 _NAME = flags.DEFINE_string("name", None, "Of something.")
 
 
-def graph_error(make) -> tf.errors.OpError:
+def graph_error(make: Callable[[], object]) -> tf.errors.OpError:
     """What running make()'s tensor raises."""
     with tf.Graph().as_default(), tf.Session() as session:
         tensor = make()
@@ -29,10 +30,6 @@ def graph_error(make) -> tf.errors.OpError:
 
 
 class RunTest(absltest.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.enter_context(flagsaver.flagsaver())
-
     def test_returns_zero_and_leaves_output_alone(self):
         def main():
             print("size", _SIZE.value)
@@ -72,7 +69,7 @@ class RunTest(absltest.TestCase):
 
     def test_other_errors_keep_their_traceback(self):
         def wrong():
-            return {}["key"]
+            raise KeyError("key")
 
         with self.assertRaises(KeyError), contextlib.redirect_stderr(io.StringIO()):
             program.run(wrong, ["prog"])
