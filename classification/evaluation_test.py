@@ -163,7 +163,7 @@ class RecordsTest(absltest.TestCase):
         )
 
     def test_all_files_count_once(self):
-        for batch_size in (1, 2, 100):
+        for batch_size in (2, 100):
             self.assertEqual(self.evaluate(batch_size).num_examples, 7)
 
     def test_damaged_record(self):

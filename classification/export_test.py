@@ -1,5 +1,6 @@
 """Tests that the exported graph is the network asked for, and its file whole."""
 
+import functools
 import os
 from collections import Counter
 
@@ -13,6 +14,9 @@ from classification.model_config import ModelConfig
 
 _SMALL = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=7)
 _QUANTISED = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=7, quantize=True)
+
+# Tests that only look may look at the same graph.
+built = functools.cache(export.build)
 
 
 def nodes(graph: export.InferenceGraph) -> dict[str, tf.NodeDef]:
@@ -33,7 +37,7 @@ def shape_of(graph: export.InferenceGraph, name: str) -> list[int | None]:
 class GraphTest(parameterized.TestCase):
     @parameterized.parameters(None, 1, 8)
     def test_input_and_output(self, batch_size):
-        graph = export.build(config=_SMALL, batch_size=batch_size)
+        graph = built(config=_SMALL, batch_size=batch_size)
         self.assertEqual(graph.input_name, "input")
         self.assertEqual(graph.output_name, "MobilenetV1/Predictions/Reshape_1")
         placeholder = nodes(graph)["input"]
@@ -53,9 +57,7 @@ class GraphTest(parameterized.TestCase):
         self.assertEqual(shape_of(graph, "input"), [None, size, size, 3])
 
     def test_is_training(self):
-        inference, training = (
-            export.build(config=_SMALL, is_training=value) for value in (False, True)
-        )
+        inference, training = (built(config=_SMALL, is_training=value) for value in (False, True))
         for graph, expected in ((inference, False), (training, True)):
             norms = [n for n in graph.graph_def.node if n.op == "FusedBatchNormV3"]
             self.assertLen(norms, 27)
@@ -68,7 +70,7 @@ class GraphTest(parameterized.TestCase):
 
     def test_is_training_quantised(self):
         inference, training = (
-            export.build(config=_QUANTISED, is_training=value) for value in (False, True)
+            built(config=_QUANTISED, is_training=value) for value in (False, True)
         )
         # Ranges and statistics are given their first values by Assign, one each.
         for graph, moving in ((inference, False), (training, True)):
@@ -79,7 +81,7 @@ class GraphTest(parameterized.TestCase):
 
     def test_fake_quant_nodes(self):
         self.assertEqual(ops(export.build(config=_SMALL))["FakeQuantWithMinMaxVars"], 0)
-        graph = export.build(config=_QUANTISED)
+        graph = built(config=_QUANTISED)
         # Kernels and results of 29 convolutions; pool, embedding and scaled logits.
         self.assertEqual(ops(graph)["FakeQuantWithMinMaxVars"], 2 * 29 + 3)
         narrow = [
@@ -91,7 +93,7 @@ class GraphTest(parameterized.TestCase):
 
     @parameterized.parameters(_SMALL, _QUANTISED)
     def test_embedding_only(self, config):
-        graph = export.build(config=config, embedding_only=True)
+        graph = built(config=config, embedding_only=True)
         self.assertStartsWith(graph.output_name, "MobilenetV1/Logits/Normalize_1a/")
         self.assertEqual(shape_of(graph, graph.output_name), [None, 1, 1, 1024])
         self.assertFalse([name for name in nodes(graph) if "Conv2d_1d" in name or "Pred" in name])
@@ -108,7 +110,7 @@ class GraphTest(parameterized.TestCase):
         self.assertTrue((result > 0).all())
 
     def test_training_graph_names_no_function_of_this_process(self):
-        graph = export.build(config=_QUANTISED, is_training=True)
+        graph = built(config=_QUANTISED, is_training=True)
         self.assertFalse(
             [n.name for n in graph.graph_def.node if "_gradient_op_type" in n.attr],
         )
@@ -135,7 +137,7 @@ class WriteTest(absltest.TestCase):
             return file.read()
 
     def test_text_and_binary_are_the_same_graph(self):
-        graph = export.build(config=_QUANTISED)
+        graph = built(config=_QUANTISED)
         graph.write(self.path)
         binary = tf.GraphDef.FromString(self.read())
         graph.write(self.path, text=True)
