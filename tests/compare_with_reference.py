@@ -10,7 +10,6 @@ embeddings, logits and predictions, float and quantised.
 
 import dataclasses
 import os
-import sys
 import zipfile
 from collections.abc import Mapping
 
@@ -18,9 +17,9 @@ from collections.abc import Mapping
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import numpy as np  # noqa: E402
-import tensorflow as tf  # noqa: E402
-from absl import app, flags  # noqa: E402
+from absl import flags  # noqa: E402
 
+from classification import program  # noqa: E402
 from tests.reference_setting import Setting  # noqa: E402
 
 _REFERENCE = flags.DEFINE_string("reference", None, "Recorded numbers, an .npz file.")
@@ -110,9 +109,35 @@ def worst_of_groups(
     ]
 
 
-def _compare(recording: Mapping[str, np.ndarray], checkpoint: str, tag: str) -> bool:
-    """Prints the table of `float` or `quant`; returns whether every bound holds."""
-    recorded = {k.removeprefix(tag + "/"): recording[k] for k in recording if k.startswith(tag + "/")}
+def read_recording(path: str) -> dict[str, np.ndarray]:
+    """Reads an `.npz` file.
+
+    Raises:
+      ValueError: if it is none.
+      OSError: if it cannot be read.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"expected an .npz file of numbers, got {path}: {error}") from error
+
+
+def compare(recording: Mapping[str, np.ndarray], checkpoint: str, tag: str) -> bool:
+    """Prints the table of `float` or `quant`; returns whether every bound holds.
+
+    Args:
+      recording: what `read_recording` returned.
+      checkpoint: prefix of the checkpoint that the base's weights come from.
+      tag: which of the two.
+
+    Raises:
+      ValueError: if the recording or the checkpoint lacks what is needed.
+      FileNotFoundError: if there is no such checkpoint.
+    """
+    recorded = {
+        k.removeprefix(tag + "/"): recording[k] for k in recording if k.startswith(tag + "/")
+    }
     names = [name.removeprefix("grad/") for name in recorded if name.startswith("grad/")]
     ours = Setting(recording, checkpoint, quantize=tag == "quant").run(names)
     rows = worst_of_groups(ours, recorded, _QUANT if tag == "quant" else _FLOAT)
@@ -125,21 +150,16 @@ def _compare(recording: Mapping[str, np.ndarray], checkpoint: str, tag: str) -> 
     return all(worst <= group.bound for group, worst, _, _ in rows)
 
 
-def main(argv: list[str]) -> None:
-    del argv
-    tf.get_logger().setLevel("ERROR")
-    try:
-        with np.load(_REFERENCE.value, allow_pickle=False) as file:
-            recording = {key: file[key] for key in file.files}
-        print(f"{'':6}{'':29}{'count':>6}{'worst':>12}{'bound':>10}")
-        met = [_compare(recording, _CHECKPOINT.value, tag) for tag in ("float", "quant")]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile, tf.errors.OpError) as error:
-        sys.exit(f"compare_with_reference: {error}")
-    if not all(met):
-        sys.exit("compare_with_reference: a bound is exceeded, see above")
+def main() -> None:
+    """Compares, as the flags say; raises ValueError where a bound is exceeded."""
+    if not _REFERENCE.value or not _CHECKPOINT.value:
+        raise ValueError("expected both --reference=FILE.npz and --checkpoint=PREFIX")
+    recording = read_recording(_REFERENCE.value)
+    print(f"{'':6}{'':29}{'count':>6}{'worst':>12}{'bound':>10}")
+    if not all([compare(recording, _CHECKPOINT.value, tag) for tag in ("float", "quant")]):
+        raise ValueError("a bound is exceeded, see above")
     print("Every bound holds.")
 
 
 if __name__ == "__main__":
-    flags.mark_flags_as_required(["reference", "checkpoint"])
-    app.run(main)
+    program.run(main)

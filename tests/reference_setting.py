@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import mobilenet_v1_l2norm
+from classification import checkpoints, mobilenet_v1_l2norm
 from classification.fake_quant import Quantization
 
 _BASE_DEPTH = 1024
@@ -38,6 +38,7 @@ class Setting:
 
         Raises:
           ValueError: if the file or the checkpoint lacks what is needed.
+          FileNotFoundError: if there is no such checkpoint.
         """
         for key in ("images", "labels"):
             if key not in recording:
@@ -45,13 +46,16 @@ class Setting:
         self._images = recording["images"].astype(np.float32) / 127.5 - 1.0
         self._labels = recording["labels"]
         self._head = {
-            key.removeprefix("head/"): recording[key] for key in recording if key.startswith("head/")
+            key.removeprefix("head/"): recording[key]
+            for key in recording
+            if key.startswith("head/")
         }
         classes = [v.shape[-1] for k, v in self._head.items() if "1d_1x1_normalize/weights" in k]
         if len(classes) != 1:
             raise ValueError("expected one head/…/Conv2d_1d_1x1_normalize/weights in the recording")
         self._num_classes = classes[0]
-        self._reader = tf.train.load_checkpoint(checkpoint)
+        self._checkpoint = checkpoint
+        self._reader = tf.train.load_checkpoint(checkpoints.find(checkpoint))
         shapes = self._reader.get_variable_to_shape_map()
         if _LAST_BASE_WEIGHTS not in shapes:
             raise ValueError(f"expected {_LAST_BASE_WEIGHTS} in {checkpoint}; it is not there")
@@ -84,6 +88,10 @@ class Setting:
         Returns:
           `losses`, `after/NAME`, `grad/NAME`, `eval_logits/I`, `eval_embedding/I` and
           `eval_predictions/I`, as in a recording.
+
+        Raises:
+          ValueError: if the recording or the checkpoint holds variables that the network
+            does not have, or lacks some of its own.
         """
         results: dict[str, np.ndarray] = {}
         with tf.Graph().as_default(), tf.Session() as session:
@@ -93,10 +101,13 @@ class Setting:
             variables = {v.op.name: v for v in tf.global_variables()}
             with tf.control_dependencies([loss, *tf.get_collection(tf.GraphKeys.UPDATE_OPS)]):
                 step = tf.assign_add(tf.train.get_global_step(), 1)
+            start = self._start(variables)
+            unknown = {*gradients_of, *start} - variables.keys()
+            if unknown:
+                raise ValueError(f"the network has no variable {', '.join(sorted(unknown))}")
             gradients = tf.gradients(loss, [variables[name] for name in gradients_of])
             session.run(tf.global_variables_initializer())
-            for name, value in self._start(variables).items():
-                variables[name].load(value, session)
+            _load(session, {variables[name]: value for name, value in start.items()})
             losses = []
             for x, y in zip(self._images, self._labels, strict=True):
                 losses.append(session.run([loss, step], {images: x, labels: y})[0])
@@ -108,8 +119,7 @@ class Setting:
                 results[f"grad/{name}"] = value
         with tf.Graph().as_default(), tf.Session() as session:
             images, _, end_points = self.build(is_training=False)
-            for variable in tf.global_variables():
-                variable.load(state[variable.op.name], session)
+            _load(session, {v: state[v.op.name] for v in tf.global_variables()})
             for i in range(min(_EVAL_BATCHES, len(self._images))):
                 for name, end_point in _RECORDED_END_POINTS:
                     value = session.run(end_points[end_point], {images: self._images[i]})
@@ -121,5 +131,15 @@ class Setting:
         start = dict(self._head)
         for name in variables:
             if name.startswith("MobilenetV1/Conv2d_"):
+                if not self._reader.has_tensor(name):
+                    raise ValueError(f"expected {name} in {self._checkpoint}; it is not there")
                 start[name] = self._reader.get_tensor(name)
         return start
+
+
+def _load(session: tf.Session, values: Mapping[tf.Variable, np.ndarray]) -> None:
+    # All in one run: a run for each takes seconds in a graph of this size.
+    session.run(
+        [variable.initializer for variable in values],
+        {variable.initializer.inputs[1]: value for variable, value in values.items()},
+    )
