@@ -17,6 +17,9 @@ import sys
 import time
 from types import TracebackType
 
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
 import rich.console
 import rich.progress
 from absl import flags

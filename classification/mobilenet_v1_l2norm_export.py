@@ -14,6 +14,9 @@ or no network yet, the flags and their defaults tell.
 
 import os
 
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
 from absl import flags
 
 from classification import checkpoints, export, model_config, program

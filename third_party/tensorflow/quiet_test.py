@@ -1,0 +1,46 @@
+"""Imports TensorFlow quietly, in processes of its own."""
+
+import os
+import subprocess
+import sys
+
+from absl.testing import absltest
+
+_PATH = {"PYTHONPATH": os.pathsep.join(sys.path)}
+
+
+def _stderr(code: str) -> str:
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONSAFEPATH"} | _PATH
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stderr
+
+
+class QuietTest(absltest.TestCase):
+    def test_nothing_is_printed_and_tensorflow_is_there(self) -> None:
+        code = (
+            "import third_party.tensorflow.quiet, sys; "
+            "assert 'tensorflow' in sys.modules; sys.stderr.write('mine')"
+        )
+        self.assertEqual(_stderr(code), "mine")
+
+    def test_other_lines_come_through(self) -> None:
+        code = (
+            "import os, sys, types\n"
+            "class Finder:\n"
+            "    def find_spec(self, name, path=None, target=None):\n"
+            "        if name == 'tensorflow':\n"
+            "            os.write(2, b'a library is broken\\noneDNN custom operations are on\\n')\n"
+            "            sys.modules[name] = types.ModuleType(name)\n"
+            "sys.meta_path.insert(0, Finder())\n"
+            "try:\n"
+            "    import third_party.tensorflow.quiet\n"
+            "except ImportError:\n"
+            "    pass\n"
+        )
+        self.assertIn("a library is broken", _stderr(code))
+
+
+if __name__ == "__main__":
+    absltest.main()
