@@ -5,19 +5,22 @@ import dataclasses
 import glob
 import io
 import os
+import tempfile
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification import fake_quant, mobilenet_v1_l2norm, model_config, training
+from classification import model_config, network, training
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
+from classification.progress import Display, Step
 from classification.training import TrainingConfig
 
 _FLOAT = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=10)
 _QUANT = dataclasses.replace(_FLOAT, quantize=True)
 _FAST = TrainingConfig(number_of_steps=2, batch_size=8, save_summaries_secs=0)
+_EMBEDDING_MAX = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant/max"
 _TAGS = {"total_loss", "learning_rate", "MobilenetV1/Logits/scale_factor"}
 
 
@@ -26,6 +29,9 @@ class TrainingTest(absltest.TestCase):
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.digits = open_dataset("", "train")
+        cls.folders = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.folders.cleanup)
+        cls.start = _write_checkpoint(os.path.join(cls.folders.name, "start.ckpt"))
 
     def _train(
         self, folder: str, model: ModelConfig = _FLOAT, config: TrainingConfig = _FAST, **changes
@@ -40,30 +46,22 @@ class TrainingTest(absltest.TestCase):
     def _folder(self) -> str:
         return os.path.join(self.create_tempdir().full_path, "model")
 
-    def _checkpoint(self, **values: float) -> str:
-        """A quantised network's eval variables with random values; returns the prefix."""
-        with tf.Graph().as_default(), tf.Session() as session:
-            tf.set_random_seed(1)
-            images = tf.placeholder(tf.float32, [1, 32, 32, 3])
-            with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
-                is_training=False,
-                quantization=fake_quant.Quantization(learned_embedding_range=True),
-            ):
-                mobilenet_v1_l2norm.mobilenet_v1_l2norm(images, 10, depth_multiplier=0.25)
-            session.run(tf.global_variables_initializer())
-            for variable in tf.global_variables():
-                if variable.op.name in values:
-                    variable.load(values[variable.op.name], session)
-            prefix = os.path.join(self.create_tempdir().full_path, "start.ckpt")
-            return tf.train.Saver().save(session, prefix, write_meta_graph=False)
-
     def test_loss_falls_and_files_are_left(self) -> None:
         folder = self._folder()
-        self._train(folder, _FLOAT, number_of_steps=60, batch_size=32, save_summaries_secs=1)
+        losses = _Losses(last_step=60, every_n_steps=1, batch_size=32)
+        training.train(
+            model=_FLOAT,
+            config=dataclasses.replace(
+                _FAST, number_of_steps=60, batch_size=32, learning_rate=0.1, save_summaries_secs=1
+            ),
+            dataset=self.digits,
+            checkpoint_dir=folder,
+            display=losses,
+        )
         self.assertEqual(model_config.read(folder), _FLOAT)
-        values = _summaries(folder)
-        self.assertContainsSubset({"images_per_second", *_TAGS}, values)
-        self.assertLess(values["total_loss"][-1], 0.8 * values["total_loss"][0])
+        self.assertContainsSubset({"images_per_second", *_TAGS}, _summaries(folder))
+        self.assertLen(losses.seen, 60)
+        self.assertLess(np.mean(losses.seen[-10:]), 0.8 * np.mean(losses.seen[:10]))
 
     def test_summaries_hold_the_ranges(self) -> None:
         folder = self._folder()
@@ -111,10 +109,9 @@ class TrainingTest(absltest.TestCase):
                 self.assertAlmostEqual(session.run(rate), expected, places=4)
 
     def test_frozen_base_is_left_as_it_was(self) -> None:
-        start = self._checkpoint()
-        before = _variables(start)
+        before = _variables(self.start)
         variables, printed = self._train(
-            self._folder(), _QUANT, fine_tune_checkpoint=start, freeze_base=True, batch_size=16
+            self._folder(), _QUANT, fine_tune_checkpoint=self.start, freeze_base=True, batch_size=16
         )
         base = [name for name in before if "/Logits/" not in name]
         # 27 layers, each with a kernel, four of batch norm's, and four ends of ranges.
@@ -127,12 +124,11 @@ class TrainingTest(absltest.TestCase):
         self.assertRegex(printed, r"\d+ of \d+ variables restored")
 
     def test_frozen_base_can_adapt_its_statistics(self) -> None:
-        start = self._checkpoint()
-        before = _variables(start)
+        before = _variables(self.start)
         variables, _ = self._train(
             self._folder(),
             _QUANT,
-            fine_tune_checkpoint=start,
+            fine_tune_checkpoint=self.start,
             freeze_base=True,
             update_base_statistics=True,
         )
@@ -152,9 +148,8 @@ class TrainingTest(absltest.TestCase):
             self._train(self._folder(), _QUANT, fine_tune_checkpoint=floats, freeze_base=True)
 
     def test_fine_tuning_names_what_starts_fresh(self) -> None:
-        start = self._checkpoint()
         other = dataclasses.replace(_QUANT, num_classes=12)
-        variables, printed = self._train(self._folder(), other, fine_tune_checkpoint=start)
+        variables, printed = self._train(self._folder(), other, fine_tune_checkpoint=self.start)
         self.assertEqual(
             variables["MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"].shape[-1], 12
         )
@@ -162,23 +157,22 @@ class TrainingTest(absltest.TestCase):
         self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", printed)
 
     def test_fine_tuning_needs_something_of_the_base(self) -> None:
-        start = self._checkpoint()
         with self.assertRaisesRegex(ValueError, "nothing of this network's base"):
             self._train(
                 self._folder(),
                 dataclasses.replace(_QUANT, depth_multiplier=0.5),
-                fine_tune_checkpoint=start,
+                fine_tune_checkpoint=self.start,
             )
         with self.assertRaisesRegex(FileNotFoundError, "no such checkpoint"):
-            self._train(self._folder(), fine_tune_checkpoint=start + "-gone")
+            self._train(self._folder(), fine_tune_checkpoint=self.start + "-gone")
 
     def test_known_embedding_range_is_not_the_checkpoints(self) -> None:
-        name = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant/max"
-        start = self._checkpoint(**{name: 0.25})
-        variables, _ = self._train(self._folder(), _QUANT, fine_tune_checkpoint=start)
+        name = _EMBEDDING_MAX
+        self.assertEqual(_variables(self.start)[name], 0.25)
+        variables, _ = self._train(self._folder(), _QUANT, fine_tune_checkpoint=self.start)
         self.assertEqual(variables[name], np.float32(127 / 128))
         learned = dataclasses.replace(_QUANT, learned_embedding_range=True)
-        variables, _ = self._train(self._folder(), learned, fine_tune_checkpoint=start)
+        variables, _ = self._train(self._folder(), learned, fine_tune_checkpoint=self.start)
         self.assertLess(variables[name], 127 / 128)
 
     def test_stops_when_the_loss_is_no_number(self) -> None:
@@ -203,6 +197,30 @@ class TrainingTest(absltest.TestCase):
                 TrainingConfig(**{name: value})
         with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
             self._train(self._folder(), dataclasses.replace(_FLOAT, num_classes=9))
+
+
+class _Losses(Display):
+    """Keeps every step's loss."""
+
+    def __init__(self, **options: int):
+        super().__init__(**options)
+        self.seen: list[float] = []
+
+    def show(self, step: Step) -> None:
+        self.seen.append(step.loss)
+
+
+def _write_checkpoint(prefix: str) -> str:
+    """A quantised network's eval variables, of random values."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(1)
+        config = dataclasses.replace(_QUANT, learned_embedding_range=True)
+        network.build(tf.placeholder(tf.float32, [1, 32, 32, 3]), config)
+        session.run(tf.global_variables_initializer())
+        for variable in tf.global_variables():
+            if variable.op.name == _EMBEDDING_MAX:
+                variable.load(0.25, session)
+        return tf.train.Saver().save(session, prefix, write_meta_graph=False)
 
 
 def _summaries(folder: str) -> dict[str, list[float]]:
