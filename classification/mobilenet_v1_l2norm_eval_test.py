@@ -82,7 +82,7 @@ class EvalTest(absltest.TestCase):
         config = dataclasses.replace(program_testing.DIGITS, labels=None, dataset="data")
         self.write_network("models/grey", config)
         _, out, _ = run()
-        self.assertRegex(out, r"on 7 images in data\.\n(.*of 7 images\)\n){2}$")
+        self.assertRegex(out, rf"on 7 images in {self.root}/data\.\n(.*of 7 images\)\n){{2}}$")
         # What is given by hand wins: here, the digits.
         _, out, _ = run("--dataset_dir=")
         self.assertIn("on digits: ", out)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -18,7 +19,8 @@ class Dataset:
     Attributes:
       name: "digits" or "imagenet".
       split: "train" or "validation".
-      source: for people to read: "digits", or the folder of the record files.
+      source: "digits", or the absolute path of the folder of the record files, which says
+        the same wherever it is read.
       num_examples: how many images it holds, counted.
       num_classes: labels are below this.
       labels: the classes' names, index = label; None where they are unknown.
@@ -143,7 +145,7 @@ def _open_imagenet(folder: str, split: str) -> Dataset:
     return Dataset(
         name="imagenet",
         split=split,
-        source=folder,
+        source=os.path.abspath(folder),
         num_examples=num_examples,
         num_classes=num_classes,
         labels=labels,

@@ -1,5 +1,6 @@
 """Tests of the interface, over the digits and over TFRecords."""
 
+import os
 import pathlib
 import tempfile
 from typing import Any
@@ -43,6 +44,11 @@ class DatasetTest(parameterized.TestCase):
             ("imagenet", "validation", self.folder, 70, 1001),
         )
         self.assertIsNone(data.labels)
+
+    def test_a_relative_folder_is_the_same_source(self):
+        data = dataset.open_dataset(os.path.relpath(self.folder) + "/", "validation")
+        self.assertEqual(data.source, self.folder)
+        self.assertEqual(data.num_examples, 70)
 
     def test_labels_file(self):
         folder = self.create_tempdir()
