@@ -58,6 +58,7 @@ def batches(
     seed: int,
     num_shards: int,
     shard_index: int,
+    shuffle_bytes: int = _SHUFFLE_BYTES,
 ) -> tf.data.Dataset:
     """The batches described in `dataset.Dataset.batches`.
 
@@ -66,6 +67,7 @@ def batches(
       num_examples: how many records they hold together.
       num_classes: one more than the highest label allowed.
       batch_size, image_size, is_training, seed, num_shards, shard_index: see there.
+      shuffle_bytes: of the records that shuffling mixes at once, in training.
 
     Raises (when run):
       tf.errors.InvalidArgumentError: a record lacks its image or its label, or the label
@@ -87,7 +89,7 @@ def batches(
     if not by_file:
         examples = examples.shard(num_shards, shard_index)
     if is_training:
-        buffer = min(num_examples, max(1, _SHUFFLE_BYTES * num_examples // num_bytes))
+        buffer = min(num_examples, max(1, shuffle_bytes * num_examples // num_bytes))
         examples = examples.shuffle(buffer, seed=seed).repeat()
     decode = functools.partial(
         _decode,

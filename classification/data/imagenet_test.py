@@ -109,9 +109,20 @@ class ImagenetTest(parameterized.TestCase):
 
     def test_buffer_of_part_of_the_records(self):
         testing.write_grey_images(self.folder, "train", [30])
-        size = pathlib.Path(self.folder, "train-00000-of-00001").stat().st_size
-        with absltest.mock.patch.object(imagenet, "_SHUFFLE_BYTES", size // 10):
-            first = self.labels_of(is_training=True)[:30]
+        path = pathlib.Path(self.folder, "train-00000-of-00001")
+        batches = imagenet.batches(
+            [str(path)],
+            num_examples=30,
+            num_classes=imagenet.NUM_CLASSES,
+            batch_size=3,
+            image_size=8,
+            is_training=True,
+            seed=0,
+            num_shards=1,
+            shard_index=0,
+            shuffle_bytes=path.stat().st_size // 10,
+        )
+        first = [n for b in testing.run_batches(batches, limit=10) for n in b["label"]]
         self.assertCountEqual(first, range(30))
         # The buffer holds three: the n-th out is among the first n + 3 of the file.
         self.assertTrue(all(label < i + 3 for i, label in enumerate(first)))
