@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import evaluation, network, program_testing, variables_for_tests
+from classification import evaluation, network, program_testing, variable_values
 from classification.data import testing as data_testing
 from classification.data.dataset import Dataset, open_dataset
 from classification.evaluation import evaluate
@@ -130,7 +130,7 @@ class DigitsTest(parameterized.TestCase):
             saver = tf.train.Saver()
             saver.restore(session, self.checkpoint)
             scale = next(v for v in tf.global_variables() if v.op.name.endswith("scale_factor"))
-            variables_for_tests.load(session, {scale: np.nan})
+            variable_values.load(session, {scale: np.nan})
             saver.save(session, prefix)
         with self.assertRaisesRegex(ValueError, "NaN or infinity: the network in .*nan has"):
             self.evaluate(checkpoint=prefix)

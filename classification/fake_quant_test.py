@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import fake_quant, variables_for_tests
+from classification import fake_quant, variable_values
 from classification.fake_quant import Quantization
 
 _QUANTIZATION = Quantization()
@@ -38,7 +38,7 @@ class _GraphTestCase(parameterized.TestCase):
         return found
 
     def load(self, name, value):
-        variables_for_tests.load(self.session, {self.variable(name): value})
+        variable_values.load(self.session, {self.variable(name): value})
 
     def value(self, name):
         return self.session.run(self.variable(name))

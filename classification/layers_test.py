@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import layers, variables_for_tests
+from classification import layers, variable_values
 from classification.fake_quant import Quantization
 
 _CHANNELS = 3
@@ -49,7 +49,7 @@ class _LayerTestCase(parameterized.TestCase):
                 positive = name in ("gamma", "moving_variance")
                 self.values[name] = 0.2 + np.abs(value) if positive else value
             values[variable] = self.values[name]
-        variables_for_tests.load(self.session, values)
+        variable_values.load(self.session, values)
 
     def value(self, name):
         (variable,) = (v for v in tf.global_variables() if v.op.name.endswith(name))

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import mobilenet_v1_l2norm, variables_for_tests
+from classification import mobilenet_v1_l2norm, variable_values
 from classification.fake_quant import Quantization
 
 _CLASSES = 7
@@ -97,7 +97,7 @@ def start(session):
             values[variable] = random.normal(0, 0.1, shape)
         elif name == "scale_factor":
             values[variable] = 12.5
-    variables_for_tests.load(session, values)
+    variable_values.load(session, values)
 
 
 def images(size, count=2):
@@ -295,7 +295,7 @@ class NumbersTest(_GraphTestCase):
         _, end_points = build(tf.constant(images(32)), quantization=_LEARNED)
         start(self.session)
         low, high = (v for v in tf.global_variables() if "Normalize_1a" in v.op.name)
-        variables_for_tests.load(self.session, {low: -0.1, high: 0.155})
+        variable_values.load(self.session, {low: -0.1, high: 0.155})
         normalized, embedding = self.session.run(
             [end_points["Normalize_1a"], end_points["Embedding"]]
         )

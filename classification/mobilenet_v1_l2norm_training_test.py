@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import mobilenet_v1_l2norm, variables_for_tests
+from classification import mobilenet_v1_l2norm, variable_values
 from classification.fake_quant import Quantization
 
 _CLASSES = 3
@@ -50,7 +50,7 @@ class _TrainingTestCase(parameterized.TestCase):
                 values[variable] = random.normal(0, 0.1, shape)
             elif name == "moving_variance":
                 values[variable] = random.uniform(0.5, 1.5, shape)
-        variables_for_tests.load(self.session, values)
+        variable_values.load(self.session, values)
 
     def state(self):
         variables = [v for v in tf.global_variables() if v.op.name != "global_step"]
@@ -97,7 +97,7 @@ class FrozenBaseTest(_TrainingTestCase):
         logits, end_points = self.build(freeze_base=True)
         (loss,), before, _ = self.train(logits, steps=1)
         weights = before[_HEAD + "Conv2d_1c_1x1_negative/weights"]
-        variables_for_tests.load(
+        variable_values.load(
             self.session,
             {v: before[v.op.name] for v in tf.global_variables() if v.op.name in before},
         )

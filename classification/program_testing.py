@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import flagsaver
 
-from classification import network, program, variables_for_tests
+from classification import network, program, variable_values
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
 
@@ -63,9 +63,9 @@ def write_network(
             means -= common
             means -= np.outer(means @ common, common) / (common @ common)
             variable = next(v for v in tf.global_variables() if v.op.name == _CLASS_VECTORS)
-            variables_for_tests.load(session, {variable: means.T[np.newaxis, np.newaxis]})
+            variable_values.load(session, {variable: means.T[np.newaxis, np.newaxis]})
         if step is not None:
-            variables_for_tests.load(session, {global_step: step})
+            variable_values.load(session, {global_step: step})
         prefix = os.path.join(folder, "model.ckpt")
         return tf.train.Saver().save(session, prefix, global_step=step, write_meta_graph=False)
 

@@ -16,6 +16,9 @@ from collections.abc import Mapping
 # The recording was made with it off; with fake quantisation, roundings flip otherwise.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
+import third_party.tensorflow.quiet  # noqa: E402, F401
+
+# isort: split
 import numpy as np  # noqa: E402
 from absl import flags  # noqa: E402
 
@@ -139,7 +142,9 @@ def compare(recording: Mapping[str, np.ndarray], checkpoint: str, tag: str) -> b
         k.removeprefix(tag + "/"): recording[k] for k in recording if k.startswith(tag + "/")
     }
     names = [name.removeprefix("grad/") for name in recorded if name.startswith("grad/")]
-    ours = Setting(recording, checkpoint, quantize=tag == "quant").run(names)
+    eval_batches = sum(name.startswith("eval_logits/") for name in recorded)
+    setting = Setting(recording, checkpoint, quantize=tag == "quant")
+    ours = setting.run(names, eval_batches=eval_batches)
     rows = worst_of_groups(ours, recorded, _QUANT if tag == "quant" else _FLOAT)
     for group, worst, name, count in rows:
         print(

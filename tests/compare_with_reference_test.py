@@ -116,7 +116,9 @@ def _record(checkpoint):
         f"head/{_HEAD}scale_factor": np.array(10.0),
     }
     for tag in ("float", "quant"):
-        results = Setting(recording, checkpoint, quantize=tag == "quant").run(_GRADIENTS)
+        setting = Setting(recording, checkpoint, quantize=tag == "quant")
+        # Another number for each: it is the recording that tells.
+        results = setting.run(_GRADIENTS, eval_batches=1 if tag == "float" else 2)
         for name, value in results.items():
             if not name.startswith("after/") or "quant" in name or name.endswith(_STATISTICS):
                 recording[f"{tag}/{name}"] = value
@@ -147,7 +149,11 @@ class ProgramTest(parameterized.TestCase):
         status, out, err = self.run_program(self.write(self.recording))
         self.assertIn(status, (None, 0), err)
         lines = out.splitlines()
+        self.assertStartsWith(lines[0].lstrip(), "count")
         self.assertEqual(lines[-1], "Every bound holds.")
+        for tag, evaluated in (("float", 1), ("quant", 2)):
+            (logits,) = (line.split() for line in lines if line.startswith(f"{tag:6}logits"))
+            self.assertEqual(logits[2], str(evaluated))
         self.assertLen([line for line in lines if "  ok  " in line], 7 + 8)
 
     def test_a_number_out_of_bounds_is_found(self):
@@ -205,6 +211,12 @@ class ProgramTest(parameterized.TestCase):
     def test_a_recording_that_lacks_something(self, key):
         recording = {name: value for name, value in self.recording.items() if name != key}
         self.check_error(self.run_program(self.write(recording)), key.split("/")[-1])
+
+    def test_fewer_images_than_evaluated_batches(self):
+        recording = self.recording | {f"float/eval_logits/{i}": np.zeros(1) for i in (1, 2)}
+        self.check_error(
+            self.run_program(self.write(recording)), "each of the 3 batches", "has 2 batches"
+        )
 
     def test_a_gradient_of_no_variable(self):
         recording = self.recording | {"float/grad/other": np.zeros(1)}

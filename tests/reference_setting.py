@@ -11,12 +11,11 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints, mobilenet_v1_l2norm
+from classification import checkpoints, mobilenet_v1_l2norm, variable_values
 from classification.fake_quant import Quantization
 
 _BASE_DEPTH = 1024
 _LAST_BASE_WEIGHTS = "MobilenetV1/Conv2d_13_pointwise/weights"
-_EVAL_BATCHES = 2
 # The recorded embedding is the one before it is quantised.
 _RECORDED_END_POINTS = (
     ("logits", "Logits"),
@@ -79,11 +78,12 @@ class Setting:
             )
         return images, labels, end_points
 
-    def run(self, gradients_of: list[str]) -> dict[str, np.ndarray]:
+    def run(self, gradients_of: list[str], *, eval_batches: int) -> dict[str, np.ndarray]:
         """Trains for as many steps as the recording, at a learning rate of zero.
 
         Args:
           gradients_of: names of the variables to return gradients for.
+          eval_batches: how many of the batches, from the first on, to evaluate afterwards.
 
         Returns:
           `losses`, `after/NAME`, `grad/NAME`, `eval_logits/I`, `eval_embedding/I` and
@@ -91,8 +91,13 @@ class Setting:
 
         Raises:
           ValueError: if the recording or the checkpoint holds variables that the network
-            does not have, or lacks some of its own.
+            does not have, or lacks some of its own; or has fewer batches than eval_batches.
         """
+        if eval_batches > len(self._images):
+            raise ValueError(
+                f"expected images for each of the {eval_batches} batches that were evaluated; "
+                f"the recording has {len(self._images)} batches"
+            )
         results: dict[str, np.ndarray] = {}
         with tf.Graph().as_default(), tf.Session() as session:
             images, labels, end_points = self.build(is_training=True)
@@ -107,7 +112,7 @@ class Setting:
                 raise ValueError(f"the network has no variable {', '.join(sorted(unknown))}")
             gradients = tf.gradients(loss, [variables[name] for name in gradients_of])
             session.run(tf.global_variables_initializer())
-            _load(session, {variables[name]: value for name, value in start.items()})
+            variable_values.load(session, {variables[name]: value for name, value in start.items()})
             losses = []
             for x, y in zip(self._images, self._labels, strict=True):
                 losses.append(session.run([loss, step], {images: x, labels: y})[0])
@@ -119,8 +124,8 @@ class Setting:
                 results[f"grad/{name}"] = value
         with tf.Graph().as_default(), tf.Session() as session:
             images, _, end_points = self.build(is_training=False)
-            _load(session, {v: state[v.op.name] for v in tf.global_variables()})
-            for i in range(min(_EVAL_BATCHES, len(self._images))):
+            variable_values.load(session, {v: state[v.op.name] for v in tf.global_variables()})
+            for i in range(eval_batches):
                 for name, end_point in _RECORDED_END_POINTS:
                     value = session.run(end_points[end_point], {images: self._images[i]})
                     results[f"eval_{name}/{i}"] = value.reshape(len(value), -1)
@@ -135,11 +140,3 @@ class Setting:
                     raise ValueError(f"expected {name} in {self._checkpoint}; it is not there")
                 start[name] = self._reader.get_tensor(name)
         return start
-
-
-def _load(session: tf.Session, values: Mapping[tf.Variable, np.ndarray]) -> None:
-    # All in one run: a run for each takes seconds in a graph of this size.
-    session.run(
-        [variable.initializer for variable in values],
-        {variable.initializer.inputs[1]: value for variable, value in values.items()},
-    )

@@ -35,6 +35,8 @@ class NamesTest(parameterized.TestCase):
         self.build("quant", is_training=False)
         operations = tf.get_default_graph().get_operations()
         actual = [op.name for op in operations if op.type.startswith("FakeQuant")]
+        # Without their order: the reference's is that of a rewriting which took convolutions
+        # first and multiplications last; ours is that in which the layers are built.
         self.assertCountEqual(actual, _read("quant_eval_fakequant_nodes.json"))
 
 
