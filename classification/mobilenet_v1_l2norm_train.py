@@ -8,6 +8,10 @@ says where it left it. With data of one's own, TFRecords in slim's form:
   ./bazelw run train -- --dataset_dir=DIR --checkpoint_dir=DIR --quantize \
       --fine_tune_checkpoint=CKPT --freeze_base_model
 
+For the digits, the defaults are others than those below: --image_size=32
+--depth_multiplier=0.25 --quantize --number_of_steps=1000 --batch_norm_decay=0.95
+--learning_rate=0.1, and --quant_delay at half of the steps.
+
 The folder of the checkpoints gets a `model.json`, which tells the other programs what
 network it is, and summaries for TensorBoard. Training that was stopped goes on, when it
 is started with the same flags, from the newest checkpoint in there.
@@ -22,10 +26,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, program, training
+from classification import checkpoints, program, training, training_defaults
 from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display
+from classification.training_graph import TrainingConfig
 
 FLAGS = flags.FLAGS
 
@@ -42,8 +47,8 @@ flags.DEFINE_float("depth_multiplier", 1.0, "Multiplies the channels of the base
 flags.DEFINE_float(
     "learning_rate",
     0.045,
-    "Learning rate at the start; times 0.94 every 2.5 epochs of the data. The default is a tenth "
-    "of this with --fine_tune_checkpoint, and ten times this with --freeze_base_model too.",
+    "Learning rate at the start; times 0.94 every 2.5 epochs of the data. With "
+    "--fine_tune_checkpoint the default is 0.0045, with --freeze_base_model too it is 0.45.",
 )
 flags.DEFINE_bool("quantize", False, "Train for a quantised network, with fake-quant nodes.")
 flags.DEFINE_integer(
@@ -91,23 +96,6 @@ flags.DEFINE_bool(
 flags.DEFINE_float("batch_norm_decay", 0.9997, "Decay of batch norm's moving statistics a step.")
 flags.DEFINE_integer("seed", 0, "Of initial values, shuffling, distortion and dropout.")
 
-# What lets the digits train well within two minutes on two cores. Their statistics
-# would not arrive in so few steps with the decays made for hundreds of thousands.
-_DIGITS: dict[str, Any] = {
-    "image_size": 32,
-    "depth_multiplier": 0.25,
-    "quantize": True,
-    "number_of_steps": 1000,
-    "quant_delay": 500,
-    "batch_norm_decay": 0.95,
-    "learning_rate": 0.1,
-}
-
-# What was learned before is soon forgotten at the rate that trains a network from nothing.
-# The new layers alone want a high one: behind two L2 norms, gradients are small.
-_FINE_TUNING_RATE = 0.0045
-_FROZEN_BASE_RATE = 0.45
-
 _MODEL_FLAGS = ("image_size", "depth_multiplier", "quantize", "learned_embedding_range")
 _CONFIG_FLAGS = (
     "number_of_steps",
@@ -125,28 +113,32 @@ _CONFIG_FLAGS = (
     "task",
     "ps_tasks",
 )
-_FRESH_QUANT_DELAY = 250_000
 
 
 def _values(dataset: Dataset) -> dict[str, Any]:
-    """Every flag's value: the user's, else what suits the data, else its default."""
-    values = {name: FLAGS[name].value for name in (*_MODEL_FLAGS, *_CONFIG_FLAGS)}
-    if FLAGS.fine_tune_checkpoint:
-        values["learning_rate"] = (
-            _FROZEN_BASE_RATE if FLAGS.freeze_base_model else _FINE_TUNING_RATE
-        )
-        values["quant_delay"] = 0
-    else:
-        values["quant_delay"] = _FRESH_QUANT_DELAY
-        if dataset.name == "digits":
-            values.update(_DIGITS)
-    values.update(program.given(values))
+    """Every flag's value: the user's, else what suits data and start, else its default."""
+    names = (*_MODEL_FLAGS, *_CONFIG_FLAGS)
+    given = program.given(names)
+    values = training_defaults.choose(
+        {name: FLAGS[name].default for name in names},
+        given,
+        digits=dataset.name == "digits",
+        fine_tuning=bool(FLAGS.fine_tune_checkpoint),
+        frozen=FLAGS.freeze_base_model,
+    )
+    for name in ("quant_delay", "learned_embedding_range"):
+        if name in given and not values["quantize"]:
+            raise ValueError(f"expected --quantize with --{name}, which is about quantisation")
     return values
 
 
 def _new_folder(dataset: Dataset, quantize: bool) -> str:
     """A folder that is not there yet, named after what is trained."""
-    name = f"{dataset.name}-{'quantized' if quantize else 'float'}"
+    if FLAGS.task:
+        raise ValueError(
+            "expected --checkpoint_dir with --task above 0: the folder that the chief writes to"
+        )
+    name = f"{os.path.basename(dataset.source)}-{'quantized' if quantize else 'float'}"
     for number in itertools.count(1):
         path = os.path.join(checkpoints.DEFAULT_ROOT, f"{name}-{number}")
         if not os.path.exists(path):
@@ -154,28 +146,45 @@ def _new_folder(dataset: Dataset, quantize: bool) -> str:
     raise AssertionError("unreachable")
 
 
-def _describe(dataset: Dataset) -> str:
+def _describe_data(dataset: Dataset) -> str:
     if dataset.name != "digits":
         return f"Data: {dataset.num_examples} images in {dataset.source}."
+    held_out = open_dataset("", "validation").num_examples
     return (
         f"Data: handwritten digits, {dataset.num_examples} real images of 10 classes from "
-        "scikit-learn, and 360 more held out for eval (--dataset_dir names data of your own)."
+        f"scikit-learn, and {held_out} more held out for eval (--dataset_dir names data of your "
+        "own)."
     )
+
+
+def _describe_training(values: dict[str, Any]) -> str:
+    steps = values["number_of_steps"]
+    parts = [
+        f"{steps} steps" if steps is not None else "steps until it is stopped (Ctrl-C saves)",
+        f"of {values['batch_size']} images",
+        f"learning rate {values['learning_rate']:g}",
+        f"batch norm decay {values['batch_norm_decay']:g}",
+    ]
+    if values["quantize"]:
+        parts.append(f"quantising from step {values['quant_delay']}")
+    if FLAGS.freeze_base_model:
+        parts.append("the base frozen")
+    return f"Training: {parts[0]} {', '.join(parts[1:])}."
 
 
 def main() -> None:
     """Reads the flags, and trains."""
     dataset = open_dataset(FLAGS.dataset_dir, "train")
-    print(_describe(dataset), flush=True)
+    print(_describe_data(dataset), flush=True)
     values = _values(dataset)
     num_classes = FLAGS.num_classes if FLAGS["num_classes"].present else dataset.num_classes
     model = ModelConfig(
         num_classes=num_classes,
         labels=dataset.labels if num_classes == dataset.num_classes else None,
-        dataset="digits" if dataset.name == "digits" else os.path.abspath(dataset.source),
+        dataset=dataset.source if dataset.name == "digits" else os.path.abspath(dataset.source),
         **{name: values[name] for name in _MODEL_FLAGS},
     )
-    config = training.TrainingConfig(
+    config = TrainingConfig(
         freeze_base=FLAGS.freeze_base_model, **{name: values[name] for name in _CONFIG_FLAGS}
     )
     folder = FLAGS.checkpoint_dir or _new_folder(dataset, model.quantize)
@@ -183,6 +192,9 @@ def main() -> None:
         f"Network: {'quantised' if model.quantize else 'float'}, {num_classes} classes, "
         f"{model.image_size} x {model.image_size} pixels, depth multiplier "
         f"{model.depth_multiplier:g}. Checkpoints go to {folder}.",
+        _describe_training(values),
+        *training_defaults.warnings(values),
+        sep="\n",
         flush=True,
     )
     with Display(
@@ -194,6 +206,7 @@ def main() -> None:
             model=model, config=config, dataset=dataset, checkpoint_dir=folder, display=display
         )
     print(f"Trained to step {step}. The network is in {folder}.")
+    print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")
 
 
 if __name__ == "__main__":

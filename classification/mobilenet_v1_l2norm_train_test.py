@@ -2,6 +2,8 @@
 
 import os
 import pathlib
+import re
+import signal
 import subprocess
 
 from absl.testing import absltest
@@ -29,10 +31,16 @@ class TrainTest(absltest.TestCase):
         self.assertIn("digits, 1437 real images", lines[0])
         self.assertIn("360 more held out", lines[0])
         self.assertIn("quantised, 10 classes, 40 x 40 pixels, depth multiplier 0.25", lines[1])
-        self.assertRegex(lines[2], r"^step 1/3  loss \d+\.\d+  learning rate 0\.1")
-        self.assertRegex(lines[-2], r"^step 3/3 .*images/s  0:00:00 left$")
         self.assertEqual(
-            lines[-1], "Trained to step 3. The network is in models/digits-quantized-1."
+            lines[2],
+            "Training: 3 steps of 64 images, learning rate 0.1, batch norm decay 0.95, "
+            "quantising from step 1.",
+        )
+        self.assertIn("Warning", lines[3])
+        self.assertRegex(lines[4], r"^step 1/3  loss \d+\.\d+  rate 0\.1")
+        self.assertRegex(lines[-3], r"^step 3/3 .*images/s  0:00:00 left$")
+        self.assertEqual(
+            lines[-2], "Trained to step 3. The network is in models/digits-quantized-1."
         )
         config = model_config.read(os.path.join(self._folder, "models/digits-quantized-1"))
         self.assertEqual(config.image_size, 40)
@@ -45,6 +53,8 @@ class TrainTest(absltest.TestCase):
             "--dataset_dir=gone": "gone",
             "--num_classes=9": "--num_classes of at least 10",
             "--fine_tune_checkpoint=gone": "no such checkpoint",
+            "--update_base_statistics": "--freeze_base_model",
+            "--task=1": "--checkpoint_dir",
         }
         for flag, expected in cases.items():
             with self.subTest(flag):
@@ -53,6 +63,28 @@ class TrainTest(absltest.TestCase):
                 self.assertIn(expected, errors)
                 self.assertNotIn("Traceback", errors)
                 self.assertFalse(os.path.exists(os.path.join(self._folder, "models")))
+
+    def test_interrupt_leaves_a_checkpoint_to_go_on_from(self) -> None:
+        command = [_PROGRAM, "--quantize=false", "--checkpoint_dir=net", "--log_every_n_steps=1"]
+        command += ["--batch_size=8"]
+        running = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.PIPE, text=True)
+        assert running.stdout is not None
+        for line in running.stdout:
+            if line.startswith("step 5/"):
+                running.send_signal(signal.SIGINT)
+                break
+        rest = running.stdout.read()
+        running.stdout.close()
+        self.assertEqual(running.wait(), 0, rest)
+        step = int(re.search(r"Trained to step (\d+)", rest)[1])
+        self.assertGreaterEqual(step, 5)
+        os.rename(os.path.join(self._folder, "net"), os.path.join(self._folder, "moved"))
+        status, lines, errors = self._run(
+            "--quantize=false", "--checkpoint_dir=moved", f"--number_of_steps={step + 2}"
+        )
+        self.assertEqual(status, 0, errors)
+        self.assertIn(f"Going on from moved/model.ckpt-{step}, step {step}.", lines)
+        self.assertIn(f"Trained to step {step + 2}. The network is in moved.", lines)
 
 
 if __name__ == "__main__":

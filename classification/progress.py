@@ -10,6 +10,7 @@ import rich.progress
 import tensorflow.compat.v1 as tf
 
 _WINDOW = 50
+_WIDTH_FOR_BAR = 110
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,9 +109,13 @@ class Display:
         self._every_n_steps = every_n_steps
         self._batch_size = batch_size
         self._console = console or rich.console.Console(highlight=False)
+        columns: list[rich.progress.ProgressColumn] = [
+            rich.progress.TextColumn("{task.description}")
+        ]
+        if self._console.width >= _WIDTH_FOR_BAR:
+            columns.append(rich.progress.BarColumn(bar_width=20))
         self._line = rich.progress.Progress(
-            rich.progress.TextColumn("{task.description}"),
-            rich.progress.BarColumn(bar_width=20),
+            *columns,
             console=self._console,
             transient=True,
         )
@@ -146,11 +151,9 @@ class Display:
             self._console.print(self.describe(step), soft_wrap=True)
 
     def describe(self, step: Step) -> str:
-        """A step in words: number, loss, learning rate, images/s and time left."""
+        """A step in words: number, loss, learning rate, images/s and time left; 80 columns."""
         of = f"/{self._last_step}" if self._last_step is not None else ""
-        text = (
-            f"step {step.number}{of}  loss {step.loss:.4f}  learning rate {step.learning_rate:.4g}"
-        )
+        text = f"step {step.number}{of}  loss {step.loss:.4f}  rate {step.learning_rate:.4g}"
         if step.images_per_second:
             text += f"  {step.images_per_second:.1f} images/s"
             if self._last_step is not None:

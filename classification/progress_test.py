@@ -8,10 +8,10 @@ from absl.testing import absltest
 from classification.progress import Display, Step
 
 
-def _console(terminal: bool) -> tuple[rich.console.Console, io.StringIO]:
+def _console(terminal: bool, width: int = 120) -> tuple[rich.console.Console, io.StringIO]:
     text = io.StringIO()
     console = rich.console.Console(
-        file=text, force_terminal=terminal, width=120, highlight=False, color_system=None
+        file=text, force_terminal=terminal, width=width, highlight=False, color_system=None
     )
     return console, text
 
@@ -21,14 +21,14 @@ class DisplayTest(absltest.TestCase):
         display = Display(last_step=8000, every_n_steps=10, batch_size=32)
         self.assertEqual(
             display.describe(Step(800, 1.25, 0.045, 64.0)),
-            "step 800/8000  loss 1.2500  learning rate 0.045  64.0 images/s  1:00:00 left",
+            "step 800/8000  loss 1.2500  rate 0.045  64.0 images/s  1:00:00 left",
         )
 
     def test_describes_a_step_without_end(self) -> None:
         display = Display(last_step=None, every_n_steps=10, batch_size=32)
         self.assertEqual(
             display.describe(Step(1, 1.25, 0.045, 0.0)),
-            "step 1  loss 1.2500  learning rate 0.045",
+            "step 1  loss 1.2500  rate 0.045",
         )
 
     def test_prints_lines_off_a_terminal(self) -> None:
@@ -48,6 +48,12 @@ class DisplayTest(absltest.TestCase):
         last = text.getvalue().splitlines()[-1]
         self.assertIn("step 25/25", last)
         self.assertNotIn("step 24/25", last)
+
+    def test_fits_a_narrow_terminal(self) -> None:
+        console, text = _console(terminal=True, width=80)
+        with Display(last_step=250_000, every_n_steps=10, batch_size=8, console=console) as display:
+            display.show(Step(100_000, 2.1234, 0.0123, 1000.0))
+        self.assertIn("0:20:00 left", text.getvalue())
 
 
 if __name__ == "__main__":

@@ -1,82 +1,16 @@
-"""Training: the loss, the optimiser, where it starts from and what it leaves behind."""
+"""Training: where it starts from, how it goes on, and what it leaves behind."""
 
 import dataclasses
 import os
-from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow import config as tf_config
 
-from classification import checkpoints, fake_quant, mobilenet_v1_l2norm, model_config
+from classification import checkpoints, fake_quant, model_config, training_graph
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display, StepHook
-
-# The reference's schedule: stairs of this height, each as many epochs long.
-_DECAY_FACTOR = 0.94
-_EPOCHS_PER_DECAY = 2.5
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """How a network is trained.
-
-    Attributes:
-      number_of_steps: at which global step training ends; None trains on until stopped.
-      batch_size: images a step.
-      learning_rate: of stochastic gradient descent at the start; it is multiplied by
-        0.94 every 2.5 epochs of the data.
-      batch_norm_decay: of the moving statistics, per step.
-      quant_delay: the step from which a quantised network's fake-quant nodes quantise.
-      fine_tune_checkpoint: prefix of the checkpoint that variables start from, or ''.
-      freeze_base: whether only what is under Logits is trained, and the base computes as
-        it will when it is deployed.
-      update_base_statistics: whether a frozen base's moving statistics and ranges adapt
-        to the data.
-      seed: of initial values, shuffling, distortion and dropout.
-      log_every_n_steps: how often a line is printed where there is no terminal.
-      save_summaries_secs: seconds between summaries for TensorBoard; 0 for none.
-      save_interval_secs: seconds between checkpoints.
-      master: address of the TensorFlow server to run on; '' for this process.
-      task: number of this worker; 0 is the chief, which writes all files.
-      ps_tasks: how many parameter servers hold the variables; 0 for none.
-    """
-
-    number_of_steps: int | None = None
-    batch_size: int = 64
-    learning_rate: float = 0.045
-    batch_norm_decay: float = 0.9997
-    quant_delay: int = 0
-    fine_tune_checkpoint: str = ""
-    freeze_base: bool = False
-    update_base_statistics: bool = False
-    seed: int = 0
-    log_every_n_steps: int = 100
-    save_summaries_secs: int = 100
-    save_interval_secs: int = 100
-    master: str = ""
-    task: int = 0
-    ps_tasks: int = 0
-
-    def __post_init__(self) -> None:
-        least = {
-            "number_of_steps": 1,
-            "batch_size": 1,
-            "quant_delay": 0,
-            "log_every_n_steps": 1,
-            "save_summaries_secs": 0,
-            "save_interval_secs": 1,
-            "task": 0,
-            "ps_tasks": 0,
-        }
-        for name, limit in least.items():
-            value = getattr(self, name)
-            if value is not None and value < limit:
-                raise ValueError(f"expected --{name} to be at least {limit}, got {value}")
-        if not self.learning_rate > 0:
-            raise ValueError(f"expected --learning_rate to be above 0, got {self.learning_rate}")
-        if not 0 <= self.batch_norm_decay < 1:
-            raise ValueError(f"expected --batch_norm_decay in [0, 1), got {self.batch_norm_decay}")
+from classification.training_graph import Graph, TrainingConfig
 
 
 def train(
@@ -90,7 +24,7 @@ def train(
     """Trains a network, and leaves checkpoints, summaries and `model.json` in a folder.
 
     Where the folder holds a checkpoint, training goes on from there, whatever
-    `fine_tune_checkpoint` says.
+    `fine_tune_checkpoint` says. An interrupt (Ctrl-C) ends it early, after a checkpoint.
 
     Args:
       model: the network.
@@ -120,7 +54,8 @@ def train(
     newest = tf.train.latest_checkpoint(checkpoint_dir)
     start = tf.train.load_checkpoint(newest).get_tensor("global_step") if newest else 0
     if newest:
-        print(f"Going on from {newest}, step {start}.", flush=True)
+        unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
+        print(f"Going on from {newest}, step {start}.{unused}", flush=True)
         if config.number_of_steps is not None and start >= config.number_of_steps:
             print(f"That is all of the {config.number_of_steps} steps asked for.")
             return int(start)
@@ -130,12 +65,14 @@ def train(
             "trained is not worth freezing"
         )
     tf_config.experimental.enable_op_determinism()
-    with tf.Graph().as_default(), tf.device(_placement(config)):
+    with tf.Graph().as_default(), tf.device(training_graph.placement(config)):
         tf.set_random_seed(config.seed)
         tf.train.create_global_step()
-        graph = _build(model, config, dataset, int(start))
+        graph = training_graph.build(model, config, dataset, int(start))
         restoration = None
-        if config.fine_tune_checkpoint and not newest:
+        if newest:
+            _check_resumption(newest)
+        elif config.fine_tune_checkpoint:
             restoration = _fine_tuning(model, config)
         os.makedirs(checkpoint_dir, exist_ok=True)
         if config.task == 0:
@@ -158,82 +95,15 @@ def _check_data(model: ModelConfig, dataset: Dataset) -> None:
         )
 
 
-def _placement(config: TrainingConfig) -> object:
-    if not config.ps_tasks:
-        return None
-    return tf.train.replica_device_setter(
-        ps_tasks=config.ps_tasks, worker_device=f"/job:worker/task:{config.task}"
-    )
-
-
-class _Graph(NamedTuple):
-    """A training step: scalars that are read once its updates are done."""
-
-    step: tf.Tensor
-    loss: tf.Tensor
-    learning_rate: tf.Tensor
-
-
-def _build(model: ModelConfig, config: TrainingConfig, dataset: Dataset, start: int) -> _Graph:
-    """Builds the graph of a training step."""
-    # A run that goes on must not see the batches again that the one before saw first.
-    batches = dataset.batches(
-        batch_size=config.batch_size,
-        image_size=model.image_size,
-        is_training=True,
-        seed=config.seed + start + config.task,
-    )
-    batch = tf.data.make_one_shot_iterator(batches).get_next()
-    quantization = None
-    if model.quantize:
-        quantization = fake_quant.Quantization(
-            delay=config.quant_delay, learned_embedding_range=model.learned_embedding_range
+def _check_resumption(newest: str) -> None:
+    restoration = checkpoints.plan(newest, tf.global_variables())
+    if restoration.missing or restoration.mismatched:
+        raise ValueError(
+            "expected to go on with the training that this folder holds, with the flags that it "
+            "was started with; a training of another kind (a base no longer frozen, say) starts "
+            f"in another --checkpoint_dir, with --fine_tune_checkpoint={newest}\n"
+            + restoration.summary()
         )
-    with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
-        is_training=True,
-        batch_norm_decay=config.batch_norm_decay,
-        quantization=quantization,
-    ):
-        logits, _ = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
-            batch["image"],
-            model.num_classes,
-            depth_multiplier=model.depth_multiplier,
-            freeze_base=config.freeze_base,
-            update_base_statistics=config.update_base_statistics,
-        )
-    tf.losses.sparse_softmax_cross_entropy(batch["label"], logits)
-    loss = tf.losses.get_total_loss()
-    step = tf.train.get_global_step()
-    rate = learning_rate(config.learning_rate, step, dataset.num_examples, config.batch_size)
-    optimizer = tf.train.GradientDescentOptimizer(rate)
-    # Updates change reference variables in place: nothing may still be reading them.
-    gradients = optimizer.compute_gradients(
-        loss, tf.trainable_variables(), gate_gradients=tf.train.Optimizer.GATE_GRAPH
-    )
-    with tf.control_dependencies([loss, *tf.get_collection(tf.GraphKeys.UPDATE_OPS)]):
-        train_op = optimizer.apply_gradients(gradients, global_step=step)
-    _summarize(loss, rate)
-    with tf.control_dependencies([train_op]):
-        return _Graph(step.read_value(), tf.identity(loss), tf.identity(rate))
-
-
-def learning_rate(start: float, step: tf.Tensor, num_examples: int, batch_size: int) -> tf.Tensor:
-    """The schedule: start times 0.94 for every whole 2.5 epochs of num_examples images."""
-    steps_per_stair = max(1, int(num_examples / batch_size * _EPOCHS_PER_DECAY))
-    return tf.train.exponential_decay(start, step, steps_per_stair, _DECAY_FACTOR, staircase=True)
-
-
-def _summarize(loss: tf.Tensor, rate: tf.Tensor) -> None:
-    values = {"total_loss": loss, "learning_rate": rate}
-    for variable in tf.global_variables():
-        name = variable.op.name
-        is_range = "_quant/" in name and name.endswith(("/min", "/max"))
-        if is_range or name.endswith("/scale_factor"):
-            values[name] = variable
-    for name, value in values.items():
-        # tf.summary.scalar would number the tags, since variables have their names already.
-        summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
-        tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)
 
 
 def _fine_tuning(model: ModelConfig, config: TrainingConfig) -> checkpoints.Restoration:
@@ -264,7 +134,7 @@ def _fine_tuning(model: ModelConfig, config: TrainingConfig) -> checkpoints.Rest
 
 
 def _run(
-    graph: _Graph,
+    graph: Graph,
     restoration: checkpoints.Restoration | None,
     config: TrainingConfig,
     checkpoint_dir: str,
@@ -294,12 +164,16 @@ def _run(
     ]
     if config.number_of_steps is not None:
         hooks.append(tf.train.StopAtStepHook(last_step=config.number_of_steps))
-    reached = 0
+    reached, interrupted = 0, False
     with tf.train.MonitoredTrainingSession(
         master=config.master,
         is_chief=config.task == 0,
         checkpoint_dir=checkpoint_dir,
-        scaffold=tf.train.Scaffold(init_fn=initialize),
+        scaffold=tf.train.Scaffold(
+            init_fn=initialize,
+            # A folder can be moved or copied, and still means its own checkpoints.
+            saver=tf.train.Saver(save_relative_paths=True),
+        ),
         hooks=hooks,
         save_checkpoint_secs=config.save_interval_secs,
         save_summaries_secs=config.save_summaries_secs or None,
@@ -307,6 +181,15 @@ def _run(
         log_step_count_steps=None,
         save_graph_def=False,
     ) as session:
-        while not session.should_stop():
-            reached = session.run(graph.step)
+        try:
+            while not session.should_stop():
+                reached = session.run(graph.step)
+        except KeyboardInterrupt:
+            # Leaving the session as if it had ended writes a last checkpoint.
+            print("\nInterrupted: writing a checkpoint. The same flags go on from there.")
+            interrupted = True
+    if interrupted and config.task == 0:
+        # The step that was under way may or may not have been taken.
+        newest = tf.train.latest_checkpoint(checkpoint_dir)
+        reached = tf.train.load_checkpoint(newest).get_tensor("global_step")
     return int(reached)
