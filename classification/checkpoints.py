@@ -96,9 +96,19 @@ def global_step(prefix: str) -> int | None:
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
+    step = scalar(prefix, "global_step")
+    return None if step is None else int(step)
+
+
+def scalar(prefix: str, name: str) -> float | None:
+    """The value of a checkpoint's variable that is a single number; None where it lacks it.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read.
+    """
     reader = _open(prefix)
     try:
-        return int(reader.get_tensor("global_step")) if reader.has_tensor("global_step") else None
+        return reader.get_tensor(name).item() if reader.has_tensor(name) else None
     except (tf.errors.OpError, RuntimeError) as error:
         raise _unreadable(prefix, error) from error
 

@@ -5,7 +5,7 @@ import dataclasses
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 
-from classification import files, network
+from classification import checkpoints, files, network
 from classification.model_config import ModelConfig
 
 INPUT_NAME = "input"
@@ -50,6 +50,7 @@ def build(
     batch_size: int | None = None,
     is_training: bool = False,
     embedding_only: bool = False,
+    checkpoint: str | None = None,
 ) -> InferenceGraph:
     """Builds a network's graph.
 
@@ -59,9 +60,12 @@ def build(
       is_training: whether the graph is that of training: dropout, batch norm on the
         batch's statistics, and the operations that move statistics and ranges.
       embedding_only: whether the embedding is the output.
+      checkpoint: prefix of the one that the graph is for: it must hold all its variables,
+        unless is_training, since training may start from less.
 
     Raises:
-      ValueError: for a batch size below 1, or a network that cannot be built.
+      ValueError: for a batch size below 1, a network that cannot be built, or a checkpoint
+        that cannot be read, or is not of this network.
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}")
@@ -71,6 +75,8 @@ def build(
         end_points = network.build(
             images, config, is_training=is_training, embedding_only=embedding_only
         )
+        if checkpoint is not None and not is_training:
+            checkpoints.require_all(checkpoints.plan(checkpoint, tf.global_variables()))
         output = end_points["Embedding" if embedding_only else "Predictions"]
         graph_def = graph.as_graph_def()
     for node in graph_def.node:

@@ -24,24 +24,15 @@ import rich.console
 import rich.progress
 from absl import flags
 
-from classification import checkpoints, evaluation, model_config, program
+from classification import checkpoints, evaluation, network_flags, program
 from classification.data.dataset import Dataset, open_dataset
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(network_flags)
 
 flags.DEFINE_string("master", "", "Address of the TensorFlow server to run on; '': this process.")
 flags.DEFINE_integer("batch_size", 250, "Images to compute at once; no part of the result.")
-flags.DEFINE_integer("num_classes", 1001, "Classes of the network.")
 flags.DEFINE_integer("num_examples", 50000, "Images to evaluate at most.")
-flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels.")
-flags.DEFINE_float("depth_multiplier", 1.0, "Of the channels of the base's layers.")
-flags.DEFINE_bool("quantize", False, "Whether the network is a quantised one.")
-flags.DEFINE_bool(
-    "learned_embedding_range",
-    False,
-    "Whether a quantised network takes its embedding's range from the checkpoint, as the "
-    "reference does, instead of -1..127/128.",
-)
 flags.DEFINE_string(
     "checkpoint_dir",
     "",
@@ -58,13 +49,6 @@ flags.DEFINE_string(
     "trained on, as its model.json tells, else handwritten digits.",
 )
 
-_NETWORK_FLAGS = (
-    "image_size",
-    "num_classes",
-    "depth_multiplier",
-    "quantize",
-    "learned_embedding_range",
-)
 _SECONDS_BETWEEN_LINES = 10
 
 
@@ -104,25 +88,25 @@ class _Progress:
 
 
 def _describe(dataset: Dataset) -> str:
+    """Which images are evaluated, and that it is not all of them if so."""
+    total = dataset.num_examples
+    count = f"{total:,}"
+    if 0 < FLAGS.num_examples < total:
+        count = f"first {FLAGS.num_examples:,} of {total:,}"
     if dataset.name != "digits":
-        return f"{dataset.num_examples:,} images in {dataset.source}"
-    total = dataset.num_examples + open_dataset(None, "train").num_examples
-    return (
-        f"digits: of {total:,} handwritten digits, the {dataset.num_examples:,} that are held "
-        "out from training"
-    )
+        return f"the {count} images in {dataset.source}"
+    total += open_dataset(None, "train").num_examples
+    return f"digits: of {total:,} handwritten digits, the {count} that are held out from training"
 
 
 def main() -> None:
     """Evaluates, and prints the result."""
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
-    folder = checkpoints.folder(path)
-    known = model_config.read(folder)
-    config = model_config.resolve(known, program.given(_NETWORK_FLAGS), source=folder)
+    config = network_flags.resolve(path, network_flags.given())
     dataset_dir = FLAGS.dataset_dir
-    if known is not None and known.dataset != "digits" and not FLAGS["dataset_dir"].present:
-        dataset_dir = known.dataset
+    if config.dataset != "digits" and not FLAGS["dataset_dir"].present:
+        dataset_dir = config.dataset
     dataset = open_dataset(dataset_dir, "validation")
     if FLAGS.eval_dir:
         os.makedirs(FLAGS.eval_dir, exist_ok=True)

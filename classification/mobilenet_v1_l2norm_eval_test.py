@@ -75,6 +75,7 @@ class EvalTest(absltest.TestCase):
         ]
         for out in outputs:
             self.assertRegex(out, r"Accuracy: .* of 50 images\)\nRecall .* of 50 images\)\n$")
+            self.assertIn("digits, the first 50 of 360 that are held out", out.splitlines()[0])
 
     def test_folder_that_the_network_was_trained_on(self):
         os.mkdir("data")
@@ -82,7 +83,9 @@ class EvalTest(absltest.TestCase):
         config = dataclasses.replace(program_testing.DIGITS, labels=None, dataset="data")
         self.write_network("models/grey", config)
         _, out, _ = run()
-        self.assertRegex(out, rf"on 7 images in {self.root}/data\.\n(.*of 7 images\)\n){{2}}$")
+        self.assertRegex(out, rf"on the 7 images in {self.root}/data\.\n(.*of 7 images\)\n){{2}}$")
+        _, out, _ = run("--num_examples=3")
+        self.assertIn(f"on the first 3 of 7 images in {self.root}/data.\n", out)
         # What is given by hand wins: here, the digits.
         _, out, _ = run("--dataset_dir=")
         self.assertIn("on digits: ", out)

@@ -19,10 +19,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, export, model_config, program
+from classification import checkpoints, export, network_flags, program
 from classification.model_config import ModelConfig
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(network_flags)
 
 flags.DEFINE_bool(
     "is_training",
@@ -30,47 +31,28 @@ flags.DEFINE_bool(
     "Write the graph of training: with dropout, batch norm on the batch's statistics, and the "
     "operations that move statistics and ranges.",
 )
-flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels.")
-flags.DEFINE_integer("num_classes", 1001, "Classes of the network; 0 ends it at the embedding.")
 flags.DEFINE_integer("batch_size", None, "Images at once. Default: any number.")
 flags.DEFINE_string(
     "output_file",
     "",
     "Where to write the graph. Default: inference_graph.pb, or .pbtxt, beside the checkpoints.",
 )
-flags.DEFINE_bool("quantize", False, "Whether the network is a quantised one.")
 flags.DEFINE_bool("write_text_graphdef", False, "Write the graph as text.")
-flags.DEFINE_float("depth_multiplier", 1.0, "Of the channels of the base's layers.")
-flags.DEFINE_bool(
-    "learned_embedding_range",
-    False,
-    "Whether a quantised network takes its embedding's range from the checkpoint, as the "
-    "reference does, instead of -1..127/128.",
-)
 flags.DEFINE_string(
     "checkpoint_dir",
     "",
     "Folder of the checkpoints, or a checkpoint's prefix, of the network to write the graph of.",
 )
 
-_NETWORK_FLAGS = (
-    "image_size",
-    "num_classes",
-    "depth_multiplier",
-    "quantize",
-    "learned_embedding_range",
-)
 
-
-def _folder(given: bool) -> str | None:
-    """The folder of the network's `model.json`; None where the flags alone tell.
+def _network(given: bool) -> str | None:
+    """The network's checkpoint, or its folder; None where the flags alone tell.
 
     Args:
       given: whether a flag that describes the network was set by hand.
     """
     if FLAGS.checkpoint_dir:
-        checkpoints.find(FLAGS.checkpoint_dir)
-        return checkpoints.folder(FLAGS.checkpoint_dir)
+        return FLAGS.checkpoint_dir
     if given:
         return None
     try:
@@ -83,17 +65,17 @@ def _folder(given: bool) -> str | None:
 
 def main() -> None:
     """Writes the graph, and prints its input and output."""
-    given = program.given(_NETWORK_FLAGS)
-    folder = _folder(bool(given))
+    given = network_flags.given()
+    network = _network(bool(given))
     # No network of a checkpoint has 0 classes: so this says what to write of it.
     embedding_only = given.get("num_classes") == 0
     if embedding_only:
         del given["num_classes"]
-    if folder is None:
-        config = ModelConfig(**given)
+    if network is None:
+        checkpoint, folder, config = None, None, ModelConfig(**given)
     else:
-        known = model_config.read(folder)
-        config = model_config.resolve(known, given, source=folder)
+        checkpoint, folder = checkpoints.find(network), checkpoints.folder(network)
+        config = network_flags.resolve(network, given)
     path = FLAGS.output_file
     if not path:
         if folder is None:
@@ -107,6 +89,7 @@ def main() -> None:
         batch_size=FLAGS.batch_size,
         is_training=FLAGS.is_training,
         embedding_only=embedding_only,
+        checkpoint=checkpoint,
     )
     graph.write(path, text=FLAGS.write_text_graphdef)
     source = "described by flags" if folder is None else f"of {folder}"

@@ -104,6 +104,35 @@ class ExportTest(absltest.TestCase):
             out,
         )
 
+    def test_checkpoint_without_model_json(self):
+        config = dataclasses.replace(
+            program_testing.DIGITS, quantize=True, learned_embedding_range=True
+        )
+        program_testing.write_network("bare", config)
+        flags = ["--checkpoint_dir=bare", *_SMALL, "--quantize"]
+        for wrong in (["--num_classes=9"], ["--num_classes=10", "--depth_multiplier=0.5"]):
+            wrong.append("--learned_embedding_range")
+            self.assert_fails("expected a checkpoint of this network", *flags, *wrong)
+        self.assertFalse(os.path.exists("bare/inference_graph.pb"))
+        status, out, _ = run(*flags, "--num_classes=10")
+        self.assertIsNone(status)
+        self.assertStartsWith(
+            out, "No model.json in bare: the embedding's range is that of the checkpoint, -6..6, "
+        )
+        learned = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant/max"
+        self.assertIn(learned, read("bare/inference_graph.pb"))
+        # What is said by hand wins.
+        _, out, _ = run(*flags, "--num_classes=10", "--learned_embedding_range=false")
+        self.assertStartsWith(out, "Network of bare: quantised, 10 classes")
+        self.assertNotIn(learned, read("bare/inference_graph.pb"))
+
+    def test_model_json_of_another_network(self):
+        self.write_network("models/a")
+        dataclasses.replace(program_testing.DIGITS, quantize=True).write("models/a")
+        self.assert_fails("expected a checkpoint of this network, .*leave --quantize out")
+        # A graph for training may be for a checkpoint that has less.
+        self.assertIsNone(run("--is_training")[0])
+
     def test_errors(self):
         self.assert_fails(f"a folder below {self.root}/models; .* train one first")
         self.assert_fails("got missing: there is no such folder", "--checkpoint_dir=missing")

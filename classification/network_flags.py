@@ -1,0 +1,64 @@
+"""The flags that tell what a network is, for programs that take it from its `model.json`."""
+
+from typing import Any
+
+from absl import flags
+
+from classification import checkpoints, fake_quant, model_config, program
+from classification.model_config import ModelConfig
+
+flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels.")
+flags.DEFINE_integer(
+    "num_classes", 1001, "Classes of the network; 0, for export, ends it at the embedding."
+)
+flags.DEFINE_float("depth_multiplier", 1.0, "Of the channels of the base's layers.")
+flags.DEFINE_bool("quantize", False, "Whether the network is a quantised one.")
+flags.DEFINE_bool(
+    "learned_embedding_range",
+    False,
+    "Whether a quantised network takes its embedding's range from the checkpoint, as the "
+    "reference does, instead of -1..127/128. Default: what a checkpoint without model.json has.",
+)
+
+_NAMES = (
+    "image_size",
+    "num_classes",
+    "depth_multiplier",
+    "quantize",
+    "learned_embedding_range",
+)
+_EMBEDDING_RANGE = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant"
+
+
+def given() -> dict[str, Any]:
+    """Those of the flags that were set by hand."""
+    return program.given(_NAMES)
+
+
+def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
+    """The network of a checkpoint, as its `model.json` and the user's flags tell.
+
+    Where there is no `model.json`, nothing but the checkpoint tells how a quantised
+    network's embedding was quantised: what is found there is printed.
+
+    Args:
+      path: a checkpoint, or a folder of them, as `checkpoints.find` takes.
+      values: attributes of the network that the user has set by hand.
+
+    Raises:
+      FileNotFoundError: if there is no checkpoint.
+      ValueError: if a flag contradicts `model.json`, or a file cannot be read.
+    """
+    checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
+    known = model_config.read(folder)
+    if known is None and values.get("quantize") and "learned_embedding_range" not in values:
+        limits = [checkpoints.scalar(checkpoint, f"{_EMBEDDING_RANGE}/{x}") for x in ("min", "max")]
+        # A network of the fixed range may lack the variables, but never has other values there.
+        if None not in limits and tuple(limits) != fake_quant.TFLITE_L2_NORM_RANGE:
+            values = values | {"learned_embedding_range": True}
+            print(
+                f"No {model_config.FILE_NAME} in {folder}: the embedding's range is that of the "
+                f"checkpoint, {limits[0]:.4g}..{limits[1]:.4g}, as --learned_embedding_range says.",
+                flush=True,
+            )
+    return model_config.resolve(known, values, source=folder)
