@@ -1,0 +1,77 @@
+"""Train, eval and export, one after the other as people type them, in a new folder."""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+from collections import Counter
+
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest
+
+_PROGRAMS = pathlib.Path(__file__).parent.parent / "classification"
+
+# Kernels: Conv2d_0, thirteen depthwise and thirteen pointwise ones, two of the head.
+_KERNELS = 1 + 2 * 13 + 2
+# Activations: what each layer of the base returns, the average pool's, the head's first
+# convolution's, the embedding, the cosines and the logits. The reference has one fewer: it
+# quantises nothing behind the pool, where a .tflite does.
+_ACTIVATIONS = (1 + 2 * 13) + 5
+
+
+class EndToEndTest(absltest.TestCase):
+    outputs: dict[str, str]
+    folder: str
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        # A third of the steps that training chooses for the digits, and no summaries.
+        steps = ("--number_of_steps=300", "--quant_delay=150", "--save_summaries_secs=0")
+        cls.outputs = {
+            name: cls.run_program(name, *flags)
+            for name, flags in (("train", steps), ("eval", ()), ("export", ()))
+        }
+
+    @classmethod
+    def run_program(cls, name: str, *flags: str) -> str:
+        """Returns what it printed."""
+        done = subprocess.run(
+            [_PROGRAMS / f"mobilenet_v1_l2norm_{name}", *flags],
+            cwd=cls.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise AssertionError(f"{name} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def path(self, name: str, pattern: str) -> str:
+        """A path that a program printed, in the folder that it ran in."""
+        match = re.search(pattern, self.outputs[name])
+        assert match is not None, self.outputs[name]
+        return os.path.join(self.folder, match[1])
+
+    def test_eval_finds_the_network_and_it_knows_digits(self):
+        trained = self.path("train", r"The network is in (\S+)\.\n")
+        evaluated = self.path("eval", r"^Evaluating (\S+) \(step 300\) on digits: ")
+        self.assertEqual(os.path.dirname(evaluated), trained)
+        match = re.search(r"Accuracy: (\S+) % \(\d+ of 360 images\)", self.outputs["eval"])
+        assert match is not None, self.outputs["eval"]
+        self.assertGreaterEqual(float(match[1]), 93.0)
+
+    def test_export_writes_the_quantised_graph(self):
+        path = self.path("export", r"Written to (\S+)\n")
+        self.assertEqual(os.path.dirname(path), self.path("train", r"network is in (\S+)\.\n"))
+        graph = tf.GraphDef.FromString(pathlib.Path(path).read_bytes())
+        names = {node.name for node in graph.node}
+        self.assertContainsSubset({"input", "MobilenetV1/Predictions/Reshape_1"}, names)
+        ops = Counter(node.op for node in graph.node)
+        self.assertEqual(ops["FakeQuantWithMinMaxVars"], _KERNELS + _ACTIVATIONS)
+
+
+if __name__ == "__main__":
+    absltest.main()
