@@ -207,4 +207,5 @@ def require_base(restoration: Restoration) -> None:
 
 def _some(names: tuple[str, ...]) -> str:
     rest = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+    # The longest are moving averages' companions, which say the least.
+    return ", ".join(sorted(names, key=len)[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
