@@ -5,13 +5,14 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification import layers, variable_values
+from classification.batch_norm import BatchNorm
 from classification.fake_quant import Quantization
 
 _CHANNELS = 3
 _OUTPUTS = 5
 _EPSILON = 0.001
 _DECAY = 0.9
-_BATCH_NORM = layers.BatchNorm(decay=_DECAY, epsilon=_EPSILON)
+_BATCH_NORM = BatchNorm(decay=_DECAY, epsilon=_EPSILON)
 _KINDS = ("conv", "depthwise")
 
 
@@ -177,46 +178,6 @@ class FoldTest(_LayerTestCase):
             np.testing.assert_allclose(
                 self.session.run(outputs), np.clip(expected, 0, 6), rtol=1e-5, atol=1e-5
             )
-
-
-class BatchMomentsTest(_LayerTestCase):
-    _COUNT = 4 * 6 * 6
-
-    def test_values(self):
-        mean, variance = self.session.run(layers.batch_moments(self.inputs))
-        values = self.images.reshape([self._COUNT, -1])
-        np.testing.assert_allclose(mean, values.mean(0), rtol=1e-5)
-        np.testing.assert_allclose(variance, values.var(0, ddof=1), rtol=1e-5)
-
-    def test_gradients_are_those_of_nn_moments(self):
-        ours, theirs = layers.batch_moments(self.inputs), tf.nn.moments(self.inputs, [0, 1, 2])
-        slope = self.draw([_CHANNELS])
-        # TensorFlow's variance is divided by N, ours by N - 1.
-        factors = (1, self._COUNT / (self._COUNT - 1))
-        for our, their, factor in zip(ours, theirs, factors, strict=True):
-            gradient, expected = self.session.run(
-                [tf.gradients(value, self.inputs, slope)[0] for value in (our, their)]
-            )
-            np.testing.assert_allclose(gradient, factor * expected, rtol=1e-4, atol=1e-8)
-
-    def test_gradients_are_the_slopes(self):
-        loss = tf.add_n([tf.reduce_sum(value**2) for value in layers.batch_moments(self.inputs)])
-        gradient = self.session.run(tf.gradients(loss, self.inputs)[0])
-        change = self.draw(self.images.shape)
-        above, below = (
-            self.session.run(loss, {self.inputs: self.images + step * change})
-            for step in (0.01, -0.01)
-        )
-        np.testing.assert_allclose((above - below) / 0.02, np.sum(gradient * change), rtol=1e-3)
-
-    def test_one_value_a_channel(self):
-        net = tf.constant(self.images[:1, :1, :1])
-        mean, variance = layers.batch_moments(net)
-        gradient = tf.gradients([mean, variance], net)[0]
-        mean, variance, gradient = self.session.run([mean, variance, gradient])
-        np.testing.assert_array_equal(mean, self.images[0, 0, 0])
-        np.testing.assert_array_equal(variance, np.zeros(_CHANNELS))
-        np.testing.assert_array_equal(gradient, np.ones([1, 1, 1, _CHANNELS]))
 
 
 class FrozenTest(_LayerTestCase):

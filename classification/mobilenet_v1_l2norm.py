@@ -13,6 +13,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from classification import fake_quant, layers
+from classification.batch_norm import BatchNorm
 from classification.fake_quant import Quantization
 from third_party.tf_slim.slim import slim
 
@@ -76,7 +77,7 @@ def mobilenet_v1_l2norm_arg_scope(
         slim.arg_scope([layers.conv2d], regularizer=slim.l2_regularizer(weight_decay)),
         slim.arg_scope(
             [mobilenet_v1_base],
-            batch_norm=layers.BatchNorm(batch_norm_decay, batch_norm_epsilon),
+            batch_norm=BatchNorm(batch_norm_decay, batch_norm_epsilon),
         ),
         slim.arg_scope(
             [mobilenet_v1_l2norm], is_training=is_training, quantization=quantization
@@ -90,7 +91,7 @@ def mobilenet_v1_base(
     inputs: tf.Tensor,
     *,
     depth_multiplier: float = 1.0,
-    batch_norm: layers.BatchNorm,
+    batch_norm: BatchNorm,
     scope: tf.VariableScope,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """The layers up to and with Conv2d_13_pointwise.

@@ -1,0 +1,128 @@
+"""Batch norm, folded into the convolution that it follows.
+
+Ioffe and Szegedy, "Batch Normalization", arXiv 1502.03167, algorithms 1 and 2: a
+convolution's result x becomes g (x - m) rsqrt(v + eps) + b. Folded, that is a factor of
+the kernel and a bias (Jacob et al., arXiv 1712.05877, section 3.2), which a quantised
+network needs: it is the folded kernel that gets quantised.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from third_party.tf_slim.slim import slim
+
+
+@dataclasses.dataclass(frozen=True)
+class BatchNorm:
+    """Batch normalisation's decay of the moving statistics, and epsilon."""
+
+    decay: float = 0.9997
+    epsilon: float = 0.001
+
+
+class Fold(NamedTuple):
+    """What batch norm comes to, as float32 [channels] each.
+
+    Attributes:
+      kernel: factors of the kernel, to be applied in turn.
+      output: factor of the convolution's result, or None.
+      bias: added to that.
+    """
+
+    kernel: tuple[tf.Tensor, ...]
+    output: tf.Tensor | None
+    bias: tf.Tensor
+
+
+class Statistics:
+    """Batch norm's variables: gamma g, beta b, moving mean m and variance v."""
+
+    def __init__(self, channels: int, params: BatchNorm, trainable: bool):
+        def variable(name: str, value: float, trained: bool) -> tf.Variable:
+            return slim.model_variable(
+                name,
+                shape=[channels],
+                initializer=tf.constant_initializer(value),
+                trainable=trained,
+            )
+
+        self._params = params
+        self._beta = variable("beta", 0.0, trainable)
+        self._gamma = variable("gamma", 1.0, trainable)
+        self._mean = variable("moving_mean", 0.0, False)
+        self._variance = variable("moving_variance", 1.0, False)
+
+    def fold(self) -> Fold:
+        """Kernel times g rsqrt(v + eps), bias b - m g rsqrt(v + eps)."""
+        multiplier = self._gamma * tf.rsqrt(self._variance + self._params.epsilon)
+        return Fold((multiplier,), None, self._beta - self._mean * multiplier)
+
+    def fold_with_batch(self, raw: tf.Tensor) -> Fold:
+        """The same with the mean mb and variance vb of a batch.
+
+        The kernel, all the same, comes to W g rsqrt(v + eps), so that its range does not
+        jump from batch to batch; the convolution's result is put right by
+        sqrt(v + eps) / sqrt(vb + eps). The operations and their order are the
+        reference's: a last bit is enough for a fake-quant node to round another way.
+
+        Args:
+          raw: the convolution by the kernel as it is, of which statistics are taken.
+        """
+        mean, unbiased = batch_moments(raw)
+        count = _count(raw)
+        variance = unbiased * ((count - 1.0) / count)
+        inverse = tf.rsqrt(variance + self._params.epsilon)
+        correction = tf.rsqrt(self._variance + self._params.epsilon) / inverse
+        multiplier = self._gamma * inverse
+        # A reference variable changes under its readers' hands: they come first.
+        with tf.control_dependencies([correction]):
+            self._move(self._mean, tf.stop_gradient(mean))
+            self._move(self._variance, tf.stop_gradient(unbiased))
+        return Fold(
+            (correction, multiplier),
+            tf.math.reciprocal(correction),
+            self._beta - mean * multiplier,
+        )
+
+    def _move(self, variable: tf.Variable, value: tf.Tensor) -> None:
+        update = tf.assign_sub(variable, (variable - value) * (1.0 - self._params.decay))
+        tf.add_to_collection(tf.GraphKeys.UPDATE_OPS, update.op)
+
+
+def _count(net: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tf.reduce_prod(tf.shape(net)[:3]), tf.float32)
+
+
+@tf.custom_gradient
+def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
+    """Mean and unbiased variance of each channel, in one pass, with their gradients.
+
+    TensorFlow's fused batch norm has the two among its results, but no gradients of
+    them. Of N values x of a channel with mean m, they are 1 / N and 2 (x - m) / (N - 1).
+
+    Args:
+      net: float32 [batch, height, width, channels]; more than one value a channel, or
+        the variance is 0.
+
+    Returns:
+      Mean and variance, float32 [channels] each.
+    """
+    channels = net.shape[-1]
+    _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=net,
+        scale=tf.ones([channels]),
+        offset=tf.zeros([channels]),
+        mean=[],
+        variance=[],
+        is_training=True,
+    )
+
+    def gradient(d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
+        count = _count(net)
+        slope = d_variance * 2.0 / tf.maximum(count - 1.0, 1.0)
+        return net * slope + (d_mean / count - mean * slope)
+
+    return (mean, variance), gradient
