@@ -199,9 +199,18 @@ def quantize_like(
       source: the `name` that the other layer's `quantize_activations` was called with.
       quantization: the network's.
       is_training: whether this is a training graph, in which the delay counts.
+
+    Raises:
+      ValueError: if no layer of that name has quantised its activations.
     """
     # Not the variables: in training they are about to change.
-    low, high = tf.get_collection(f"{source}/act_quant/range")[-2:]
+    limits = tf.get_collection(f"{source}/act_quant/range")[-2:]
+    if not limits:
+        raise ValueError(
+            f"expected a layer whose activations were quantised as {source!r}; there is none: "
+            "build it first, and name it as it was named to quantize_activations"
+        )
+    low, high = limits
     with tf.name_scope("act_quant"):
         quantized = _fake_quant(inputs, low, high)
         return _delayed(quantized, inputs, quantization) if is_training else quantized

@@ -308,7 +308,7 @@ class LikeTest(_GraphTestCase):
         np.testing.assert_allclose(quantized, _rounded(values, -1.0, 1.55), atol=1e-5)
 
     def test_the_other_layer_must_be_there(self):
-        with self.assertRaises(ValueError):
+        with self.assertRaisesRegex(ValueError, "quantised as 'layer'; there is none"):
             fake_quant.quantize_like(
                 self.inputs, "layer", quantization=_QUANTIZATION, is_training=True
             )
