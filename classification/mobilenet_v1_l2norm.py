@@ -1,47 +1,24 @@
 """MobileNet V1 with an L2-normalised embedding and an L2-normalised last layer.
 
-The base is that of Howard et al., "MobileNets", arXiv 1704.04861, table 1, with
-tf-slim's names. The head is that of Qi, Brown and Lowe, "Low-Shot Learning with
-Imprinted Weights", arXiv 1712.07136, section 3: the logits are the scale factor
-times the cosines between the embedding and the classes' weight vectors, so that a
-new class's weight vector can be made of embeddings alone.
+On the base (mobilenet_v1_base.py) stands the head of Qi, Brown and Lowe, "Low-Shot
+Learning with Imprinted Weights", arXiv 1712.07136, section 3: the logits are the scale
+factor times the cosines between the embedding and the classes' weight vectors, so that
+a new class's weight vector can be made of embeddings alone.
 """
 
 import contextlib
-from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from classification import fake_quant, layers
 from classification.batch_norm import BatchNorm
 from classification.fake_quant import Quantization
+from classification.mobilenet_v1_base import mobilenet_v1_base
 from third_party.tf_slim.slim import slim
 
 EMBEDDING_SIZE = 1024
-MIN_DEPTH = 8
 MIN_IMAGE_SIZE = 32
 _POOL_SIZE = 7
-
-
-class _Separable(NamedTuple):
-    depth: int
-    stride: int
-
-
-# arXiv 1704.04861, table 1: a 3x3 convolution to 32 channels, then thirteen pairs of
-# a depthwise and a pointwise convolution.
-_FIRST_DEPTH = 32
-_SEPARABLE = (
-    _Separable(64, 1),
-    _Separable(128, 2),
-    _Separable(128, 1),
-    _Separable(256, 2),
-    _Separable(256, 1),
-    _Separable(512, 2),
-    *(5 * (_Separable(512, 1),)),
-    _Separable(1024, 2),
-    _Separable(1024, 1),
-)
 
 
 def mobilenet_v1_l2norm_arg_scope(
@@ -84,55 +61,6 @@ def mobilenet_v1_l2norm_arg_scope(
         ) as scope,
     ):
         return slim.arg_scope(scope)
-
-
-@slim.add_arg_scope
-def mobilenet_v1_base(
-    inputs: tf.Tensor,
-    *,
-    depth_multiplier: float = 1.0,
-    batch_norm: BatchNorm,
-    scope: tf.VariableScope,
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The layers up to and with Conv2d_13_pointwise.
-
-    Args:
-      inputs: float32 [batch, height, width, channels].
-      depth_multiplier: above 0; multiplies each layer's channels, of which there
-        remain at least eight.
-      batch_norm: of all layers.
-      scope: the open variable scope of the network.
-
-    Returns:
-      The last layer's output, float32 [batch, height / 32, width / 32, depth], and
-      every layer's by its name.
-    """
-
-    def depth(channels: int) -> int:
-        return max(int(channels * depth_multiplier), MIN_DEPTH)
-
-    end_points = {}
-    # Entering the scope a second time doubles it in the names of operations and of
-    # quantisation's variables, not in those of the layers' own: so it is in checkpoints.
-    with (
-        tf.variable_scope(scope),
-        slim.arg_scope(
-            [layers.conv2d, layers.depthwise_conv2d],
-            batch_norm=batch_norm,
-            relu6=True,
-            range_prefix=scope.name + "/",
-        ),
-    ):
-        net = layers.conv2d(inputs, depth(_FIRST_DEPTH), 3, stride=2, scope="Conv2d_0")
-        end_points["Conv2d_0"] = net
-        for i, layer in enumerate(_SEPARABLE, start=1):
-            name = f"Conv2d_{i}_depthwise"
-            net = layers.depthwise_conv2d(net, 3, stride=layer.stride, scope=name)
-            end_points[name] = net
-            name = f"Conv2d_{i}_pointwise"
-            net = layers.conv2d(net, depth(layer.depth), 1, scope=name)
-            end_points[name] = net
-    return net, end_points
 
 
 @slim.add_arg_scope
@@ -182,18 +110,13 @@ def mobilenet_v1_l2norm(
     """
     _check(inputs, num_classes, depth_multiplier, dropout_keep_prob)
     with tf.variable_scope(scope, values=[inputs], reuse=reuse) as variable_scope:
-        with contextlib.ExitStack() as stack:
-            if freeze_base:
-                stack.enter_context(
-                    slim.arg_scope(
-                        [layers.conv2d, layers.depthwise_conv2d],
-                        trainable=False,
-                        is_training=is_training and update_base_statistics,
-                    )
-                )
-            net, end_points = mobilenet_v1_base(
-                inputs, depth_multiplier=depth_multiplier, scope=variable_scope
-            )
+        net, end_points = mobilenet_v1_base(
+            inputs,
+            depth_multiplier=depth_multiplier,
+            freeze=freeze_base,
+            update_statistics=update_base_statistics,
+            scope=variable_scope,
+        )
         with tf.variable_scope("Logits") as head:
             net = _pool(net, global_pool, end_points)
             if quantization and not quantization.learned_embedding_range:

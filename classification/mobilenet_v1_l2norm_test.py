@@ -1,4 +1,4 @@
-"""Tests of mobilenet_v1_l2norm.py: names, shapes, and what the head computes."""
+"""Tests of mobilenet_v1_l2norm.py: shapes, what is trained, and what the head computes."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -8,10 +8,10 @@ from classification import mobilenet_v1_l2norm, variable_values
 from classification.fake_quant import Quantization
 
 _CLASSES = 7
+_LABELS = [0, 1, 2, 0]
 # Of Conv2d_0 and of each Conv2d_N_pointwise, at a depth multiplier of 1/4.
 _DEPTHS = (8, 16, 32, 32, 64, 64, *(6 * (128,)), 256, 256)
 _STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
-_BASE = "MobilenetV1/"
 _HEAD = "MobilenetV1/Logits/"
 _LEARNED = Quantization(learned_embedding_range=True)
 
@@ -24,62 +24,6 @@ def build(inputs, num_classes=_CLASSES, *, is_training=False, quantization=None,
         is_training=is_training, quantization=quantization
     ):
         return mobilenet_v1_l2norm.mobilenet_v1_l2norm(inputs, num_classes, **options)
-
-
-def _float_variables():
-    """The contract's names and shapes."""
-    shapes = {"MobilenetV1/Conv2d_0/weights": [3, 3, 3, 8]}
-    for i in range(1, 14):
-        before, after = _DEPTHS[i - 1 : i + 1]
-        shapes[f"{_BASE}Conv2d_{i}_depthwise/depthwise_weights"] = [3, 3, before, 1]
-        shapes[f"{_BASE}Conv2d_{i}_pointwise/weights"] = [1, 1, before, after]
-    for name, shape in list(shapes.items()):
-        channels = shape[-2] if "depthwise" in name else shape[-1]
-        for part in ("beta", "gamma", "moving_mean", "moving_variance"):
-            shapes[f"{name.rsplit('/', 1)[0]}/BatchNorm/{part}"] = [channels]
-    return shapes | {
-        _HEAD + "Conv2d_1c_1x1_negative/weights": [1, 1, 256, 1024],
-        _HEAD + "Conv2d_1c_1x1_negative/biases": [1024],
-        _HEAD + "Conv2d_1d_1x1_normalize/weights": [1, 1, 1024, _CLASSES],
-        _HEAD + "Conv2d_1d_1x1_normalize/biases": [_CLASSES],
-        _HEAD + "scale_factor": [],
-    }
-
-
-def _quantised_places(*, learned):
-    """Scopes of the fake-quant nodes."""
-    layers = ["MobilenetV1/MobilenetV1/Conv2d_0"]
-    for i in range(1, 14):
-        layers += [f"MobilenetV1/MobilenetV1/Conv2d_{i}_{kind}wise" for kind in ("depth", "point")]
-    layers += [_HEAD + "Conv2d_1c_1x1_negative", _HEAD + "Conv2d_1d_1x1_normalize"]
-    scopes = [f"{layer}/{kind}_quant" for layer in layers for kind in ("weights", "act")]
-    scopes += [_HEAD + "Normalize_1a/activation_Mul_quant", _HEAD + "Mul/activation_Mul_quant"]
-    return scopes if learned else [*scopes, _HEAD + "act_quant"]
-
-
-def _quantised_variables(*, is_training, learned):
-    shapes = _float_variables()
-    constant = _HEAD + "Normalize_1a/activation_Mul_quant"
-    for scope in _quantised_places(learned=True):
-        for limit in ("min", "max"):
-            if is_training or learned or scope != constant:
-                shapes[f"{scope}/{limit}"] = []
-            if is_training and (learned or scope != constant) and "weights" not in scope:
-                for part in ("biased", "local_step"):
-                    shapes[f"{scope}/{scope}/{limit}/{part}"] = []
-    return shapes
-
-
-def _shapes():
-    return {
-        v.op.name: v.shape.as_list() for v in tf.global_variables() if v.op.name != "global_step"
-    }
-
-
-def fake_quant_names():
-    """Names of the graph's fake-quant nodes, in alphabetical order."""
-    operations = tf.get_default_graph().get_operations()
-    return sorted(op.name for op in operations if op.type == "FakeQuantWithMinMaxVars")
 
 
 def start(session):
@@ -115,43 +59,7 @@ class _GraphTestCase(parameterized.TestCase):
         tf.train.create_global_step()
 
 
-class NamesTest(_GraphTestCase):
-    @parameterized.parameters(True, False)
-    def test_float_variables(self, is_training):
-        build(32, is_training=is_training)
-        self.assertEqual(_shapes(), _float_variables())
-
-    @parameterized.product(is_training=[True, False], learned=[True, False])
-    def test_quantised_variables(self, is_training, learned):
-        quantization = Quantization(learned_embedding_range=learned)
-        build(32, is_training=is_training, quantization=quantization)
-        self.assertEqual(_shapes(), _quantised_variables(is_training=is_training, learned=learned))
-
-    def test_trained_variables(self):
-        build(32, is_training=True, quantization=Quantization())
-        untrained = ("moving_mean", "moving_variance", "normalize/biases")
-        expected = [name for name in _float_variables() if not name.endswith(untrained)]
-        self.assertCountEqual([v.op.name for v in tf.trainable_variables()], expected)
-
-    @parameterized.product(is_training=[True, False], learned=[True, False])
-    def test_fake_quant_nodes(self, is_training, learned):
-        build(
-            32,
-            is_training=is_training,
-            quantization=Quantization(learned_embedding_range=learned),
-            dropout_keep_prob=0.5,
-        )
-        # Dropout, in training alone, brings none.
-        places = _quantised_places(learned=learned)
-        expected = sorted(f"{place}/FakeQuantWithMinMaxVars" for place in places)
-        self.assertEqual(fake_quant_names(), expected)
-
-    def test_output_nodes(self):
-        logits, end_points = build(32)
-        self.assertEqual(logits.name, "MobilenetV1/Logits/SpatialSqueeze:0")
-        self.assertIs(end_points["Logits"], logits)
-        self.assertEqual(end_points["Predictions"].name, "MobilenetV1/Predictions/Reshape_1:0")
-
+class VariablesTest(_GraphTestCase):
     def test_other_scope(self):
         build(32, quantization=Quantization(), scope="other")
         names = [v.op.name for v in tf.global_variables()]
@@ -172,6 +80,55 @@ class NamesTest(_GraphTestCase):
     def test_nothing_to_reuse(self):
         with self.assertRaisesRegex(ValueError, "does not exist"):
             build(32, reuse=True)
+
+
+class TrainedTest(_GraphTestCase):
+    def build(self, **options):
+        return build(tf.constant(images(32, len(_LABELS))), is_training=True, **options)
+
+    @parameterized.parameters(None, Quantization())
+    def test_every_trained_variable_has_a_gradient(self, quantization):
+        logits, _ = self.build(quantization=quantization, dropout_keep_prob=1.0)
+        loss = tf.losses.sparse_softmax_cross_entropy(_LABELS, logits)
+        variables = tf.trainable_variables()
+        gradients = tf.gradients(loss, variables)
+        start(self.session)
+        for variable, gradient in zip(variables, self.session.run(gradients), strict=True):
+            self.assertTrue(np.all(np.isfinite(gradient)), variable.op.name)
+            self.assertGreater(np.abs(gradient).max(), 0, variable.op.name)
+
+    def test_known_range_of_the_embedding_does_not_move(self):
+        self.build(quantization=Quantization())
+        limits = [v for v in tf.global_variables() if "Normalize_1a/" in v.op.name]
+        self.assertLen(limits, 2)
+        start(self.session)
+        self.session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        self.assertEqual(self.session.run(limits), [-1.0, 127 / 128])
+
+    @parameterized.parameters((False, 15), (True, 1))
+    def test_weight_decay(self, freeze_base, count):
+        # Of a frozen base only the embedding's layer is left.
+        self.build(freeze_base=freeze_base)
+        start(self.session)
+        decayed = [
+            v
+            for v in tf.trainable_variables()
+            if v.op.name.endswith("/weights") and "normalize" not in v.op.name
+        ]
+        self.assertLen(decayed, count)
+        self.assertLen(tf.losses.get_regularization_losses(), count)
+        squares = [np.sum(value.astype(np.float64) ** 2) for value in self.session.run(decayed)]
+        decay = self.session.run(tf.losses.get_regularization_loss())
+        np.testing.assert_allclose(decay, 0.00004 * np.sum(squares) / 2, rtol=1e-5)
+
+    @parameterized.parameters((True, 0.5, True), (True, 1.0, False), (False, 0.5, False))
+    def test_dropout_is_for_training_alone(self, is_training, keep_prob, drops):
+        logits, _ = build(
+            tf.constant(images(32)), is_training=is_training, dropout_keep_prob=keep_prob
+        )
+        start(self.session)
+        difference = self.session.run(logits) - self.session.run(logits)
+        self.assertEqual(np.abs(difference).max() > 0.01, drops)
 
 
 class ShapesTest(_GraphTestCase):
@@ -211,7 +168,7 @@ class ShapesTest(_GraphTestCase):
         self.assertEqual(embedding.shape.as_list(), [None, 1, 1, 1024])
         self.assertIs(end_points["Embedding"], embedding)
         self.assertNotIn("Logits", end_points)
-        head = [name for name in _shapes() if name.startswith(_HEAD)]
+        head = [v.op.name for v in tf.global_variables() if v.op.name.startswith(_HEAD)]
         layer = _HEAD + "Conv2d_1c_1x1_negative/"
         self.assertCountEqual(head, [layer + "weights", layer + "biases"])
 
