@@ -71,7 +71,7 @@ class FindTest(parameterized.TestCase):
 
     def test_without_a_state_file_the_only_one_is_meant(self):
         os.remove(os.path.join(self.folder, "checkpoint"))
-        with self.assertRaisesRegex(ValueError, "which of its 2 .* model.ckpt-10, model.ckpt-9"):
+        with self.assertRaisesRegex(ValueError, "which of its 2 .* model.ckpt-9, model.ckpt-10"):
             checkpoints.find(self.folder)
         for ending in (".index", ".data-00000-of-00001"):
             os.remove(f"{self.prefix}-9{ending}")
