@@ -61,7 +61,7 @@ class EndToEndTest(absltest.TestCase):
         self.assertEqual(os.path.dirname(evaluated), trained)
         match = re.search(r"Accuracy: (\S+) % \(\d+ of 360 images\)", self.outputs["eval"])
         assert match is not None, self.outputs["eval"]
-        self.assertGreaterEqual(float(match[1]), 93.0)
+        self.assertGreaterEqual(float(match[1]), 90.0)
 
     def test_export_writes_the_quantised_graph(self):
         path = self.path("export", r"Written to (\S+)\n")
