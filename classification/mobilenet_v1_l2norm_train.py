@@ -181,7 +181,7 @@ def main() -> None:
     model = ModelConfig(
         num_classes=num_classes,
         labels=dataset.labels if num_classes == dataset.num_classes else None,
-        dataset=dataset.source if dataset.name == "digits" else os.path.abspath(dataset.source),
+        dataset=dataset.source,
         **{name: values[name] for name in _MODEL_FLAGS},
     )
     config = TrainingConfig(

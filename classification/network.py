@@ -2,6 +2,7 @@
 
 import tensorflow.compat.v1 as tf
 
+from classification.batch_norm import BatchNorm
 from classification.fake_quant import Quantization
 from classification.mobilenet_v1_l2norm import mobilenet_v1_l2norm, mobilenet_v1_l2norm_arg_scope
 from classification.model_config import ModelConfig
@@ -13,6 +14,10 @@ def build(
     *,
     is_training: bool = False,
     embedding_only: bool = False,
+    quant_delay: int = 0,
+    batch_norm_decay: float = BatchNorm.decay,
+    freeze_base: bool = False,
+    update_base_statistics: bool = False,
 ) -> dict[str, tf.Tensor]:
     """Builds the network in the default graph.
 
@@ -20,19 +25,29 @@ def build(
       images: float32 [batch, image_size, image_size, 3] in [-1, 1].
       config: the network.
       is_training: whether it is built with dropout, batch statistics and the operations
-        that move statistics and ranges; a quantised one quantises from step 0.
+        that move statistics and ranges.
       embedding_only: whether to leave out what follows the embedding.
+      quant_delay: the step from which a quantised training graph quantises.
+      batch_norm_decay: of the moving statistics, per step.
+      freeze_base: see `mobilenet_v1_l2norm`.
+      update_base_statistics: likewise.
 
     Returns:
       The end points, as `mobilenet_v1_l2norm` does.
     """
     quantization = None
     if config.quantize:
-        quantization = Quantization(learned_embedding_range=config.learned_embedding_range)
-    with mobilenet_v1_l2norm_arg_scope(is_training=is_training, quantization=quantization):
+        quantization = Quantization(
+            delay=quant_delay, learned_embedding_range=config.learned_embedding_range
+        )
+    with mobilenet_v1_l2norm_arg_scope(
+        is_training=is_training, batch_norm_decay=batch_norm_decay, quantization=quantization
+    ):
         _, end_points = mobilenet_v1_l2norm(
             images,
             None if embedding_only else config.num_classes,
             depth_multiplier=config.depth_multiplier,
+            freeze_base=freeze_base,
+            update_base_statistics=update_base_statistics,
         )
     return end_points

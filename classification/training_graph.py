@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from classification import fake_quant, mobilenet_v1_l2norm
+from classification import network
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
 
@@ -115,24 +115,16 @@ def build(model: ModelConfig, config: TrainingConfig, dataset: Dataset, start: i
         seed=config.seed + start + config.task,
     )
     batch = tf.data.make_one_shot_iterator(batches).get_next()
-    quantization = None
-    if model.quantize:
-        quantization = fake_quant.Quantization(
-            delay=config.quant_delay, learned_embedding_range=model.learned_embedding_range
-        )
-    with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
+    end_points = network.build(
+        batch["image"],
+        model,
         is_training=True,
+        quant_delay=config.quant_delay,
         batch_norm_decay=config.batch_norm_decay,
-        quantization=quantization,
-    ):
-        logits, _ = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
-            batch["image"],
-            model.num_classes,
-            depth_multiplier=model.depth_multiplier,
-            freeze_base=config.freeze_base,
-            update_base_statistics=config.update_base_statistics,
-        )
-    tf.losses.sparse_softmax_cross_entropy(batch["label"], logits)
+        freeze_base=config.freeze_base,
+        update_base_statistics=config.update_base_statistics,
+    )
+    tf.losses.sparse_softmax_cross_entropy(batch["label"], end_points["Logits"])
     loss = tf.losses.get_total_loss()
     step = tf.train.get_global_step()
     rate = learning_rate(config.learning_rate, step, dataset.num_examples, config.batch_size)

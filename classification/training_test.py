@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification import model_config, network, training, training_graph
+from classification import model_config, network, training
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display, Step
@@ -111,26 +111,6 @@ class TrainingTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, "flags that it was started with"):
             self._train(folder, _QUANT, number_of_steps=4)
 
-    def test_variables_go_to_the_parameter_servers(self) -> None:
-        config = dataclasses.replace(_FAST, ps_tasks=2, task=1)
-        with tf.Graph().as_default(), tf.device(training_graph.placement(config)):
-            tf.set_random_seed(0)
-            tf.train.create_global_step()
-            graph = training_graph.build(_FLOAT, config, self.digits, 0)
-            devices = {variable.device for variable in tf.global_variables()}
-            self.assertEqual(devices, {"/job:ps/task:0", "/job:ps/task:1"})
-            self.assertEqual(graph.loss.device, "/job:worker/task:1")
-
-    def test_schedule_follows_the_size_of_the_data(self) -> None:
-        # 1,437 images in batches of 64: 2.5 epochs are 56 steps.
-        for dataset_size, steps, expected in ((1437, 55, 0.1), (1437, 56, 0.094), (64, 4, 0.0884)):
-            with tf.Graph().as_default(), tf.Session() as session:
-                step = tf.train.create_global_step()
-                rate = training_graph.learning_rate(0.1, step, dataset_size, 64)
-                session.run(step.initializer)
-                step.load(steps, session)
-                self.assertAlmostEqual(session.run(rate), expected, places=4)
-
     def test_frozen_base_is_left_as_it_was(self) -> None:
         before = _variables(self.start)
         variables, printed = self._train(
@@ -194,28 +174,16 @@ class TrainingTest(absltest.TestCase):
         variables, _ = self._train(self._folder(), _QUANT, fine_tune_checkpoint=self.start)
         self.assertEqual(variables[name], np.float32(127 / 128))
 
+    def test_refuses_fewer_classes_than_the_data_has(self) -> None:
+        with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
+            self._train(self._folder(), dataclasses.replace(_FLOAT, num_classes=9))
+
     def test_stops_when_the_loss_is_no_number(self) -> None:
         folder = self._folder()
         with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
             self._train(folder, learning_rate=1e30, number_of_steps=20)
         start = _variables(os.path.join(folder, "model.ckpt-0"))
         self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
-
-    def test_refuses_what_makes_no_sense(self) -> None:
-        for name, value in (
-            ("batch_size", 0),
-            ("number_of_steps", 0),
-            ("learning_rate", 0.0),
-            ("learning_rate", float("nan")),
-            ("batch_norm_decay", 1.0),
-            ("quant_delay", -1),
-            ("log_every_n_steps", 0),
-            ("task", -1),
-        ):
-            with self.assertRaisesRegex(ValueError, f"expected --{name}"):
-                TrainingConfig(**{name: value})
-        with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
-            self._train(self._folder(), dataclasses.replace(_FLOAT, num_classes=9))
 
 
 class _Losses(Display):
