@@ -1,0 +1,34 @@
+"""Keeps back what TensorFlow's libraries always print when they are loaded.
+
+TensorFlow 2.21 tells then, before any log level counts, that it uses oneDNN and which
+instructions the processor has.
+"""
+
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+
+_CHATTER = re.compile(
+    rb"oneDNN custom operations are on|All log messages before absl::InitializeLog"
+    rb"|This TensorFlow binary is optimized|To enable the following instructions"
+)
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Within it, those lines do not reach stderr; what else is printed comes through at its end."""
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as printed:
+        # The lines come from C++: nothing less than the file descriptor catches them.
+        os.dup2(printed.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            printed.seek(0)
+            for line in printed:
+                if not _CHATTER.search(line):
+                    os.write(2, line)

@@ -1,0 +1,177 @@
+// The Python module _graph_transforms: arguments in, bytes or an exception out.
+// Its Python side, with the documentation, is graph_transforms.py.
+
+#include <climits>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/text_format.h"
+#include "pybind11/pybind11.h"
+#include "pybind11/stl.h"
+#include "tensorflow/core/framework/graph.pb.h"
+#include "transforms/freeze.h"
+#include "transforms/transform.h"
+
+namespace imprinting {
+namespace {
+
+namespace py = pybind11;
+
+using tensorflow::GraphDef;
+using tensorflow::graph_transforms::TransformParameters;
+
+[[noreturn]] void Throw(PyObject* kind, absl::string_view message) {
+  PyErr_SetString(kind, std::string(message).c_str());
+  throw py::error_already_set();
+}
+
+// Throws the exception that a status is to people.
+void Check(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kOk:
+      return;
+    case absl::StatusCode::kNotFound:
+      Throw(PyExc_FileNotFoundError, status.message());
+    case absl::StatusCode::kPermissionDenied:
+      Throw(PyExc_PermissionError, status.message());
+    case absl::StatusCode::kResourceExhausted:
+      Throw(PyExc_MemoryError, status.message());
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kDataLoss:
+    case absl::StatusCode::kUnimplemented:
+      Throw(PyExc_ValueError, status.message());
+    default:
+      Throw(PyExc_RuntimeError, status.ToString());
+  }
+}
+
+absl::string_view View(const py::bytes& bytes) {
+  char* data = nullptr;
+  Py_ssize_t size = 0;
+  if (PyBytes_AsStringAndSize(bytes.ptr(), &data, &size) != 0) throw py::error_already_set();
+  return absl::string_view(data, size);
+}
+
+absl::StatusOr<GraphDef> Parse(absl::string_view bytes) {
+  GraphDef graph;
+  google::protobuf::io::ArrayInputStream stream(bytes.data(), bytes.size());
+  // An empty file is a graph to protobuf, and a mistake to people.
+  if (!graph.ParseFromZeroCopyStream(&stream) || graph.node().empty()) {
+    return absl::InvalidArgumentError(
+        "expected a serialised GraphDef, got bytes that are none; a graph in text form has to be "
+        "read as text");
+  }
+  return graph;
+}
+
+absl::StatusOr<std::string> Serialize(const GraphDef& graph) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    if (graph.ByteSizeLong() > INT_MAX || !graph.SerializeToCodedStream(&coded)) {
+      return absl::ResourceExhaustedError("the graph is larger than the 2 GiB that a file can be");
+    }
+  }
+  return bytes;
+}
+
+// Runs a function that makes a graph of a graph, without Python's lock.
+template <typename Function>
+py::bytes Run(const py::bytes& input, Function function) {
+  const absl::string_view view = View(input);
+  absl::StatusOr<std::string> output;
+  {
+    py::gil_scoped_release unlocked;
+    try {
+      absl::StatusOr<GraphDef> graph = Parse(view);
+      absl::Status status = graph.ok() ? function(*graph) : graph.status();
+      output = status.ok() ? Serialize(*graph) : absl::StatusOr<std::string>(status);
+    } catch (const std::bad_alloc&) {
+      output = absl::ResourceExhaustedError("there is not enough memory for the graph");
+    } catch (const std::exception& error) {
+      output = absl::InternalError(error.what());
+    }
+  }
+  Check(output.status());
+  return py::bytes(*output);
+}
+
+py::bytes FreezeBytes(const py::bytes& graph, const std::string& checkpoint,
+                      const std::vector<std::string>& outputs) {
+  return Run(graph, [&](GraphDef& graph) {
+    absl::StatusOr<GraphDef> frozen = Freeze(graph, checkpoint, outputs);
+    if (frozen.ok()) graph = *std::move(frozen);
+    return frozen.status();
+  });
+}
+
+py::bytes TransformBytes(const py::bytes& graph, const std::vector<std::string>& inputs,
+                         const std::vector<std::string>& outputs,
+                         const TransformParameters& transforms, bool fold_fake_quant) {
+  return Run(graph, [&](GraphDef& graph) {
+    return Transform(&graph, inputs, outputs, transforms, fold_fake_quant);
+  });
+}
+
+// Keeps the first of a text's errors, which protobuf would print.
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void RecordError(int line, int column, absl::string_view message) override {
+    if (text_.empty()) text_ = absl::StrCat("line ", line + 1, ": ", message);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+py::bytes FromText(const py::bytes& text) {
+  GraphDef graph;
+  FirstError error;
+  google::protobuf::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&error);
+  if (!parser.ParseFromString(std::string(View(text)), &graph) || graph.node().empty()) {
+    Check(absl::InvalidArgumentError(
+        absl::StrCat("expected a GraphDef in text form, got something else (",
+                     error.text().empty() ? "no node" : absl::CHexEscape(error.text()),
+                     "); is it a binary one?")));
+  }
+  const absl::StatusOr<std::string> bytes = Serialize(graph);
+  Check(bytes.status());
+  return py::bytes(*bytes);
+}
+
+TransformParameters ParseText(const std::string& text) {
+  absl::StatusOr<TransformParameters> parsed = ParseTransforms(text);
+  Check(parsed.status());
+  return *std::move(parsed);
+}
+
+}  // namespace
+}  // namespace imprinting
+
+PYBIND11_MODULE(_graph_transforms, m) {
+  imprinting::RegisterTransforms();
+  m.doc() = "TensorFlow's graph transforms; graph_transforms.py has the documentation.";
+  m.def("freeze", &imprinting::FreezeBytes, pybind11::arg("graph"), pybind11::arg("checkpoint"),
+        pybind11::arg("outputs"));
+  m.def("transform", &imprinting::TransformBytes, pybind11::arg("graph"), pybind11::arg("inputs"),
+        pybind11::arg("outputs"), pybind11::arg("transforms"), pybind11::arg("fold_fake_quant"));
+  m.def("from_text", &imprinting::FromText, pybind11::arg("text"));
+  m.def("parse_transforms", &imprinting::ParseText, pybind11::arg("text"));
+  m.def("transform_names", &imprinting::TransformNames);
+}

@@ -1,0 +1,266 @@
+#include "transforms/checkpoint.h"
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "tensorflow/core/lib/io/iterator.h"
+#include "tensorflow/core/lib/io/table.h"
+#include "tensorflow/core/lib/io/table_options.h"
+#include "tensorflow/core/platform/env.h"
+#include "tensorflow/core/platform/file_system.h"
+#include "tensorflow/core/protobuf/tensor_bundle.pb.h"
+#include "tensorflow/core/protobuf/trackable_object_graph.pb.h"
+#include "tensorflow/core/util/tensor_bundle/naming.h"
+#include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
+#include "tensorflow/core/util/tensor_slice_reader.h"
+
+namespace imprinting {
+namespace {
+
+using tensorflow::DataType;
+using tensorflow::Env;
+using tensorflow::Tensor;
+using tensorflow::TensorShape;
+
+// Where a checkpoint by object says which object's value is which variable's.
+constexpr char kObjectGraph[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
+
+template <typename... Parts>
+absl::Status Damaged(const std::string& path, const Parts&... parts) {
+  return absl::DataLossError(
+      absl::StrCat(path, " is damaged, or no checkpoint: ", parts..., "; copy or write it again"));
+}
+
+// As it is for the file system's errors; all others are those of a damaged file.
+absl::Status FileError(const std::string& path, const absl::Status& status) {
+  if (absl::IsPermissionDenied(status) || absl::IsNotFound(status)) return status;
+  return Damaged(path, status.message());
+}
+
+// Where a length in a damaged file is the size of a buffer, there is no memory for it.
+template <typename Function>
+auto Guarded(const std::string& path, Function function) -> decltype(function()) {
+  try {
+    return function();
+  } catch (const std::bad_alloc&) {
+    return Damaged(path, "it asks for more memory than there is");
+  } catch (const std::length_error&) {
+    return Damaged(path, "it asks for more memory than there is");
+  }
+}
+
+// A table's rows, each block's checksum checked.
+absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ReadTable(
+    const std::string& path) {
+  std::unique_ptr<tensorflow::RandomAccessFile> file;
+  if (absl::Status status = Env::Default()->NewRandomAccessFile(path, &file); !status.ok()) {
+    return status;
+  }
+  uint64_t size = 0;
+  if (absl::Status status = Env::Default()->GetFileSize(path, &size); !status.ok()) return status;
+  tensorflow::table::Table* opened = nullptr;
+  if (absl::Status status = tensorflow::table::Table::Open({}, file.get(), size, &opened);
+      !status.ok()) {
+    return FileError(path, status);
+  }
+  const std::unique_ptr<tensorflow::table::Table> table(opened);
+  const std::unique_ptr<tensorflow::table::Iterator> row(table->NewIterator());
+  std::vector<std::pair<std::string, std::string>> rows;
+  for (row->SeekToFirst(); row->Valid(); row->Next()) {
+    rows.emplace_back(row->key(), row->value());
+  }
+  if (!row->status().ok()) return FileError(path, row->status());
+  return rows;
+}
+
+// Files PREFIX.index, a table of entries, and PREFIX.data-…, the values.
+class Bundle : public Checkpoint {
+ public:
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& prefix) {
+    auto bundle = std::make_unique<Bundle>();
+    if (absl::Status status = bundle->ReadIndex(prefix); !status.ok()) return status;
+    bundle->reader_ = std::make_unique<tensorflow::BundleReader>(Env::Default(), prefix);
+    if (!bundle->reader_->status().ok()) {
+      return FileError(bundle->index_, bundle->reader_->status());
+    }
+    if (absl::Status status = bundle->ReadObjects(); !status.ok()) return status;
+    return bundle;
+  }
+
+  bool Find(const std::string& name, DataType* type, TensorShape* shape) const override {
+    const auto entry = entries_.find(Key(name));
+    if (entry == entries_.end()) return false;
+    *type = entry->second.dtype();
+    *shape = TensorShape(entry->second.shape());
+    return true;
+  }
+
+  absl::StatusOr<Tensor> Read(const std::string& name) override {
+    return Guarded(index_, [&]() -> absl::StatusOr<Tensor> {
+      const auto& entry = entries_.at(Key(name));
+      Tensor value(entry.dtype(), TensorShape(entry.shape()));
+      if (absl::Status status = reader_->Lookup(Key(name), &value); !status.ok()) {
+        return FileError(index_, absl::DataLossError(absl::StrCat(name, ": ", status.message())));
+      }
+      return value;
+    });
+  }
+
+ private:
+  // Reads all of the index, and checks what the reader takes its word for.
+  absl::Status ReadIndex(const std::string& prefix) {
+    index_ = tensorflow::MetaFilename(prefix);
+    auto rows = ReadTable(index_);
+    if (!rows.ok()) return rows.status();
+    tensorflow::BundleHeaderProto header;
+    if (rows->empty() || !rows->front().first.empty() ||
+        !header.ParseFromString(rows->front().second)) {
+      return Damaged(index_, "it has no header");
+    }
+    std::vector<uint64_t> sizes(0);
+    for (int shard = 0; shard < header.num_shards(); ++shard) {
+      const std::string path = tensorflow::DataFilename(prefix, shard, header.num_shards());
+      uint64_t size = 0;
+      if (absl::Status status = Env::Default()->GetFileSize(path, &size); !status.ok()) {
+        return absl::IsNotFound(status) ? absl::NotFoundError(absl::StrCat(
+                                              "expected the file ", path, ", which belongs ", "to ",
+                                              index_, "; there is none"))
+                                        : status;
+      }
+      sizes.push_back(size);
+    }
+    for (size_t i = 1; i < rows->size(); ++i) {
+      const auto& [key, value] = (*rows)[i];
+      tensorflow::BundleEntryProto entry;
+      if (!entry.ParseFromString(value) || !TensorShape::IsValid(entry.shape()) ||
+          !tensorflow::DataType_IsValid(entry.dtype()) || entry.dtype() == tensorflow::DT_INVALID ||
+          tensorflow::IsRefType(entry.dtype()) || entry.offset() < 0 || entry.size() < 0) {
+        return Damaged(index_, "its entry ", absl::CHexEscape(key), " makes no sense");
+      }
+      const int64_t element = tensorflow::DataTypeSize(entry.dtype());
+      const int64_t count = TensorShape(entry.shape()).num_elements();
+      // The entry of a partitioned variable has no data of its own: its slices have.
+      if (entry.slices().empty()) {
+        if (entry.shard_id() < 0 || entry.shard_id() >= header.num_shards() ||
+            (element > 0 && (count > INT64_MAX / element || entry.size() != count * element))) {
+          return Damaged(index_, "its entry ", absl::CHexEscape(key), " makes no sense");
+        }
+        const uint64_t size = sizes[entry.shard_id()];
+        if (static_cast<uint64_t>(entry.offset()) > size ||
+            static_cast<uint64_t>(entry.size()) > size - entry.offset()) {
+          return Damaged(tensorflow::DataFilename(prefix, entry.shard_id(), header.num_shards()),
+                         "it has ", size, " bytes, too few for ", absl::CHexEscape(key));
+        }
+      }
+      entries_.emplace(key, std::move(entry));
+    }
+    return absl::OkStatus();
+  }
+
+  // Learns which key is which variable's, of a checkpoint by object.
+  absl::Status ReadObjects() {
+    if (!entries_.contains(kObjectGraph)) return absl::OkStatus();
+    auto read = Read(kObjectGraph);
+    if (!read.ok()) return read.status();
+    tensorflow::TrackableObjectGraph graph;
+    if (read->dtype() != tensorflow::DT_STRING || read->dims() != 0 ||
+        !graph.ParseFromString(read->scalar<tensorflow::tstring>()())) {
+      return Damaged(index_, "its description of objects cannot be read");
+    }
+    for (const auto& node : graph.nodes()) {
+      for (const auto& attribute : node.attributes()) {
+        if (!attribute.full_name().empty()) {
+          keys_.emplace(attribute.full_name(), attribute.checkpoint_key());
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  const std::string& Key(const std::string& name) const {
+    const auto found = keys_.find(name);
+    return found == keys_.end() ? name : found->second;
+  }
+
+  std::string index_;
+  absl::flat_hash_map<std::string, tensorflow::BundleEntryProto> entries_;
+  absl::flat_hash_map<std::string, std::string> keys_;
+  std::unique_ptr<tensorflow::BundleReader> reader_;
+};
+
+// Files of the format V1: tables that hold the values themselves.
+class Tables : public Checkpoint {
+ public:
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& pattern,
+                                                          const std::vector<std::string>& paths) {
+    for (const std::string& path : paths) {
+      // Finds damage, in values too, before the reader does, which takes more for granted.
+      if (auto rows = ReadTable(path); !rows.ok()) return rows.status();
+    }
+    auto tables = std::make_unique<Tables>();
+    tables->pattern_ = pattern;
+    tables->reader_ = std::make_unique<tensorflow::checkpoint::TensorSliceReader>(pattern);
+    if (!tables->reader_->status().ok()) return FileError(pattern, tables->reader_->status());
+    tables->types_ = tables->reader_->GetVariableToDataTypeMap();
+    if (!tables->reader_->status().ok()) return FileError(pattern, tables->reader_->status());
+    tables->shapes_ = tables->reader_->GetVariableToShapeMap();
+    return tables;
+  }
+
+  bool Find(const std::string& name, DataType* type, TensorShape* shape) const override {
+    const auto found = types_.find(name);
+    if (found == types_.end()) return false;
+    *type = found->second;
+    *shape = shapes_.at(name);
+    return true;
+  }
+
+  absl::StatusOr<Tensor> Read(const std::string& name) override {
+    return Guarded(pattern_, [&]() -> absl::StatusOr<Tensor> {
+      std::unique_ptr<Tensor> value;
+      if (absl::Status status = reader_->GetTensor(name, &value); !status.ok()) {
+        return Damaged(pattern_, name, ": ", status.message());
+      }
+      return *value;
+    });
+  }
+
+ private:
+  std::string pattern_;
+  std::unique_ptr<tensorflow::checkpoint::TensorSliceReader> reader_;
+  tensorflow::checkpoint::TensorSliceReader::VarToDataTypeMap types_;
+  tensorflow::checkpoint::TensorSliceReader::VarToShapeMap shapes_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& prefix) {
+  Env* env = Env::Default();
+  const auto is_file = [&](const std::string& path) {
+    return env->FileExists(path).ok() && !env->IsDirectory(path).ok();
+  };
+  if (is_file(tensorflow::MetaFilename(prefix))) {
+    return Guarded(tensorflow::MetaFilename(prefix), [&] { return Bundle::Open(prefix); });
+  }
+  if (is_file(prefix)) {
+    return Guarded(prefix, [&] { return Tables::Open(prefix, {prefix}); });
+  }
+  const std::string pattern = absl::StrCat(prefix, "-?????", "-of-?????");
+  std::vector<std::string> shards;
+  if (env->GetMatchingPaths(pattern, &shards).ok() && !shards.empty()) {
+    return Guarded(pattern, [&] { return Tables::Open(pattern, shards); });
+  }
+  return absl::NotFoundError(absl::StrCat("expected a checkpoint, got ", prefix,
+                                          ": there is no file ", tensorflow::MetaFilename(prefix),
+                                          ", and none of the older format, ", prefix));
+}
+
+}  // namespace imprinting

@@ -1,0 +1,38 @@
+// The values of variables, out of a checkpoint of any of TensorFlow's formats.
+
+#ifndef TRANSFORMS_CHECKPOINT_H_
+#define TRANSFORMS_CHECKPOINT_H_
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/framework/types.pb.h"
+
+namespace imprinting {
+
+class Checkpoint {
+ public:
+  virtual ~Checkpoint() = default;
+
+  // Opens a checkpoint: files PREFIX.index and PREFIX.data-…, with variables by name (TensorFlow 1)
+  // or by object (TensorFlow 2), or files of the older format V1, PREFIX or PREFIX-?????-of-?????.
+  //
+  // Returns NotFound where there is none, PermissionDenied where it may not be read, and DataLoss
+  // where a file is damaged: too short, or with wrong checksums.
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& prefix);
+
+  // Whether it holds the variable; if so, type and shape are set.
+  virtual bool Find(const std::string& name, tensorflow::DataType* type,
+                    tensorflow::TensorShape* shape) const = 0;
+
+  // Reads a variable that it holds. Returns DataLoss where the data is damaged.
+  virtual absl::StatusOr<tensorflow::Tensor> Read(const std::string& name) = 0;
+};
+
+}  // namespace imprinting
+
+#endif  // TRANSFORMS_CHECKPOINT_H_

@@ -1,0 +1,175 @@
+#include "transforms/freeze.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/node_def.pb.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_def.pb.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/framework/types.h"
+#include "transforms/checkpoint.h"
+#include "transforms/graph_check.h"
+
+namespace imprinting {
+namespace {
+
+using tensorflow::AttrValue;
+using tensorflow::GraphDef;
+using tensorflow::NodeDef;
+
+constexpr char kHandle[] = "VarHandleOp";
+constexpr char kReadHandle[] = "ReadVariableOp";
+
+// Whether the op takes this input as a reference, and so may change the variable behind it.
+bool TakesReference(const NodeDef& node, int input) {
+  const tensorflow::OpRegistrationData* data = nullptr;
+  if (!tensorflow::OpRegistry::Global()->LookUp(node.op(), &data).ok()) return false;
+  // Ops on references take no lists: argument and input have the same number.
+  return input < data->op_def.input_arg_size() && data->op_def.input_arg(input).is_ref();
+}
+
+absl::Status CheckConsumers(const NodesByName& needed) {
+  for (const auto& [name, node] : needed) {
+    for (int i = 0; i < node->input_size(); ++i) {
+      if (!node->input(i).empty() && node->input(i)[0] == '^') continue;
+      const NodeDef* source = needed.at(NodeName(node->input(i)));
+      if (!IsVariable(source->op())) continue;
+      const bool reads =
+          source->op() == kHandle ? node->op() == kReadHandle : !TakesReference(*node, i);
+      if (!reads) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("expected outputs that only read variables; they need node ", name, ", a ",
+                         node->op(), " of variable ", source->name(),
+                         ": freeze a graph for inference, as ./bazelw run export writes it"));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Mismatch(const std::string& checkpoint, const std::string& name,
+                      absl::string_view what, absl::string_view expected, absl::string_view got) {
+  return absl::FailedPreconditionError(absl::StrCat(
+      "expected variable ", name, " with ", what, " ", expected, ", as the graph has it, got ", got,
+      " in ", checkpoint, ": is the checkpoint one of this network?"));
+}
+
+// A variable's value, if it is what the graph says.
+absl::StatusOr<tensorflow::Tensor> Value(const NodeDef& node, const std::string& prefix,
+                                         const std::string& name, Checkpoint& checkpoint) {
+  tensorflow::DataType type;
+  tensorflow::TensorShape shape;
+  checkpoint.Find(name, &type, &shape);
+  const auto dtype = node.attr().find("dtype");
+  if (dtype != node.attr().end() && dtype->second.type() != type) {
+    return Mismatch(prefix, name, "type", tensorflow::DataTypeString(dtype->second.type()),
+                    tensorflow::DataTypeString(type));
+  }
+  const auto declared = node.attr().find("shape");
+  if (declared != node.attr().end()) {
+    const tensorflow::PartialTensorShape expected(declared->second.shape());
+    if (!expected.IsCompatibleWith(shape)) {
+      return Mismatch(prefix, name, "shape", expected.DebugString(), shape.DebugString());
+    }
+  }
+  if (shape.num_elements() > kMaxTensorBytes / std::max(tensorflow::DataTypeSize(type), 1)) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "expected variables of at most ", kMaxTensorBytes, " bytes, which a graph can hold, got ",
+        name, " of shape ", shape.DebugString(), " in ", prefix));
+  }
+  return checkpoint.Read(name);
+}
+
+// The name that the checkpoint has a variable under; empty where it lacks it.
+std::string NameInCheckpoint(const NodeDef& node, const Checkpoint& checkpoint) {
+  std::vector<std::string> names = {node.name()};
+  const auto shared = node.attr().find("shared_name");
+  if (node.op() == kHandle && shared != node.attr().end() && !shared->second.s().empty()) {
+    names.insert(names.begin(), shared->second.s());
+  }
+  tensorflow::DataType type;
+  tensorflow::TensorShape shape;
+  for (const std::string& name : names) {
+    if (checkpoint.Find(name, &type, &shape)) return name;
+  }
+  return "";
+}
+
+NodeDef Constant(const NodeDef& variable, const tensorflow::Tensor& value) {
+  NodeDef node;
+  node.set_name(variable.name());
+  node.set_op("Const");
+  for (const std::string& input : variable.input()) {
+    // Variables have no inputs but control inputs.
+    *node.add_input() = input;
+  }
+  (*node.mutable_attr())["dtype"].set_type(value.dtype());
+  value.AsProtoTensorContent((*node.mutable_attr())["value"].mutable_tensor());
+  return node;
+}
+
+NodeDef Identity(const NodeDef& read) {
+  NodeDef node;
+  node.set_name(read.name());
+  node.set_op("Identity");
+  *node.mutable_input() = read.input();
+  const auto dtype = read.attr().find("dtype");
+  if (dtype != read.attr().end()) (*node.mutable_attr())["T"] = dtype->second;
+  return node;
+}
+
+}  // namespace
+
+bool IsVariable(const std::string& op) {
+  return op == "VariableV2" || op == "Variable" || op == kHandle;
+}
+
+absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkpoint,
+                                const std::vector<std::string>& outputs) {
+  if (outputs.empty()) {
+    return absl::InvalidArgumentError("expected the names of outputs, got none");
+  }
+  for (absl::Status status : {CheckStructure(graph), CheckTensors(graph, outputs, "output")}) {
+    if (!status.ok()) return status;
+  }
+  const NodesByName needed = Needed(graph, outputs);
+  if (absl::Status status = CheckConsumers(needed); !status.ok()) return status;
+  auto reader = Checkpoint::Open(checkpoint);
+  if (!reader.ok()) return reader.status();
+
+  GraphDef frozen;
+  *frozen.mutable_versions() = graph.versions();
+  *frozen.mutable_library() = graph.library();
+  std::vector<std::string> missing;
+  for (const NodeDef& node : graph.node()) {
+    if (!needed.contains(node.name())) continue;
+    if (node.op() == kReadHandle && needed.at(NodeName(node.input(0)))->op() == kHandle) {
+      *frozen.add_node() = Identity(node);
+    } else if (!IsVariable(node.op())) {
+      *frozen.add_node() = node;
+      frozen.mutable_node(frozen.node_size() - 1)->clear_device();
+    } else if (const std::string name = NameInCheckpoint(node, **reader); name.empty()) {
+      missing.push_back(node.name());
+    } else {
+      auto value = Value(node, checkpoint, name, **reader);
+      if (!value.ok()) return value.status();
+      *frozen.add_node() = Constant(node, *value);
+    }
+  }
+  if (!missing.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("expected a checkpoint with all variables that the outputs need, got ",
+                     checkpoint, ", which lacks ", missing.size(), ": ", Some(missing),
+                     "; is it one of this network, with the same quantisation?"));
+  }
+  return frozen;
+}
+
+}  // namespace imprinting

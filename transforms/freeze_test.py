@@ -1,0 +1,258 @@
+"""Tests of freezing: values, what is left out, and every way in which it can fail."""
+
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from transforms import graph_transforms, testing
+
+_VALUE = np.arange(12, dtype=np.float32).reshape(3, 4)
+
+
+class FreezeTestCase(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+
+    def build(self, *, by_handle: bool = False, version: int = tf.train.SaverDef.V2):
+        """A graph x w + b with variables, their checkpoint, and its bytes."""
+        with tf.Graph().as_default() as graph, tf.Session() as session:
+            x = tf.placeholder(tf.float32, [None, 3], name="x")
+            with tf.variable_scope("layer", use_resource=by_handle), tf.device("/cpu:0"):
+                w = tf.get_variable("w", initializer=_VALUE)
+                b = tf.get_variable("b", initializer=np.float32(0.5))
+                unused = tf.get_variable("unused", initializer=np.float32(1))
+            tf.identity(tf.matmul(x, w) + b, name="y")
+            tf.identity(unused, name="other")
+            session.run(tf.global_variables_initializer())
+            prefix = testing.save(self.folder, session, version=version)
+            return graph.as_graph_def().SerializeToString(), prefix
+
+    def assert_y(self, frozen: bytes):
+        x = np.ones([2, 3], np.float32)
+        np.testing.assert_array_equal(testing.run(frozen, "y:0", {"x:0": x}), x @ _VALUE + 0.5)
+
+
+class FreezeTest(FreezeTestCase):
+    @parameterized.product(
+        by_handle=(False, True), version=(tf.train.SaverDef.V1, tf.train.SaverDef.V2)
+    )
+    def test_values_become_constants(self, by_handle, version):
+        graph, prefix = self.build(by_handle=by_handle, version=version)
+        frozen = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y"])
+        self.assert_y(frozen)
+        np.testing.assert_array_equal(testing.constant(frozen, "layer/w"), _VALUE)
+        kept = testing.nodes(frozen)
+        self.assertNotIn("other", kept)
+        self.assertNotIn("layer/unused", kept)
+        self.assertEqual({node.device for node in kept.values()}, {""})
+        self.assertContainsSubset(testing.ops(frozen).keys(), {
+            "Add", "AddV2", "Const", "Identity", "MatMul", "Placeholder",
+        })  # fmt: skip
+        order = [name for name in testing.nodes(graph) if name in kept]
+        self.assertEqual(list(kept), order)
+
+    def test_a_checkpoint_by_object(self):
+        with tf.Graph().as_default() as graph:
+            with tf.variable_scope("layer", use_resource=True):
+                w = tf.get_variable("w", initializer=_VALUE)
+                b = tf.get_variable("b", initializer=np.float32(0.5))
+            x = tf.placeholder(tf.float32, [None, 3], name="x")
+            tf.identity(tf.matmul(x, w) + b, name="y")
+            checkpoint = tf.train.Checkpoint(one=w, two=b)
+            with tf.Session() as session:
+                session.run(tf.global_variables_initializer())
+                prefix = checkpoint.save(os.path.join(self.folder, "objects"), session)
+            data = graph.as_graph_def().SerializeToString()
+        keys = dict(tf.train.list_variables(prefix))
+        self.assertIn("one/.ATTRIBUTES/VARIABLE_VALUE", keys)
+        self.assert_y(graph_transforms.freeze(data, checkpoint=prefix, outputs=["y"]))
+
+    def test_a_partitioned_variable_is_read_whole(self):
+        with tf.Graph().as_default(), tf.Session() as session:
+            parts = tf.get_variable(
+                "w",
+                [3, 4],
+                initializer=tf.random_uniform_initializer(),
+                partitioner=tf.fixed_size_partitioner(3, axis=0),
+            )
+            session.run([part.initializer for part in parts])
+            expected = session.run(tf.concat(list(parts), 0))
+            prefix = testing.save(self.folder, session)
+        with tf.Graph().as_default() as graph:
+            tf.identity(tf.get_variable("w", [3, 4]), name="y")
+        data = graph.as_graph_def().SerializeToString()
+        frozen = graph_transforms.freeze(data, checkpoint=prefix, outputs=["y"])
+        np.testing.assert_array_equal(testing.constant(frozen, "w"), expected)
+
+    def test_names_of_outputs(self):
+        graph, prefix = self.build()
+        expected = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y"])
+        again = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y:0"])
+        self.assertEqual(expected, again)
+        both = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y", "other"])
+        self.assertIn("layer/unused", testing.nodes(both))
+
+    def test_equal_graphs_give_equal_bytes(self):
+        graph, prefix = self.build()
+        parsed = tf.GraphDef.FromString(graph)
+        for node in parsed.node:
+            attributes = sorted(node.attr.items(), reverse=True)
+            values = [(name, value.SerializeToString()) for name, value in attributes]
+            node.attr.clear()
+            for name, value in values:
+                node.attr[name].MergeFromString(value)
+        results = {
+            graph_transforms.freeze(data, checkpoint=prefix, outputs=["y"])
+            for data in (graph, graph, parsed.SerializeToString())
+        }
+        self.assertLen(results, 1)
+
+
+class FreezeErrorsTest(FreezeTestCase):
+    def assert_fails(self, kind, pattern, graph, prefix, outputs=("y",)):
+        with self.assertRaisesRegex(kind, pattern):
+            graph_transforms.freeze(graph, checkpoint=prefix, outputs=outputs)
+
+    def changed(self, change) -> tuple[bytes, str]:
+        """The graph, with something changed, and the checkpoint."""
+        data, prefix = self.build()
+        graph = tf.GraphDef.FromString(data)
+        change(graph, {node.name: node for node in graph.node})
+        return graph.SerializeToString(), prefix
+
+    def test_bytes_that_are_no_graph(self):
+        _, prefix = self.build()
+        for data in (b"", b"\xff" * 20, b"node { name: 'x' }"):
+            self.assert_fails(ValueError, "expected a serialised GraphDef", data, prefix)
+
+    def test_outputs(self):
+        graph, prefix = self.build()
+        self.assert_fails(ValueError, "names of outputs, got none", graph, prefix, [])
+        self.assert_fails(ValueError, 'output "z" is not in the graph', graph, prefix, ["z"])
+        self.assert_fails(
+            ValueError, 'output "y:1" is .*node y, of op Identity, has 1', graph, prefix, ["y:1"]
+        )
+        self.assert_fails(ValueError, "name of an output, got", graph, prefix, ["^y"])
+
+    def test_no_checkpoint(self):
+        graph, _ = self.build()
+        missing = os.path.join(self.folder, "missing")
+        self.assert_fails(FileNotFoundError, f"expected a checkpoint, got {missing}: there is no "
+                          f"file {missing}.index", graph, missing)  # fmt: skip
+        self.assert_fails(FileNotFoundError, "expected a checkpoint", graph, self.folder)
+
+    def test_a_part_of_the_checkpoint_is_missing(self):
+        graph, prefix = self.build()
+        os.remove(f"{prefix}.data-00000-of-00001")
+        self.assert_fails(FileNotFoundError, "expected the file .*data-00000", graph, prefix)
+
+    def test_a_truncated_checkpoint(self):
+        graph, prefix = self.build()
+        for ending in (".data-00000-of-00001", ".index"):
+            path = prefix + ending
+            with open(path, "rb") as file:
+                data = file.read()
+            for length in (0, 1, len(data) // 2, len(data) - 1):
+                with open(path, "wb") as file:
+                    file.write(data[:length])
+                self.assert_fails(ValueError, "is damaged, or no checkpoint", graph, prefix)
+            with open(path, "wb") as file:
+                file.write(data)
+        self.assert_y(graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y"]))
+
+    def test_a_corrupt_checkpoint(self):
+        graph, prefix = self.build()
+        path = f"{prefix}.data-00000-of-00001"
+        with open(path, "r+b") as file:
+            file.seek(20)
+            file.write(b"\xaa\xbb")
+        self.assert_fails(ValueError, "damaged.*layer/w.*[Cc]hecksum", graph, prefix)
+
+    def test_a_corrupt_checkpoint_of_the_older_format(self):
+        graph, prefix = self.build(version=tf.train.SaverDef.V1)
+        with open(prefix, "rb") as file:
+            data = bytearray(file.read())
+        for change in (data[: len(data) // 2], data[:40] + b"\xaa\xbb\xcc" + data[43:]):
+            with open(prefix, "wb") as file:
+                file.write(change)
+            self.assert_fails(ValueError, "is damaged, or no checkpoint", graph, prefix)
+
+    def test_a_file_that_is_no_checkpoint(self):
+        graph, prefix = self.build()
+        other = os.path.join(self.folder, "text")
+        with open(other, "w") as file:
+            file.write("no checkpoint at all, but longer than a footer of forty-eight bytes")
+        self.assert_fails(ValueError, "text is damaged, or no checkpoint", graph, other)
+
+    def test_variables_that_are_missing(self):
+        def rename(graph, _):
+            for node in graph.node:
+                for i, name in enumerate(node.input):
+                    node.input[i] = name.replace("layer/w", "layer/v")
+                node.name = node.name.replace("layer/w", "layer/v")
+
+        self.assert_fails(ValueError, "which lacks 1: layer/v;", *self.changed(rename))
+
+    def test_variables_of_another_shape_or_type(self):
+        def reshape(_, by_name):
+            by_name["layer/w"].attr["shape"].shape.dim[1].size = 5
+
+        def retype(_, by_name):
+            by_name["layer/w"].attr["dtype"].type = tf.float64.as_datatype_enum
+
+        self.assert_fails(
+            ValueError, r"variable layer/w with shape \[3,5\].*got \[3,4\]", *self.changed(reshape)
+        )
+        self.assert_fails(
+            ValueError, "variable layer/w with type double.*got float", *self.changed(retype)
+        )
+
+    @parameterized.parameters(False, True)
+    def test_operations_that_change_variables(self, by_handle):
+        with tf.Graph().as_default() as graph, tf.Session() as session:
+            with tf.variable_scope("layer", use_resource=by_handle):
+                w = tf.get_variable("w", initializer=_VALUE)
+            loss = tf.reduce_sum(w * w)
+            step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+            with tf.control_dependencies([step]):
+                tf.identity(loss, name="y")
+            session.run(tf.global_variables_initializer())
+            prefix = testing.save(self.folder, session)
+        data = graph.as_graph_def().SerializeToString()
+        self.assert_fails(
+            ValueError, "only read variables; .*ApplyGradientDescent of variable layer/w",
+            data, prefix,
+        )  # fmt: skip
+
+    def test_a_graph_that_does_not_fit_together(self):
+        def repeat(graph, by_name):
+            graph.node.add().CopyFrom(by_name["y"])
+
+        def cycle(_, by_name):
+            by_name["MatMul"].input[0] = "y"
+
+        def dangle(_, by_name):
+            by_name["MatMul"].input[0] = "nowhere"
+
+        def index(_, by_name):
+            by_name["MatMul"].input[0] = f"x:{2**31}"
+
+        def grow(_, by_name):
+            tensor = by_name["layer/b/initial_value"].attr["value"].tensor
+            tensor.tensor_shape.dim.add().size = 2**40
+
+        for change, pattern in (
+            (repeat, "several nodes y"),
+            (cycle, "without cycles"),
+            (dangle, "there is no node nowhere"),
+            (index, "node x, of op Placeholder, has 1 output"),
+            (grow, "at most 2147483648 bytes at attribute value of node layer/b/initial_value"),
+        ):
+            self.assert_fails(ValueError, pattern, *self.changed(change))
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,324 @@
+#include "transforms/graph_check.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/function.pb.h"
+#include "tensorflow/core/framework/node_def_util.h"
+#include "tensorflow/core/framework/op.h"
+#include "tensorflow/core/framework/op_def.pb.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor.pb.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/framework/types.h"
+#include "tensorflow/core/graph/tensor_id.h"
+
+namespace imprinting {
+namespace {
+
+using tensorflow::AttrValue;
+using tensorflow::GraphDef;
+using tensorflow::NodeDef;
+using tensorflow::OpDef;
+
+// Of one node's. No network has a node with more, and TensorFlow makes a list of that length.
+constexpr int64_t kMaxOutputs = 1 << 16;
+constexpr size_t kNamesShown = 5;
+
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+bool IsName(absl::string_view name) {
+  auto is_first = [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '_'; };
+  auto is_other = [&](char c) {
+    return is_first(c) || c == '-' || c == '/' || c == '\\' || c == '>';
+  };
+  return !name.empty() && is_first(name[0]) && std::all_of(name.begin(), name.end(), is_other);
+}
+
+const OpDef* FindOp(const std::string& name) {
+  const tensorflow::OpRegistrationData* data = nullptr;
+  return tensorflow::OpRegistry::Global()->LookUp(name, &data).ok() ? &data->op_def : nullptr;
+}
+
+absl::Status CheckTensor(const tensorflow::TensorProto& tensor, absl::string_view where) {
+  const tensorflow::DataType type = tensor.dtype();
+  if (!tensorflow::DataType_IsValid(type) || type == tensorflow::DT_INVALID ||
+      tensorflow::IsRefType(type)) {
+    return Invalid("expected a tensor of a known type at ", where, ", got type number ",
+                   static_cast<int>(type));
+  }
+  if (!tensorflow::TensorShape::IsValid(tensor.tensor_shape())) {
+    return Invalid("expected a tensor of a valid shape at ", where, ", got ",
+                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()));
+  }
+  const int64_t count = tensorflow::TensorShape(tensor.tensor_shape()).num_elements();
+  const int64_t size = std::max(tensorflow::DataTypeSize(type), 1);
+  if (count > kMaxTensorBytes / size) {
+    return Invalid("expected a tensor of at most ", kMaxTensorBytes, " bytes at ", where, ", got ",
+                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " of ",
+                   tensorflow::DataTypeString(type));
+  }
+  if (tensorflow::DataTypeSize(type) == 0) {
+    // Strings and the like have no fixed size: only reading them tells.
+    tensorflow::Tensor read;
+    if (!read.FromProto(tensor)) {
+      return Invalid("the tensor at ", where, " cannot be read: its contents are not of its type");
+    }
+    return absl::OkStatus();
+  }
+  const int64_t bytes = static_cast<int64_t>(tensor.tensor_content().size());
+  if (bytes != 0 && bytes != count * size) {
+    return Invalid("expected ", count * size, " bytes in the tensor at ", where, ", as its shape ",
+                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " and type ",
+                   tensorflow::DataTypeString(type), " say, got ", bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckShape(const tensorflow::TensorShapeProto& shape, absl::string_view where) {
+  if (tensorflow::PartialTensorShape::IsValid(shape)) return absl::OkStatus();
+  return Invalid("expected a valid shape at ", where, ", got ",
+                 tensorflow::PartialTensorShape::DebugString(shape));
+}
+
+absl::Status CheckAttr(const AttrValue& value, absl::string_view where) {
+  if (value.has_tensor()) return CheckTensor(value.tensor(), where);
+  if (value.has_shape()) return CheckShape(value.shape(), where);
+  if (value.has_func()) {
+    for (const auto& [name, inner] : value.func().attr()) {
+      if (absl::Status status = CheckAttr(inner, where); !status.ok()) return status;
+    }
+  }
+  for (const auto& tensor : value.list().tensor()) {
+    if (absl::Status status = CheckTensor(tensor, where); !status.ok()) return status;
+  }
+  for (const auto& shape : value.list().shape()) {
+    if (absl::Status status = CheckShape(shape, where); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttrs(const NodeDef& node) {
+  for (const auto& [name, value] : node.attr()) {
+    if (!IsName(name)) {
+      return Invalid("expected names for attributes of node ", node.name(), ", got \"",
+                     absl::CHexEscape(name), "\"");
+    }
+    const std::string where = absl::StrCat("attribute ", name, " of node ", node.name());
+    if (absl::Status status = CheckAttr(value, where); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// How many outputs a node has; -1 where its op is not known, or it is not as its op is declared.
+int64_t CountOutputs(const NodeDef& node) {
+  const OpDef* op = FindOp(node.op());
+  if (op == nullptr) return -1;
+  int64_t count = 0;
+  for (const auto& arg : op->output_arg()) {
+    const std::string& list = arg.number_attr().empty() ? arg.type_list_attr() : arg.number_attr();
+    if (list.empty()) {
+      ++count;
+      continue;
+    }
+    const auto found = node.attr().find(list);
+    if (found == node.attr().end()) return -1;
+    count += arg.number_attr().empty() ? found->second.list().type_size() : found->second.i();
+  }
+  return count;
+}
+
+absl::Status CheckOutputCount(const NodeDef& node) {
+  const OpDef* op = FindOp(node.op());
+  if (op == nullptr) return absl::OkStatus();
+  for (const auto& arg : op->output_arg()) {
+    if (arg.number_attr().empty()) continue;
+    const auto found = node.attr().find(arg.number_attr());
+    if (found == node.attr().end()) continue;
+    if (found->second.i() < 0 || found->second.i() > kMaxOutputs) {
+      return Invalid("expected attribute ", arg.number_attr(), " of node ", node.name(), " in 0..",
+                     kMaxOutputs, ", got ", found->second.i());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTensorName(const NodesByName& nodes, absl::string_view name,
+                             absl::string_view who) {
+  const tensorflow::TensorId id = tensorflow::ParseTensorName(name);
+  const auto found = nodes.find(id.first);
+  if (found == nodes.end()) {
+    return Invalid(who, " \"", absl::CHexEscape(name), "\" is not in the graph: there is no node ",
+                   absl::CHexEscape(id.first));
+  }
+  if (name[0] == '^') return absl::OkStatus();
+  // Read anew: TensorFlow's number is what an int holds of it.
+  int64_t index = 0;
+  const size_t colon = name.find(':');
+  if (colon != name.npos && !absl::SimpleAtoi(name.substr(colon + 1), &index)) index = kMaxOutputs;
+  const int64_t outputs = std::clamp<int64_t>(CountOutputs(*found->second), -1, kMaxOutputs);
+  if (index >= (outputs < 0 ? kMaxOutputs : outputs)) {
+    return Invalid(who, " \"", name, "\" is not in the graph: node ", found->first, ", of op ",
+                   found->second->op(), ", has ",
+                   outputs < 0 ? "not as many" : absl::StrCat(outputs),
+                   outputs == 1 ? " output" : " outputs");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckEdges(const GraphDef& graph, const NodesByName& nodes) {
+  for (const NodeDef& node : graph.node()) {
+    bool control_seen = false;
+    for (const std::string& input : node.input()) {
+      const bool control = !input.empty() && input[0] == '^';
+      if (control_seen && !control) {
+        return Invalid("expected node ", node.name(), " to have its control inputs last, got \"",
+                       absl::CHexEscape(input), "\" after one");
+      }
+      control_seen = control;
+      const std::string who = absl::StrCat("node ", node.name(), "'s input");
+      if (absl::Status status = CheckTensorName(nodes, input, who); !status.ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Sorts by Kahn's algorithm; what is left is on a cycle, or behind one.
+absl::Status CheckAcyclic(const GraphDef& graph, const NodesByName& nodes) {
+  absl::flat_hash_map<const NodeDef*, int> waiting;
+  absl::flat_hash_map<const NodeDef*, std::vector<const NodeDef*>> consumers;
+  std::vector<const NodeDef*> ready;
+  for (const NodeDef& node : graph.node()) {
+    int inputs = 0;
+    for (const std::string& input : node.input()) {
+      const NodeDef* source = nodes.at(NodeName(input));
+      // The one edge by which a loop goes round.
+      if (source->op() == "NextIteration" || source->op() == "RefNextIteration") continue;
+      consumers[source].push_back(&node);
+      ++inputs;
+    }
+    waiting[&node] = inputs;
+    if (inputs == 0) ready.push_back(&node);
+  }
+  int sorted = 0;
+  while (!ready.empty()) {
+    const NodeDef* node = ready.back();
+    ready.pop_back();
+    ++sorted;
+    for (const NodeDef* consumer : consumers[node]) {
+      if (--waiting[consumer] == 0) ready.push_back(consumer);
+    }
+  }
+  if (sorted == graph.node_size()) return absl::OkStatus();
+  for (const NodeDef& node : graph.node()) {
+    if (waiting[&node] > 0) {
+      return Invalid("expected a graph without cycles, got one on which node ", node.name(),
+                     " depends");
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::string_view NodeName(absl::string_view input) {
+  return tensorflow::ParseTensorName(input).first;
+}
+
+NodesByName IndexNodes(const GraphDef& graph) {
+  NodesByName nodes;
+  for (const NodeDef& node : graph.node()) nodes.emplace(node.name(), &node);
+  return nodes;
+}
+
+absl::Status CheckStructure(const GraphDef& graph) {
+  NodesByName nodes;
+  for (const NodeDef& node : graph.node()) {
+    if (!IsName(node.name())) {
+      return Invalid("expected a node's name, got \"", absl::CHexEscape(node.name()), "\"");
+    }
+    if (!IsName(node.op())) {
+      return Invalid("expected node ", node.name(), " to name its op, got \"",
+                     absl::CHexEscape(node.op()), "\"");
+    }
+    if (!nodes.emplace(node.name(), &node).second) {
+      return Invalid("expected each name once, got several nodes ", node.name());
+    }
+    for (absl::Status status : {CheckAttrs(node), CheckOutputCount(node)}) {
+      if (!status.ok()) return status;
+    }
+  }
+  for (const auto& function : graph.library().function()) {
+    for (const NodeDef& node : function.node_def()) {
+      for (absl::Status status : {CheckAttrs(node), CheckOutputCount(node)}) {
+        if (!status.ok()) return status;
+      }
+    }
+  }
+  if (absl::Status status = CheckEdges(graph, nodes); !status.ok()) return status;
+  return CheckAcyclic(graph, nodes);
+}
+
+absl::Status CheckOps(const GraphDef& graph) {
+  for (const NodeDef& node : graph.node()) {
+    const OpDef* op = FindOp(node.op());
+    if (op == nullptr) continue;
+    absl::Status status;
+    if (node.attr_size() < op->attr_size()) {
+      NodeDef whole = node;
+      tensorflow::AddDefaultsToNodeDef(*op, &whole);
+      status = tensorflow::ValidateNodeDef(whole, *op);
+    } else {
+      status = tensorflow::ValidateNodeDef(node, *op);
+    }
+    if (!status.ok()) {
+      return Invalid("node ", node.name(), " is not as its op, ", node.op(),
+                     ", is declared: ", status.message());
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckTensors(const GraphDef& graph, const std::vector<std::string>& names,
+                          absl::string_view what) {
+  const NodesByName nodes = IndexNodes(graph);
+  for (const std::string& name : names) {
+    if (name.empty() || name[0] == '^') {
+      return Invalid("expected the name of an ", what, ", got \"", absl::CHexEscape(name), "\"");
+    }
+    if (absl::Status status = CheckTensorName(nodes, name, what); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+NodesByName Needed(const GraphDef& graph, const std::vector<std::string>& outputs) {
+  const NodesByName nodes = IndexNodes(graph);
+  NodesByName needed;
+  std::vector<absl::string_view> next(outputs.begin(), outputs.end());
+  while (!next.empty()) {
+    const NodeDef* node = nodes.at(NodeName(next.back()));
+    next.pop_back();
+    if (!needed.emplace(node->name(), node).second) continue;
+    next.insert(next.end(), node->input().begin(), node->input().end());
+  }
+  return needed;
+}
+
+std::string Some(std::vector<std::string> names) {
+  const size_t rest = names.size() > kNamesShown ? names.size() - kNamesShown : 0;
+  names.resize(names.size() - rest);
+  return absl::StrCat(absl::StrJoin(names, ", "), rest ? absl::StrCat(" and ", rest, " more") : "");
+}
+
+}  // namespace imprinting

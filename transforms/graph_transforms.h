@@ -1,0 +1,42 @@
+// What the TensorFlow library exports of its graph transforms, whose headers its wheel lacks.
+
+#ifndef TRANSFORMS_GRAPH_TRANSFORMS_H_
+#define TRANSFORMS_GRAPH_TRANSFORMS_H_
+
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tensorflow/core/framework/graph.pb.h"
+
+namespace tensorflow::graph_transforms {
+
+// A transform's parameters: each has the values that it was given, in their order.
+using TransformFuncParameters = std::map<std::string, std::vector<std::string>>;
+
+// Transforms by name, in the order in which to apply them.
+using TransformParameters = std::vector<std::pair<std::string, TransformFuncParameters>>;
+
+struct TransformFuncContext {
+  std::vector<std::string> input_names;
+  std::vector<std::string> output_names;
+  TransformFuncParameters params;
+};
+
+using TransformFunc =
+    std::function<absl::Status(const GraphDef&, const TransformFuncContext&, GraphDef*)>;
+
+std::map<std::string, TransformFunc>* GetTransformRegistry();
+
+absl::Status ParseTransformParameters(const std::string& transforms, TransformParameters* parsed);
+
+absl::Status TransformGraph(const std::vector<std::string>& inputs,
+                            const std::vector<std::string>& outputs,
+                            const TransformParameters& transforms, GraphDef* graph);
+
+}  // namespace tensorflow::graph_transforms
+
+#endif  // TRANSFORMS_GRAPH_TRANSFORMS_H_

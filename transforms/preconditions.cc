@@ -1,0 +1,129 @@
+#include "transforms/preconditions.h"
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/node_def.pb.h"
+#include "tensorflow/core/framework/tensor.pb.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "transforms/freeze.h"
+#include "transforms/graph_check.h"
+
+namespace imprinting {
+namespace {
+
+using tensorflow::GraphDef;
+using tensorflow::NodeDef;
+
+// Those that do not mind what ops a graph has, and may be there to put them right.
+const std::set<std::string>& Textual() {
+  static const auto& names = *new std::set<std::string>{"add_default_attributes",
+                                                        "obfuscate_names",
+                                                        "remove_attribute",
+                                                        "remove_control_dependencies",
+                                                        "remove_device",
+                                                        "remove_nodes",
+                                                        "rename_attribute",
+                                                        "rename_node",
+                                                        "rename_op",
+                                                        "set_device",
+                                                        "strip_unused_nodes"};
+  return names;
+}
+
+// Those that work on constants, and find nothing where there are variables instead.
+const std::set<std::string>& OfConstants() {
+  static const auto& names =
+      *new std::set<std::string>{"fold_batch_norms",     "fold_constants",   "fold_l2_norm",
+                                 "fold_old_batch_norms", "quantize_weights", "round_weights"};
+  return names;
+}
+
+absl::Status CheckFrozen(const GraphDef& graph, const std::vector<std::string>& outputs,
+                         const std::string& transform) {
+  std::vector<std::string> variables;
+  for (const auto& [name, node] : Needed(graph, outputs)) {
+    if (IsVariable(node->op())) variables.push_back(std::string(name));
+  }
+  if (variables.empty()) return absl::OkStatus();
+  std::sort(variables.begin(), variables.end());
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected constants for ", transform, " to work on, got a graph that holds ",
+                   variables.size(), " variables, ", Some(variables), ": freeze it first"));
+}
+
+// The number of strings that a node's input holds as a constant; -1 where it is none.
+int64_t CountStrings(const NodesByName& nodes, const NodeDef& node, int input) {
+  if (input >= node.input_size()) return -1;
+  const NodeDef* constant = nodes.at(NodeName(node.input(input)));
+  const auto value = constant->attr().find("value");
+  if (value == constant->attr().end() || value->second.tensor().dtype() != tensorflow::DT_STRING) {
+    return -1;
+  }
+  return tensorflow::TensorShape(value->second.tensor().tensor_shape()).num_elements();
+}
+
+// sparsify_gather looks for each variable's place in the checkpoint by way of the nodes that a
+// tf.train.Saver restores it with, save/Assign… and save/RestoreV2, and counts on their being
+// there.
+absl::Status CheckSaver(const GraphDef& graph) {
+  const NodesByName nodes = IndexNodes(graph);
+  for (const NodeDef& node : graph.node()) {
+    const std::vector<std::string> parts = absl::StrSplit(node.name(), '/');
+    if (parts.size() == 2 && absl::StartsWith(parts[0], "save") &&
+        absl::StartsWith(parts[1], "Assign") && node.input_size() < 2) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected node ", node.name(), " to assign a value to a variable, as a ",
+                       "saver's nodes of that name do, got ", node.input_size(), " inputs"));
+    }
+  }
+  for (const NodeDef& variable : graph.node()) {
+    if (variable.op() != "Variable" && variable.op() != "VariableV2") continue;
+    const NodeDef* restore = nullptr;
+    for (const NodeDef& node : graph.node()) {
+      if (absl::StartsWith(node.name(), "save") && absl::StrContains(node.name(), "/Assign") &&
+          node.input_size() >= 2 && node.input(0) == variable.name()) {
+        restore = nodes.at(NodeName(node.input(1)));
+        break;
+      }
+    }
+    if (restore == nullptr || restore->op() != "RestoreV2" ||
+        CountStrings(nodes, *restore, 1) < 0 ||
+        CountStrings(nodes, *restore, 1) != CountStrings(nodes, *restore, 2)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("expected a saver's nodes, save/Assign… and save/RestoreV2, for variable ",
+                       variable.name(),
+                       ", by which sparsify_gather finds it in the checkpoint; there are none: ",
+                       "write the graph with its saver, or freeze it first"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status CheckPreconditions(const GraphDef& graph, const std::vector<std::string>& inputs,
+                                const std::vector<std::string>& outputs,
+                                const std::string& transform) {
+  if (absl::Status status = CheckStructure(graph); !status.ok()) return status;
+  for (absl::Status status :
+       {CheckTensors(graph, inputs, "input"), CheckTensors(graph, outputs, "output")}) {
+    if (!status.ok()) return status;
+  }
+  if (Textual().count(transform) == 0) {
+    if (absl::Status status = CheckOps(graph); !status.ok()) return status;
+  }
+  if (OfConstants().count(transform) > 0) {
+    if (absl::Status status = CheckFrozen(graph, outputs, transform); !status.ok()) return status;
+  }
+  return transform == "sparsify_gather" ? CheckSaver(graph) : absl::OkStatus();
+}
+
+}  // namespace imprinting

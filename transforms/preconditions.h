@@ -1,0 +1,22 @@
+// What each graph transform needs of a graph, and does not check itself.
+
+#ifndef TRANSFORMS_PRECONDITIONS_H_
+#define TRANSFORMS_PRECONDITIONS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "tensorflow/core/framework/graph.pb.h"
+
+namespace imprinting {
+
+// Returns InvalidArgument where the graph is not one that the transform can be trusted with.
+absl::Status CheckPreconditions(const tensorflow::GraphDef& graph,
+                                const std::vector<std::string>& inputs,
+                                const std::vector<std::string>& outputs,
+                                const std::string& transform);
+
+}  // namespace imprinting
+
+#endif  // TRANSFORMS_PRECONDITIONS_H_

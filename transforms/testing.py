@@ -1,0 +1,38 @@
+"""What the tests of graph transforms share: small graphs, checkpoints, running graphs."""
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+
+def save(folder: str, session: tf.Session, *, version: int = tf.train.SaverDef.V2) -> str:
+    """Writes a checkpoint of the session's variables; returns its prefix."""
+    prefix = os.path.join(folder, "model.ckpt")
+    tf.train.Saver(write_version=version).save(session, prefix, write_meta_graph=False)
+    return prefix
+
+
+def nodes(graph: bytes) -> dict[str, tf.NodeDef]:
+    """The nodes of a serialised graph by their names."""
+    return {node.name: node for node in tf.GraphDef.FromString(graph).node}
+
+
+def ops(graph: bytes) -> Counter[str]:
+    """How many nodes of each op a serialised graph has."""
+    return Counter(node.op for node in tf.GraphDef.FromString(graph).node)
+
+
+def run(graph: bytes, fetches: str | Sequence[str], feeds: Mapping[str, Any] | None = None) -> Any:
+    """Runs a serialised graph."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(tf.GraphDef.FromString(graph), name="")
+        return session.run(fetches, feeds)
+
+
+def constant(graph: bytes, name: str) -> np.ndarray:
+    """The value of a graph's constant."""
+    return tf.make_ndarray(nodes(graph)[name].attr["value"].tensor)

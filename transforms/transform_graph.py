@@ -1,0 +1,68 @@
+r"""Applies graph transforms, TensorFlow's and this project's fold_l2_norm, to a graph.
+
+  ./bazelw run transform_graph -- --in_graph=frozen.pb --out_graph=folded.pb --inputs=input \
+      --outputs=MobilenetV1/Predictions/Reshape_1 \
+      --transforms='strip_unused_nodes fold_constants'
+
+Transforms are given as NAME or NAME(PARAMETER=VALUE, PARAMETER=VALUE), separated by spaces.
+
+TensorFlow's own fold_constants computes the fake-quant nodes of kernels, too, and so loses the
+ranges that a quantised network was trained with; and it passes over constants of more than
+10 MiB. Here it keeps fake-quant nodes and has no limit, unless --fold_fake_quant is given.
+"""
+
+from absl import flags
+
+from transforms import graph_transforms, program
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("in_graph", "", "File of the graph: a GraphDef, binary or text.")
+flags.DEFINE_string("out_graph", "", "Where to write the result, in binary.")
+flags.DEFINE_list("inputs", [], "Names of the inputs, separated by commas.")
+flags.DEFINE_list("outputs", [], "Names of the outputs, separated by commas.")
+flags.DEFINE_string(
+    "transforms",
+    "",
+    "What to apply, in turn. There are " + ", ".join(graph_transforms.transform_names()) + ".",
+)
+flags.DEFINE_bool(
+    "fold_fake_quant",
+    False,
+    "Whether fold_constants behaves as TensorFlow's own: folds through fake-quant nodes, whose "
+    "ranges are lost, and nothing of more than 10 MiB.",
+)
+
+
+def main() -> None:
+    """Reads, transforms, writes."""
+    program.require("in_graph", "out_graph", "outputs", "transforms")
+    with open(FLAGS.in_graph, "rb") as file:
+        graph = file.read()
+    transforms = graph_transforms.parse_transforms(FLAGS.transforms)
+    try:
+        graph = graph_transforms.from_text(graph)
+    except ValueError:
+        pass  # It is binary, or else the next call says what is wrong with it.
+    result = graph_transforms.transform(
+        graph,
+        inputs=FLAGS.inputs,
+        outputs=FLAGS.outputs,
+        transforms=transforms,
+        fold_fake_quant=FLAGS.fold_fake_quant,
+    )
+    program.write_files({FLAGS.out_graph: result})
+    names = [name for name, _ in transforms]
+    if "fold_constants" in names and not FLAGS.fold_fake_quant and b"FakeQuant" in graph:
+        print(
+            "fold_constants kept the fake-quant nodes, and with them the quantisation ranges; "
+            "--fold_fake_quant folds them, as TensorFlow's own does."
+        )
+    print(
+        f"Applied {', '.join(names)}.\nWritten to {FLAGS.out_graph} ({len(result):,} bytes, "
+        f"{len(graph):,} before)"
+    )
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,230 @@
+"""Tests of applying transforms: TensorFlow's own, their parameters, and what is refused."""
+
+import os
+import pathlib
+import statistics
+import threading
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from transforms import _graph_transforms, graph_transforms, testing
+
+
+def quantised_layer(*, size: int = 4) -> bytes:
+    """A dense layer with a scaled and fake-quantised kernel, and a node that nobody needs."""
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [1, 3], name="x")
+        kernel = tf.constant(np.linspace(-1, 1, 3 * size, dtype=np.float32).reshape(3, size))
+        kernel = tf.multiply(kernel, tf.rsqrt(tf.constant(4.0)), name="scaled")
+        kernel = tf.fake_quant_with_min_max_vars(kernel, -0.6, 0.6, narrow_range=True, name="quant")
+        tf.identity(tf.matmul(x, kernel), name="y")
+        tf.identity(x, name="unused")
+    return graph.as_graph_def().SerializeToString()
+
+
+def transform(graph: bytes, transforms, **options) -> bytes:
+    options = {"inputs": ["x"], "outputs": ["y"]} | options
+    return graph_transforms.transform(graph, transforms=transforms, **options)
+
+
+class TransformTest(parameterized.TestCase):
+    def test_every_transform_of_tensorflow_is_there(self):
+        names = graph_transforms.transform_names()
+        self.assertContainsSubset(
+            {"strip_unused_nodes", "fold_constants", "fold_batch_norms", "quantize_weights"}, names
+        )
+        self.assertIn("fold_l2_norm", names)
+        self.assertEqual(names, sorted(names))
+
+    def test_strip_unused_nodes(self):
+        graph = quantised_layer()
+        self.assertIn("unused", testing.nodes(graph))
+        self.assertNotIn("unused", testing.nodes(transform(graph, "strip_unused_nodes")))
+
+    def test_both_ways_to_write_transforms(self):
+        graph = quantised_layer()
+        text = 'strip_unused_nodes(type=half, shape="1,5") rename_op(old_op_name=MatMul,' \
+               " new_op_name=BatchMatMul)"  # fmt: skip
+        listed = [
+            ("strip_unused_nodes", {"type": "half", "shape": ["1,5"]}),
+            ("rename_op", {"old_op_name": ["MatMul"], "new_op_name": "BatchMatMul"}),
+        ]
+        options = {"inputs": ["quant"]}
+        result = transform(graph, text, **options)
+        self.assertEqual(result, transform(graph, listed, **options))
+        quant = testing.nodes(result)["quant"]
+        self.assertEqual(quant.op, "Placeholder")
+        self.assertEqual(quant.attr["dtype"].type, tf.float16.as_datatype_enum)
+        self.assertEqual([dim.size for dim in quant.attr["shape"].shape.dim], [1, 5])
+        self.assertEqual(testing.nodes(result)["MatMul"].op, "BatchMatMul")
+        parsed = [(name, {k: [v] if isinstance(v, str) else v for k, v in values.items()})
+                  for name, values in listed]  # fmt: skip
+        self.assertEqual(graph_transforms.parse_transforms(text), parsed)
+
+    def test_line_breaks_between_transforms(self):
+        text = "\n strip_unused_nodes\n  fold_constants(ignore_errors=true)\n"
+        self.assertEqual(
+            graph_transforms.parse_transforms(text),
+            [("strip_unused_nodes", {}), ("fold_constants", {"ignore_errors": ["true"]})],
+        )
+
+    def test_fold_constants_keeps_fake_quant_nodes_and_their_ranges(self):
+        graph = quantised_layer()
+        x = np.array([[1, 2, 3]], np.float32)
+        expected = testing.run(graph, "y:0", {"x:0": x})
+        kept = transform(graph, "strip_unused_nodes fold_constants")
+        self.assertEqual(testing.ops(kept)["FakeQuantWithMinMaxVars"], 1)
+        self.assertEqual(testing.ops(kept)["Rsqrt"], 0)
+        self.assertEqual(testing.ops(kept)["Mul"], 0)
+        quant = testing.nodes(kept)["quant"]
+        limits = [testing.constant(kept, name) for name in quant.input[1:]]
+        np.testing.assert_array_equal(limits, np.float32([-0.6, 0.6]))
+        np.testing.assert_array_equal(testing.run(kept, "y:0", {"x:0": x}), expected)
+
+    def test_fold_constants_as_tensorflow_does_it(self):
+        folded = transform(quantised_layer(), "fold_constants", fold_fake_quant=True)
+        self.assertEqual(testing.ops(folded)["FakeQuantWithMinMaxVars"], 0)
+
+    def test_what_the_user_excludes_is_excluded_besides(self):
+        folded = transform(quantised_layer(), "fold_constants(exclude_op=Rsqrt)")
+        self.assertEqual(testing.ops(folded)["Rsqrt"], 1)
+        self.assertEqual(testing.ops(folded)["FakeQuantWithMinMaxVars"], 1)
+
+    def test_fold_constants_has_no_limit_of_size(self):
+        graph = quantised_layer(size=1 << 20)  # 12 MiB
+        self.assertEqual(testing.ops(transform(graph, "fold_constants"))["Mul"], 0)
+        as_tensorflow = transform(graph, "fold_constants", fold_fake_quant=True)
+        self.assertEqual(testing.ops(as_tensorflow)["Mul"], 1)
+        limited = transform(graph, "fold_constants(max_constant_size_in_bytes=1000)")
+        self.assertEqual(testing.ops(limited)["Mul"], 1)
+
+    def test_equal_graphs_give_equal_bytes(self):
+        results = {transform(quantised_layer(), "strip_unused_nodes fold_constants")
+                   for _ in range(5)}  # fmt: skip
+        self.assertLen(results, 1)
+
+    def test_index_zero_names_the_same_tensor(self):
+        graph = quantised_layer()
+        self.assertEqual(
+            transform(graph, "strip_unused_nodes", inputs=["x:0"], outputs=["y:0"]),
+            transform(graph, "strip_unused_nodes"),
+        )
+
+    def test_text(self):
+        graph = tf.GraphDef.FromString(quantised_layer())
+        read = graph_transforms.from_text(str(graph).encode())
+        self.assertEqual(tf.GraphDef.FromString(read), graph)
+        with self.assertRaisesRegex(ValueError, r"in text form, got something else \(line 1: "):
+            graph_transforms.from_text(b"nodes { }")
+        with self.assertRaisesRegex(ValueError, r"something else \(no node\)"):
+            graph_transforms.from_text(b"")
+
+    def test_python_goes_on_meanwhile(self):
+        graph = quantised_layer(size=1 << 19)
+        counted, done, progress = 0, False, []
+
+        def work():
+            nonlocal done
+            for _ in range(9):
+                before = counted
+                transform(graph, "strip_unused_nodes")
+                progress.append(counted - before)
+            done = True
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        while not done:
+            counted += 1
+        thread.join()
+        # Held back, the count would stand still in nearly every call.
+        self.assertGreater(statistics.median(progress), 100)
+
+    def test_the_stub_names_what_the_module_has(self):
+        stub = pathlib.Path(__file__).with_name("_graph_transforms.pyi").read_text()
+        names = [name for name in dir(_graph_transforms) if not name.startswith("_")]
+        for name in names:
+            self.assertIn(f"def {name}(", stub)
+        self.assertLen(names, stub.count("def "))
+
+
+class TransformErrorsTest(parameterized.TestCase):
+    @parameterized.parameters(
+        ("no_such_transform", 'no transform "no_such_transform"; there are add_default_attr'),
+        ("fold_constants(exclude_ops=Mul)", 'fold_constants has no parameter "exclude_ops"'),
+        ("fold_l2_norm(axis=1)", 'fold_l2_norm has no parameter "axis"; it has only ignore_errors'),
+        ("", "expected a transform, got none"),
+        ("fold_constants(", r"expected a \) at the end of the transform fold_constants"),
+        ("fold_constants(exclude_op=", r"expected a \) at the end of the transform fold_constants"),
+        ("fold_constants(exclude_op=Mul", r"expected a \) at the end"),
+        ("fold_constants)", r"expected transforms as NAME\(PARAMETER=VALUE"),
+        ("fold_constants(exclude_op)", "Looking for ="),
+        ("strip_unused_nodes(ignore_errors=maybe)", "ignore_errors should be true or false"),
+        ("rename_op(old_op_name=Mul)", "expects exactly one"),
+        ("fold_constants(max_constant_size_in_bytes=much)", "much"),
+    )
+    def test_transforms(self, text, pattern):
+        with self.assertRaisesRegex(ValueError, pattern):
+            transform(quantised_layer(), text)
+
+    def test_transforms_as_a_list(self):
+        for listed, pattern in (
+            ([], "expected a transform, got none"),
+            (["nope"], 'no transform "nope"'),
+            ([("fold_constants", {"nope": "1"})], 'no parameter "nope"'),
+        ):
+            with self.assertRaisesRegex(ValueError, pattern):
+                transform(quantised_layer(), listed)
+
+    @parameterized.parameters(
+        ({"inputs": ["z"]}, 'input "z" is not in the graph: there is no node z'),
+        ({"inputs": ["x:1"]}, "node x, of op Placeholder, has 1 output"),
+        ({"outputs": ["z"]}, 'output "z" is not in the graph'),
+        ({"outputs": ["y:5"]}, "node y, of op Identity, has 1 output"),
+        ({"outputs": []}, "names of outputs, got none"),
+        ({"outputs": [""]}, "the name of an output, got"),
+    )
+    def test_names(self, options, pattern):
+        with self.assertRaisesRegex(ValueError, pattern):
+            transform(quantised_layer(), "strip_unused_nodes", **options)
+
+    def test_bytes_that_are_no_graph(self):
+        for data in (b"", b"graph", b"\0" * 100):
+            with self.assertRaisesRegex(ValueError, "expected a serialised GraphDef"):
+                transform(data, "strip_unused_nodes")
+
+    @parameterized.parameters("fold_constants", "fold_l2_norm", "quantize_weights")
+    def test_variables_where_constants_are_meant(self, name):
+        with tf.Graph().as_default() as graph:
+            x = tf.placeholder(tf.float32, [1, 3], name="x")
+            tf.identity(tf.matmul(x, tf.get_variable("w", [3, 2])), name="y")
+        data = graph.as_graph_def().SerializeToString()
+        with self.assertRaisesRegex(ValueError, f"{name} .* holds 1 variables, w: freeze it first"):
+            transform(data, name)
+        # The rest of the transforms take variables for what they are.
+        self.assertIn("w", testing.nodes(transform(data, "strip_unused_nodes")))
+
+    def test_nodes_that_are_not_as_declared(self):
+        graph = tf.GraphDef.FromString(quantised_layer())
+        next(n for n in graph.node if n.op == "MatMul").attr["T"].type = 7
+        with self.assertRaisesRegex(ValueError, "node MatMul is not as its op, MatMul"):
+            transform(graph.SerializeToString(), "fold_constants")
+
+    def test_what_a_transform_leaves_is_checked_before_the_next(self):
+        with self.assertRaisesRegex(ValueError, 'input "x" is not in the graph'):
+            transform(
+                quantised_layer(),
+                "rename_node(old_node_name=x, new_node_name=z) fold_constants",
+            )
+
+    def test_a_file_that_is_missing(self):
+        missing = os.path.join(self.create_tempdir().full_path, "log")
+        with self.assertRaises(FileNotFoundError):
+            transform(
+                quantised_layer(), f"freeze_requantization_ranges(min_max_log_file={missing})"
+            )
+
+
+if __name__ == "__main__":
+    absltest.main()
