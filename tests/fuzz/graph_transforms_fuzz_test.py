@@ -1,0 +1,260 @@
+"""20,000 broken graphs, checkpoints and transform strings: each a result, or an exception.
+
+The cases run in a process of their own, so that one that ends it can be named. To run one again:
+`graph_transforms_fuzz_test --case=N`. Its number is all that a case depends on.
+"""
+
+import collections
+import os
+import random
+import subprocess
+import sys
+import time
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import tensorflow.compat.v1 as tf
+from absl import app, flags
+from absl.testing import absltest
+
+from classification import export, network
+from classification.model_config import ModelConfig
+from tests.fuzz import mutations
+from transforms import graph_transforms
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("folder", "", "Of the material, for the process that runs the cases.")
+flags.DEFINE_integer("first", 0, "The first case to run.")
+flags.DEFINE_integer("case", -1, "The only case to run.")
+flags.DEFINE_integer("cases", 20_000, "How many there are.")
+
+_EXCEPTIONS = (ValueError, FileNotFoundError, PermissionError, MemoryError, RuntimeError)
+_CONFIG = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=3, quantize=True)
+_HEAD = "MobilenetV1/Logits/"
+_OUTPUT = "MobilenetV1/Predictions/Reshape_1"
+# Where the small graphs start and end: cutting them out keeps a case short.
+_PARTS = {
+    "base": (
+        "input",
+        "MobilenetV1/MobilenetV1/Conv2d_1_pointwise/act_quant/FakeQuantWithMinMaxVars",
+    ),
+    "head": (_HEAD + "Normalize_1a/activation_Mul_quant/FakeQuantWithMinMaxVars", _OUTPUT),
+}
+_PARAMETERS = (
+    "exclude_op=FakeQuantWithMinMaxVars",
+    "clear_output_shapes=false",
+    "max_constant_size_in_bytes=1000",
+    "ignore_errors=true",
+    "type=float",
+    'shape="1,2,3,4"',
+    "name=input",
+    "type_for_name=float",
+    'shape_for_name="1,2"',
+    "op=Identity",
+    "op=Conv2D",
+    "max_inputs=2",
+    "minimum_size=1",
+    "num_steps=3",
+    "old_op_name=Mul",
+    "new_op_name=Add",
+    "old_node_name=input",
+    "new_node_name=x",
+    "attribute_name=T",
+    "op_name=Const",
+    "old_attribute_name=T",
+    "new_attribute_name=S",
+    "device=/cpu:0",
+    "if_default=true",
+    "input_min=0",
+    "input_max=1",
+    "fallback_min=-1",
+    "fallback_max=1",
+    "show_name=true",
+    "message=x",
+    "first_n=1",
+    "summarize=1",
+    "min_max_log_file=/dev/null",
+    "input_checkpoint=/dev/null",
+    "min_percentile=5",
+)
+
+
+def write_material(folder: str) -> None:
+    """Writes the network's graphs, whole and in parts, and its checkpoints of three kinds."""
+    graph = export.build(config=_CONFIG, batch_size=1).graph_def
+    prefix = os.path.join(folder, "v2")
+    with tf.Graph().as_default(), tf.Session() as session:
+        network.build(tf.placeholder(tf.float32, [1, 32, 32, 3]), _CONFIG)
+        session.run(tf.global_variables_initializer())
+        tf.train.Saver().save(session, prefix, write_meta_graph=False)
+        tf.train.Saver(write_version=tf.train.SaverDef.V1).save(
+            session, os.path.join(folder, "v1"), write_meta_graph=False
+        )
+    files = {"whole": graph}
+    for name, (start, end) in _PARTS.items():
+        part = tf.GraphDef()
+        part.CopyFrom(graph)
+        node = next(n for n in part.node if n.name == start)
+        if node.op != "Placeholder":
+            node.Clear()
+            node.name, node.op = start, "Placeholder"
+            node.attr["dtype"].type = tf.float32.as_datatype_enum
+        files[name] = tf.graph_util.extract_sub_graph(part, [end])
+    for name, part in files.items():
+        data = part.SerializeToString()
+        end = _PARTS.get(name, ("", _OUTPUT))[1]
+        frozen = graph_transforms.freeze(data, checkpoint=prefix, outputs=[end])
+        for kind, content in (("graph", data), ("frozen", frozen)):
+            with open(os.path.join(folder, f"{name}.{kind}"), "wb") as file:
+                file.write(content)
+
+
+class Cases:
+    """The cases, over the material in a folder."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+        self._files = {}
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), "rb") as file:
+                self._files[name] = file.read()
+        self._names = graph_transforms.transform_names()
+        self._fitting = {n: [p for p in _PARAMETERS if _known(n, p)] for n in self._names}
+
+    def run(self, case: int) -> str:
+        """Runs a case; returns what came of it, in a word."""
+        rng = random.Random(case)
+        part = rng.choices(("base", "head", "whole"), (48, 48, 4))[0]
+        start, end = _PARTS.get(part, ("input", _OUTPUT))
+        kind = rng.choices((self._transform, self._freeze), (3, 2))[0]
+        try:
+            result = kind(part, start, end, rng)
+        except _EXCEPTIONS as error:
+            return f"{kind.__name__[1:]}: {type(error).__name__}"
+        tf.GraphDef.FromString(result)
+        return f"{kind.__name__[1:]}: result"
+
+    def _transform(self, part: str, start: str, end: str, rng: random.Random) -> bytes:
+        graph = self._files[part + rng.choice((".frozen", ".frozen", ".frozen", ".graph"))]
+        names = self._names + ["strip_unused_nodes", "fold_constants", "fold_l2_norm"] * 8
+        text = " ".join(self._one(rng.choice(names), rng) for _ in range(rng.choice((1, 1, 2, 3))))
+        inputs, outputs = [start], [end]
+        what = rng.randrange(12)
+        if what < 9:
+            graph = mutations.mutate_graph(graph, rng)
+        elif what < 10:
+            graph = mutations.mutate_bytes(graph, rng)
+        elif what < 11:
+            text = mutations.mutate_text(text, rng)
+        else:
+            inputs = [mutations.mutate_text(start, rng) for _ in range(rng.randrange(3))]
+            outputs = [mutations.mutate_text(end, rng) for _ in range(rng.randrange(3))]
+        return graph_transforms.transform(
+            graph,
+            inputs=inputs,
+            outputs=outputs,
+            transforms=text,
+            fold_fake_quant=rng.random() < 0.3,
+        )
+
+    def _one(self, name: str, rng: random.Random) -> str:
+        fitting = self._fitting[name] if rng.random() < 0.97 else _PARAMETERS
+        given = ", ".join(rng.choice(fitting) for _ in range(rng.choice((0, 1, 1, 2, 3))))
+        return f"{name}({given})"
+
+    def _freeze(self, part: str, start: str, end: str, rng: random.Random) -> bytes:
+        del start  # Freezing has no inputs.
+        graph, outputs, checkpoint = self._files[part + ".graph"], [end], "v2"
+        what = rng.randrange(10)
+        if what < 3:
+            graph = mutations.mutate_graph(graph, rng)
+        elif what < 4:
+            graph = mutations.mutate_bytes(graph, rng)
+        elif what < 5:
+            outputs = [mutations.mutate_text(end, rng) for _ in range(rng.randrange(3))]
+        else:
+            # Written anew for each case, into names that change, as nothing may be cached.
+            broken = rng.choice(("v2.index", "v2.index", "v2.data-00000-of-00001", "v1", "v1"))
+            checkpoint = "broken-" + broken[:2]
+            for name in ("v2.index", "v2.data-00000-of-00001") if broken != "v1" else ("v1",):
+                data = self._files[name]
+                if name == broken:
+                    data = mutations.mutate_bytes(data, rng)
+                path = os.path.join(self._folder, "broken-" + name)
+                with open(path, "wb") as file:
+                    file.write(data)
+        return graph_transforms.freeze(
+            graph, checkpoint=os.path.join(self._folder, checkpoint), outputs=outputs
+        )
+
+
+def _known(name: str, parameter: str) -> bool:
+    try:
+        graph_transforms.parse_transforms(f"{name}({parameter})")
+    except ValueError:
+        return False
+    return True
+
+
+def run_cases() -> None:
+    """Runs cases in this process, after telling each one's number."""
+    cases = Cases(FLAGS.folder)
+    which = range(FLAGS.first, FLAGS.cases) if FLAGS.case < 0 else [FLAGS.case]
+    for case in which:
+        start = time.monotonic()
+        print(case, flush=True)
+        outcome = cases.run(case)
+        print(f"= {outcome} {time.monotonic() - start:.3f}", flush=True)
+
+
+class FuzzTest(absltest.TestCase):
+    def test_every_case_ends_in_a_result_or_an_exception(self):
+        folder = self.create_tempdir().full_path
+        write_material(folder)
+        outcomes: collections.Counter[str] = collections.Counter()
+        first, ended, slowest = max(FLAGS.first, FLAGS.case), [], (0.0, -1)
+        while first < FLAGS.cases:
+            done = subprocess.run(
+                [sys.executable, __file__, f"--folder={folder}", f"--first={first}"]
+                + [f"--case={FLAGS.case}", f"--cases={FLAGS.cases}"],
+                capture_output=True,
+                text=True,
+                errors="replace",
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+            lines = done.stdout.split("\n")
+            last = first
+            for line in lines:
+                if line.startswith("= "):
+                    outcome, seconds = line[2:].rsplit(" ", 1)
+                    outcomes[outcome] += 1
+                    slowest = max(slowest, (float(seconds), last))
+                elif line.isdigit():
+                    last = int(line)
+            if done.returncode == 0:
+                break
+            ended.append(f"case {last} ended the process ({done.returncode}): {done.stderr[-300:]}")
+            print(ended[-1], flush=True)
+            if len(ended) >= 40 or FLAGS.case >= 0:
+                break
+            first = last + 1
+        print(f"{outcomes}; slowest: case {slowest[1]}, {slowest[0]:.1f} s")
+        self.assertEmpty(ended)
+        if FLAGS.case < 0 and FLAGS.first == 0 and FLAGS.cases >= 1000:
+            # Cases that all fail the same way would find nothing.
+            for kind in ("transform: result", "transform: ValueError", "freeze: result"):
+                self.assertGreater(outcomes[kind], FLAGS.cases // 100, msg=kind)
+
+
+def main(argv: list[str]) -> None:
+    del argv
+    run_cases()
+
+
+if __name__ == "__main__":
+    if any(argument.startswith("--folder=") for argument in sys.argv):
+        app.run(main)
+    else:
+        absltest.main()
