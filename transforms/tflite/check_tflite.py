@@ -1,0 +1,107 @@
+"""Checks a .tflite and its parts, and writes them with labels, and a report.
+
+  check_tflite --model=MODEL.tflite --extractor=EXTRACTOR.tflite --head=HEAD.tflite \
+      --frozen_graph=FROZEN.pb --images=IMAGES.npy --output_prefix=DIR/NAME
+
+Writes DIR/NAME.tflite, NAME_extractor.tflite, NAME_head.tflite, NAME_report.json and
+NAME_report.md; nothing, where a rule of the products is broken or the model does not agree
+with the graph: then it says a sentence for each, and exits with 1.
+"""
+
+import hashlib
+import os
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import numpy as np
+from absl import flags
+
+from transforms import program
+from transforms.tflite import check, graph_file, metadata, model_file, report
+
+_MODEL = flags.DEFINE_string("model", "", "The .tflite, as converted.")
+_EXTRACTOR = flags.DEFINE_string("extractor", "", "Its part up to the embedding.")
+_HEAD = flags.DEFINE_string("head", "", "The rest of it.")
+_FROZEN_GRAPH = flags.DEFINE_string(
+    "frozen_graph", "", "The graph it was made of, frozen, not folded."
+)
+_FOLDED_GRAPH = flags.DEFINE_string(
+    "folded_graph", "", "The folded graph, of which the report tells the hash."
+)
+_LABELS = flags.DEFINE_string("labels", "", "The classes' names, one a line. Default: unknown.")
+_IMAGES = flags.DEFINE_string(
+    "images",
+    "",
+    "Images to compare on, a .npy of uint8 [n, s, s, 3] with n at least 64.",
+)
+_SOURCES = flags.DEFINE_multi_string(
+    "sources",
+    [],
+    "What else it was made from: a file, or NAME=FILE, of which the report tells name and hash. "
+    "May be repeated.",
+)
+_OUTPUT_PREFIX = flags.DEFINE_string(
+    "output_prefix", "", "Folder, and what the names of the files begin with."
+)
+
+
+def _images(path: str) -> np.ndarray:
+    try:
+        images = np.load(path, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(f"{path}: expected a .npy file of images, got {error}") from error
+    if not isinstance(images, np.ndarray):
+        images.close()
+        raise ValueError(f"{path}: expected one array in a .npy file, got several in a .npz")
+    return images
+
+
+def _hashes() -> dict[str, str]:
+    """Name -> SHA-256 of all that the products were made from; no folder is told."""
+    given = {
+        "frozen graph": _FROZEN_GRAPH.value,
+        "folded graph": _FOLDED_GRAPH.value,
+        "labels": _LABELS.value,
+        "images": _IMAGES.value,
+    }
+    paths = {name: path for name, path in given.items() if path}
+    for source in _SOURCES.value:
+        name, equals, path = source.partition("=")
+        if not equals or os.path.exists(source):
+            name, path = os.path.basename(source), source
+        if name in paths:
+            raise ValueError(f"expected --sources of different names, got {name} twice: name one")
+        paths[name] = path
+    hashes = {}
+    for name, path in paths.items():
+        with open(path, "rb") as file:
+            hashes[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return hashes
+
+
+def main() -> None:
+    """Checks, writes, and says how well it agrees."""
+    program.require("model", "extractor", "head", "frozen_graph", "images", "output_prefix")
+    folder, name = os.path.split(_OUTPUT_PREFIX.value)
+    if not name:
+        raise ValueError(f"expected --output_prefix=DIR/NAME, got {_OUTPUT_PREFIX.value}")
+    hashes = _hashes()
+    checked = check.check(
+        model=model_file.read(_MODEL.value),
+        extractor=model_file.read(_EXTRACTOR.value),
+        head=model_file.read(_HEAD.value),
+        frozen=graph_file.read(_FROZEN_GRAPH.value),
+        images=_images(_IMAGES.value),
+        labels=metadata.read_labels(_LABELS.value) if _LABELS.value else None,
+    )
+    files = report.files(checked, name=name, made_from=hashes)
+    program.write_files({os.path.join(folder, path): data for path, data in files.items()})
+    for kernels, figures in checked.agreement.items():
+        told = ", ".join(f"{figure.name} {figure.value:.5g}" for figure in figures)
+        print(f"Agrees with the {kernels.value} kernels: {told}")
+    print(f"Written: {', '.join(files)}")
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,150 @@
+"""Tests of the program that checks products and writes them."""
+
+import hashlib
+import json
+import os
+import subprocess
+
+import numpy as np
+from absl.testing import absltest
+
+from transforms.tflite import check_tflite, metadata, testing
+
+_PROGRAM = os.path.join(os.path.dirname(__file__), "check_tflite")
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+class CheckTfliteTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        small = testing.small()
+        contents = {
+            "model.tflite": small.model,
+            "extractor.tflite": small.extractor,
+            "head.tflite": small.head,
+            "frozen.pb": small.frozen.SerializeToString(),
+            "folded.pb": small.folded.SerializeToString(),
+            "labels.txt": "\n".join(testing.LABELS).encode(),
+            "weights": b"weights",
+        }
+        for path, data in contents.items():
+            with open(path, "wb") as file:
+                file.write(data)
+        np.save("images.npy", testing.images())
+        os.mkdir("out")
+        self.flags = {
+            "model": "model.tflite",
+            "extractor": "extractor.tflite",
+            "head": "head.tflite",
+            "frozen_graph": "frozen.pb",
+            "folded_graph": "folded.pb",
+            "labels": "labels.txt",
+            "images": "images.npy",
+            "sources": f"{self.folder}/weights",
+            "output_prefix": "out/small",
+        }
+
+    def arguments(self, **changes):
+        return [f"--{name}={value}" for name, value in (self.flags | changes).items()]
+
+    def assert_fails(self, expected, *arguments, **changes):
+        status, out, err = testing.run_program(
+            check_tflite.main, *self.arguments(**changes), *arguments
+        )
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, f"^prog: {expected}")
+        self.assertEmpty(os.listdir("out"))
+
+    def test_writes_products_and_report(self):
+        status, out, err = testing.run_program(
+            check_tflite.main, *self.arguments(), "--sources=graph=folded.pb"
+        )
+        self.assertEqual((status, err), (None, ""))
+        self.assertRegex(
+            out,
+            r"^Agrees with the reference kernels: logits_p99 \d.*\n"
+            r"Agrees with the default kernels: logits_p99 \d.*\n"
+            "Written: small.tflite, small_extractor.tflite, small_head.tflite, "
+            "small_report.json, small_report.md\n$",
+        )
+        self.assertLen(os.listdir("out"), 5)
+        self.assertEqual(metadata.labels_of(read("out/small.tflite")), testing.LABELS)
+        report = json.loads(read("out/small_report.json"))
+        for path, told in report["products"].items():
+            self.assertEqual(told["sha256"], hashlib.sha256(read(f"out/{path}")).hexdigest())
+        self.assertEqual(
+            report["made_from"],
+            {
+                name: hashlib.sha256(read(path)).hexdigest()
+                for name, path in (
+                    ("frozen graph", "frozen.pb"),
+                    ("folded graph", "folded.pb"),
+                    ("labels", "labels.txt"),
+                    ("images", "images.npy"),
+                    ("weights", "weights"),
+                    ("graph", "folded.pb"),
+                )
+            },
+        )
+        for path in os.listdir("out"):
+            self.assertNotIn(self.folder.encode(), read(f"out/{path}"))
+
+    def test_another_process_writes_the_same_bytes_and_is_quiet(self):
+        self.assertIsNone(testing.run_program(check_tflite.main, *self.arguments())[0])
+        os.mkdir("again")
+        done = subprocess.run(
+            [_PROGRAM, *self.arguments(output_prefix="again/small")],
+            capture_output=True,
+            text=True,
+            env={"PATH": "/bin", "TF_ENABLE_ONEDNN_OPTS": "0"},
+        )
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        for path in ("small.tflite", "small_extractor.tflite", "small_head.tflite"):
+            self.assertEqual(read(f"out/{path}"), read(f"again/{path}"))
+        a, b = (json.loads(read(f"{folder}/small_report.json")) for folder in ("out", "again"))
+        self.assertEqual(a.pop("agreement").keys(), b.pop("agreement").keys())
+        self.assertEqual(a, b)
+
+    def test_what_does_not_pass_is_told_and_not_written(self):
+        # A graph of other ranges.
+        ranges = dict.fromkeys(("act1", "act2", "act3", "classes", "scaled"), (-3.0, 3.0))
+        with open("frozen.pb", "wb") as file:
+            file.write(testing.graph_def(folded=False, ranges=ranges).SerializeToString())
+        self.assert_fails(r"the model does not keep \d+ figures:\n  logits_p99: expected ")
+        self.assert_fails(
+            "the model does not keep 3 rules of the products:\n  input: expected ",
+            model="head.tflite",
+        )
+
+    def test_files_that_do_not_fit(self):
+        self.assert_fails("weights: expected a .tflite", model="weights")
+        self.assert_fails("weights: expected a .tflite", head="weights")
+        self.assert_fails("weights: expected a binary GraphDef", frozen_graph="weights")
+        self.assert_fails("weights: expected a .npy file of images", images="weights")
+        self.assert_fails("expected as many labels as classes, 7, got 1", labels="weights")
+        self.assert_fails("no: No such file", folded_graph="no")
+        self.assert_fails("expected --sources of .* got weights twice", "--sources=weights")
+        self.assert_fails("expected --output_prefix=DIR/NAME, got out/", output_prefix="out/")
+        self.assert_fails("expected a folder no ", output_prefix="no/small")
+        np.savez("images.npz", a=testing.images(), b=testing.images(1))
+        self.assert_fails("images.npz: expected one array", images="images.npz")
+        np.save("few.npy", testing.images(8))
+        self.assert_fails("expected at least 64 images", images="few.npy")
+
+    def test_flags_that_are_missing(self):
+        status, _, err = testing.run_program(check_tflite.main, "--model=a", "--head=b")
+        self.assertEqual(status, 1)
+        self.assertStartsWith(
+            err, "prog: expected --extractor, --frozen_graph, --images, --output_prefix; "
+        )
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,128 @@
+"""Conversion of a folded graph to a .tflite."""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
+from tensorflow.lite.python import schema_py_generated as schema
+
+from transforms.tflite import graph_file, model_file, model_graph
+from transforms.tflite.silence import silence
+
+# Pixels are (q - 128) / 128 for q in 0..255: TensorFlow Lite's mean and standard deviation.
+INPUT_STATS = (128.0, 128.0)
+
+_SCALE = "scale_factor_as_input"
+
+# What the converter notes of itself: its hash of the graph is another where equal graphs are
+# laid out otherwise.
+_CONVERSION_METADATA = b"CONVERSION_METADATA"
+
+
+def convert(graph_def: tf.GraphDef) -> bytes:
+    """Converts a classifier's graph; the same graph gives the same bytes.
+
+    Args:
+      graph_def: frozen and folded: from one Placeholder, float32 [1, s, s, 3], to one
+        Softmax, of which the end, past reshapes, is the output.
+
+    Returns:
+      A .tflite with an empty description. Where the graph has fake-quant nodes it is
+      quantised: uint8 throughout, its input's scale 1/128 and zero point 128. Else float32.
+
+    Raises:
+      ValueError: if the graph is not frozen, not folded, not a classifier's, of another
+        batch size than 1, or if the converter cannot take it.
+    """
+    graph_file.require_frozen(graph_def)
+    _require_folded(graph_def)
+    classifier = graph_file.find(graph_def)
+    quantised = graph_file.is_quantised(graph_def)
+    scale = None
+    if not quantised and classifier.scale is not None:
+        graph_def, scale = _scale_as_input(graph_def, classifier.scale.removesuffix(":0"))
+    with tf.Graph().as_default() as graph:
+        try:
+            tf.import_graph_def(graph_def, name="")
+        except (ValueError, tf.errors.OpError) as error:
+            raise ValueError(f"expected a graph that TensorFlow can take: {error}") from error
+        images = graph.get_tensor_by_name(classifier.input)
+        _require_images(images)
+        output = graph.get_tensor_by_name(classifier.output)
+        inputs = [images] if scale is None else [images, graph.get_tensor_by_name(_SCALE + ":0")]
+        converter = tf.lite.TFLiteConverter(graph_def, inputs, [output])
+        if quantised:
+            converter.inference_type = tf.uint8
+            converter.quantized_input_stats = {images.op.name: INPUT_STATS}
+        try:
+            with silence():
+                data = converter.convert()
+        # The converter's own error has no public name, and is an Exception alone.
+        except Exception as error:
+            text = " ".join(str(error).split())
+            raise ValueError(f"TensorFlow Lite's converter refused the graph: {text}") from error
+    model = model_file.parse(data)
+    if scale is not None:
+        _make_constant(model, *scale)
+    # The engines on devices keep their notes there.
+    model.description = b""
+    model.metadata = [m for m in model.metadata or () if m.name != _CONVERSION_METADATA]
+    return model_file.serialise(model_file.pruned(model))
+
+
+def _scale_as_input(
+    graph_def: tf.GraphDef, name: str
+) -> tuple[tf.GraphDef, tuple[str, np.ndarray]]:
+    """A graph with the scale factor as an input, and the scale factor's name and value.
+
+    The converter multiplies a float kernel with a constant scale, and the MUL is gone, which
+    the engines on devices look for.
+    """
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(graph_def, name="")
+        value = session.run(name + ":0")
+    changed = tf.GraphDef()
+    changed.CopyFrom(graph_def)
+    for node in changed.node:
+        if node.op == "Mul" and name in node.input:
+            node.input[list(node.input).index(name)] = _SCALE
+    changed.node.add(name=_SCALE, op="Placeholder").attr["dtype"].type = tf.float32.as_datatype_enum
+    changed.node[-1].attr["shape"].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+    return changed, (name, value)
+
+
+def _make_constant(model: model_graph.Model, name: str, scale: np.ndarray) -> None:
+    """Makes the input that stands for the scale factor a constant with the scale factor's name."""
+    subgraph = model.subgraphs[0]
+    (index,) = (i for i in subgraph.inputs if subgraph.tensors[i].name == _SCALE.encode())
+    subgraph.inputs = [i for i in subgraph.inputs if i != index]
+    model.buffers.append(schema.BufferT(data=np.frombuffer(scale.tobytes(), np.uint8)))
+    subgraph.tensors[index].buffer = len(model.buffers) - 1
+    subgraph.tensors[index].name = name.encode()
+
+
+def _require_images(images: tf.Tensor) -> None:
+    shape = images.shape.as_list() if images.shape.rank is not None else None
+    if shape is not None and len(shape) == 4 and shape[0] != 1:
+        raise ValueError(
+            f"expected a graph for one image at once, got one with the batch size {shape[0]}; "
+            "export it with --batch_size=1"
+        )
+    if images.dtype != tf.float32 or shape is None or len(shape) != 4 or None in shape:
+        raise ValueError(
+            f"expected the input {images.op.name} to be float32 [1, s, s, 3], got "
+            f"{images.dtype.name} {shape}; export it with --batch_size=1"
+        )
+    _, height, width, channels = shape
+    if height != width or channels != 3:
+        raise ValueError(f"expected the input to be [1, s, s, 3], got {shape}")
+
+
+def _require_folded(graph_def: tf.GraphDef) -> None:
+    for node in graph_file.constant_nodes(graph_def):
+        # Batch norm's multipliers, too, are computed of constants, but the converter folds them.
+        if node.op in ("Square", "Sum"):
+            raise ValueError(
+                f"expected a folded graph, got one that computes the norm of a kernel when it "
+                f"runs ({node.op} {node.name} over constants); fold it with fold_l2_norm first"
+            )

@@ -1,0 +1,35 @@
+"""Converts a frozen and folded graph to a .tflite.
+
+  convert_graph --graph=FOLDED.pb --output=MODEL.tflite
+
+Quantised where the graph has fake-quant nodes, else float. Input and output are found in
+the graph: its only Placeholder, and the end of its only Softmax.
+"""
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+from absl import flags
+
+from transforms import program
+from transforms.tflite import convert, graph_file
+
+_GRAPH = flags.DEFINE_string("graph", "", "The graph, a binary GraphDef.")
+_OUTPUT = flags.DEFINE_string("output", "", "Where to write the .tflite.")
+
+
+def main() -> None:
+    """Converts, and says what came out."""
+    program.require("graph", "output")
+    graph_def = graph_file.read(_GRAPH.value)
+    try:
+        data = convert.convert(graph_def)
+    except ValueError as error:
+        raise ValueError(f"{_GRAPH.value}: {error}") from error
+    program.write_files({_OUTPUT.value: data})
+    kind = "quantised" if graph_file.is_quantised(graph_def) else "float"
+    print(f"Converted: {kind}, {len(data):,} bytes, {_OUTPUT.value}")
+
+
+if __name__ == "__main__":
+    program.run(main)

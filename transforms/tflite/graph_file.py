@@ -1,0 +1,141 @@
+"""Reading frozen graphs, and finding a classifier's parts in them, whatever their names."""
+
+import dataclasses
+
+import tensorflow.compat.v1 as tf
+from google.protobuf.message import DecodeError
+
+FAKE_QUANT = frozenset(
+    {"FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVarsPerChannel"}
+)
+
+_VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp", "RestoreV2"})
+# What may stand behind the softmax, or between a convolution and what it is given.
+_SAME_VALUES = frozenset({"Identity", "Reshape", "Squeeze", "ExpandDims"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Classifier:
+    """Names of a classifier's tensors, each NODE:0.
+
+    Attributes:
+      input: the placeholder for images, float32 [batch, s, s, 3].
+      embedding: what the last convolution is given, [batch, 1, 1, d]; in a quantised
+        graph it is fake-quantised.
+      scale: the constant, of shape [], that multiplies the convolution's output; None
+        where there is none.
+      logits: what the softmax is given, [batch, n].
+      output: probabilities, [batch, n].
+    """
+
+    input: str
+    embedding: str
+    scale: str | None
+    logits: str
+    output: str
+
+
+def read(path: str) -> tf.GraphDef:
+    """Reads a file that holds a binary GraphDef.
+
+    Raises:
+      OSError: if it cannot be read.
+      ValueError: if it holds none, or an empty one.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    wrong = f"{path}: expected a binary GraphDef, as freezing writes it, got "
+    try:
+        graph_def = tf.GraphDef.FromString(data)
+    except DecodeError as error:
+        text = ": graphs as text cannot be taken" if data.lstrip().startswith(b"node {") else ""
+        raise ValueError(f"{wrong}{len(data)} bytes of something else{text}") from error
+    if not graph_def.node:
+        raise ValueError(f"{wrong}{len(data)} bytes without a node")
+    return graph_def
+
+
+def is_quantised(graph_def: tf.GraphDef) -> bool:
+    """Whether a graph has fake-quant nodes."""
+    return any(node.op in FAKE_QUANT for node in graph_def.node)
+
+
+def require_frozen(graph_def: tf.GraphDef) -> None:
+    """Raises a ValueError if a graph still has variables."""
+    for node in graph_def.node:
+        if node.op in _VARIABLES:
+            raise ValueError(
+                f"expected a frozen graph, got one with variables, such as {node.name} "
+                f"({node.op}); freeze it with its checkpoint first"
+            )
+
+
+def find(graph_def: tf.GraphDef) -> Classifier:
+    """Finds a classifier's tensors: from its only Placeholder to the end of its only Softmax.
+
+    Raises:
+      ValueError: if there is not one Placeholder, one Softmax and a convolution before it.
+    """
+    nodes = {node.name: node for node in graph_def.node}
+    softmax = _only(graph_def, "Softmax")
+    output = softmax
+    while True:
+        users = [n for n in graph_def.node if _source(n, 0) == output.name]
+        behind = [n for n in users if n.op in _SAME_VALUES]
+        if len(users) != 1 or not behind:
+            break
+        output = behind[0]
+    logits = _source(softmax, 0)
+    constants = {node.name for node in constant_nodes(graph_def)}
+    # Back along what depends on the input, past the scale and the bias.
+    name, scale = logits, None
+    while name in nodes and nodes[name].op != "Conv2D":
+        sources = [_node_name(source) for source in nodes[name].input]
+        if nodes[name].op == "Mul":
+            scale = next((source for source in sources if source in constants), None)
+        name = next((source for source in sources if source not in constants), None)
+    embedding = _source(nodes[name], 0) if name in nodes else None
+    if logits is None or embedding is None:
+        raise ValueError(
+            "expected a convolution to the logits before the softmax, as in an exported network"
+        )
+    return Classifier(
+        input=_only(graph_def, "Placeholder").name + ":0",
+        embedding=embedding + ":0",
+        scale=scale and scale + ":0",
+        logits=logits + ":0",
+        output=output.name + ":0",
+    )
+
+
+def constant_nodes(graph_def: tf.GraphDef) -> list[tf.NodeDef]:
+    """The nodes that compute what depends on no input, constants themselves included."""
+    known: set[str] = set()
+    while True:
+        before = len(known)
+        # Nodes mostly stand behind those that they use: few rounds are needed.
+        for node in graph_def.node:
+            sources = [_node_name(name) for name in node.input]
+            if node.op == "Const" or (sources and known.issuperset(sources)):
+                known.add(node.name)
+        if len(known) == before:
+            return [node for node in graph_def.node if node.name in known]
+
+
+def _node_name(tensor: str) -> str:
+    return tensor.removeprefix("^").partition(":")[0]
+
+
+def _source(node: tf.NodeDef, index: int) -> str | None:
+    return _node_name(node.input[index]) if index < len(node.input) else None
+
+
+def _only(graph_def: tf.GraphDef, op: str) -> tf.NodeDef:
+    found = [node for node in graph_def.node if node.op == op]
+    if len(found) != 1:
+        names = ", ".join(node.name for node in found[:3])
+        raise ValueError(
+            f"expected a graph with one {op}, got {len(found)}{': ' + names if names else ''}; "
+            "export the network for inference"
+        )
+    return found[0]

@@ -1,0 +1,193 @@
+"""Tests of metadata and labels in a .tflite."""
+
+import io
+import os
+import zipfile
+
+import flatbuffers
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+from tensorflow.lite.python import schema_py_generated as schema
+
+import third_party.mediapipe.metadata_schema as form
+from transforms.tflite import metadata, model_file, model_graph, testing
+
+
+def attached(data, labels=testing.LABELS):
+    return metadata.attach(model_file.parse(data), labels)
+
+
+def described(data):
+    """The metadata's tables for input and output."""
+    model = model_file.parse(data)
+    (buffer,) = (m.buffer for m in model.metadata if m.name == b"TFLITE_METADATA")
+    blob = model.buffers[buffer].data.tobytes()
+    assert form.ModelMetadata.ModelMetadataBufferHasIdentifier(blob, 0)
+    (subgraph,) = form.ModelMetadataT.InitFromObj(
+        form.ModelMetadata.GetRootAs(blob)
+    ).subgraphMetadata
+    (image,), (output,) = subgraph.inputTensorMetadata, subgraph.outputTensorMetadata
+    return image, output
+
+
+class AttachTest(parameterized.TestCase):
+    @parameterized.parameters(True, False)
+    def test_labels_come_back(self, quantise):
+        small = testing.small(quantise=quantise)
+        for data in (small.model, small.head):
+            self.assertIsNone(metadata.labels_of(data))
+            self.assertEqual(metadata.labels_of(attached(data)), testing.LABELS)
+            self.assertIsNone(metadata.labels_of(attached(data, None)))
+        self.assertIsNone(metadata.labels_of(attached(small.extractor, None)))
+
+    @parameterized.parameters((True, 128.0, 0.0, 255.0, 255.0), (False, 127.5, -1.0, 1.0, 1.0))
+    def test_images_and_classes(self, quantise, middle, low, high, certain):
+        image, output = described(attached(testing.small(quantise=quantise).model))
+        self.assertEqual(image.name, b"image")
+        self.assertEqual(
+            image.content.contentPropertiesType, form.ContentProperties.ImageProperties
+        )
+        self.assertEqual(image.content.contentProperties.colorSpace, form.ColorSpaceType.RGB)
+        (unit,) = image.processUnits
+        self.assertEqual(unit.optionsType, form.ProcessUnitOptions.NormalizationOptions)
+        self.assertEqual([*unit.options.mean, *unit.options.std], [middle, middle])
+        self.assertEqual([*image.stats.min, *image.stats.max], [low, high])
+        self.assertEqual(output.name, b"probability")
+        self.assertEqual([*output.stats.min, *output.stats.max], [0, certain])
+        (file,) = output.associatedFiles
+        self.assertEqual(
+            (file.name, file.type), (b"labels.txt", form.AssociatedFileType.TENSOR_AXIS_LABELS)
+        )
+
+    def test_parts(self):
+        image, embedding = described(attached(testing.small().extractor, None))
+        self.assertEqual((image.name, embedding.name), (b"image", b"embedding"))
+        self.assertIsNone(embedding.associatedFiles)
+        embedding, output = described(attached(testing.small().head))
+        self.assertEqual((embedding.name, output.name), (b"embedding", b"probability"))
+        self.assertEqual(
+            embedding.content.contentPropertiesType, form.ContentProperties.FeatureProperties
+        )
+
+    def test_computes_as_before_and_is_packed_uncompressed(self):
+        small = testing.small()
+        data = attached(small.model)
+        before, after = model_file.parse(small.model), model_file.parse(data)
+        self.assertEqual(model_graph.graph(after), model_graph.graph(before))
+        for a, b in zip(before.buffers, after.buffers, strict=False):
+            np.testing.assert_array_equal(a.data, b.data)
+        tf.lite.Interpreter(model_content=data).allocate_tensors()
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            (info,) = archive.infolist()
+            self.assertEqual(archive.read("labels.txt").decode().splitlines(), [*testing.LABELS])
+        self.assertEqual(info.compress_type, zipfile.ZIP_STORED)
+        self.assertIn("Äpfel\n".encode(), data)
+
+    def test_same_bytes_and_description_is_left_alone(self):
+        model = model_file.parse(testing.small().model)
+        model.description = b"3 1.5\n"
+        data = metadata.attach(model, testing.LABELS)
+        self.assertEqual(metadata.attach(model, testing.LABELS), data)
+        self.assertEqual(model_file.parse(data).description, b"3 1.5\n")
+        # What is there already is replaced.
+        again = metadata.attach(model_file.parse(data), testing.LABELS)
+        self.assertEqual(again, data)
+        other = metadata.attach(model_file.parse(data), "abcdefg")
+        self.assertEqual(metadata.labels_of(other), tuple("abcdefg"))
+
+    @parameterized.parameters(
+        (("a", "b"), "as many labels as classes, 7, got 2"),
+        (("a",) * 6 + ("",), "an empty label 6"),
+        ((" \t", *"abcdef"), "an empty label 0"),
+        (("a\nb", *"abcdef"), "labels of one line each"),
+        (("a\n", *"abcdef"), "labels of one line each"),
+        (("a\rb", *"abcdef"), "labels of one line each"),
+    )
+    def test_labels_that_do_not_fit(self, labels, expected):
+        with self.assertRaisesRegex(ValueError, expected):
+            attached(testing.small().model, labels)
+
+    def test_an_extractor_has_no_classes(self):
+        with self.assertRaisesRegex(ValueError, "ends in a softmax"):
+            attached(testing.small().extractor)
+
+
+class LabelsOfTest(absltest.TestCase):
+    def test_truncated_or_damaged_files(self):
+        data = attached(testing.small().model)
+        start = len(model_file.serialise(model_file.parse(data)))
+        for size in [*range(8, start, 997), *range(start, len(data), 13), len(data) - 1]:
+            with self.assertRaises(ValueError, msg=size):
+                metadata.labels_of(data[:size])
+        start = data.index(b"PK\3\4")
+        for place in range(start, len(data)):
+            for value in (0, 1, 255):
+                damaged = bytearray(data)
+                damaged[place] = value
+                try:
+                    metadata.labels_of(bytes(damaged))
+                except ValueError:
+                    continue
+        wrong = data.replace("Äpfel".encode(), b"apples")
+        with self.assertRaisesRegex(ValueError, "labels.txt, .*damaged or missing"):
+            metadata.labels_of(wrong)
+
+    def with_blob(self, blob):
+        model = model_file.parse(testing.small().model)
+        model.metadata.append(schema.MetadataT(name=b"TFLITE_METADATA", buffer=len(model.buffers)))
+        model.buffers.append(schema.BufferT(data=np.frombuffer(blob, np.uint8)))
+        return model_file.serialise(model)
+
+    def test_damaged_metadata(self):
+        for blob, expected in (
+            (b"noise", "identifier M001"),
+            (b"\xf0\0\0\0M001" + bytes(8), "metadata is damaged"),
+            (b"\x08\0\0\0M001\xff\xff\xff\x7f" + bytes(8), "metadata is damaged"),
+        ):
+            with self.assertRaisesRegex(ValueError, expected):
+                metadata.labels_of(self.with_blob(blob))
+
+    def test_metadata_of_other_makers(self):
+        builder = flatbuffers.Builder()
+        builder.Finish(form.ModelMetadataT(name="other").Pack(builder), b"M001")
+        self.assertIsNone(metadata.labels_of(self.with_blob(bytes(builder.Output()))))
+
+
+class ReadLabelsTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = os.path.join(self.create_tempdir().full_path, "labels.txt")
+
+    def write(self, data):
+        with open(self.path, "wb") as file:
+            file.write(data)
+
+    @parameterized.parameters(
+        b"null\n\xc3\x84pfel\ntwo words\n",
+        b"null\n\xc3\x84pfel\ntwo words",
+        b"null\r\n\xc3\x84pfel\r\ntwo words\r\n",
+        b"\xef\xbb\xbfnull\n\xc3\x84pfel\ntwo words\n",
+    )
+    def test_one_a_line(self, data):
+        self.write(data)
+        self.assertEqual(metadata.read_labels(self.path), ("null", "Äpfel", "two words"))
+
+    @parameterized.parameters(
+        (b"", "an empty label 0"),
+        (b"a\n\nb\n", "an empty label 1"),
+        (b"a\nb\n\n", "an empty label 2"),
+        (b"\xff\xfe", "labels in UTF-8"),
+    )
+    def test_damaged_files_are_named(self, data, expected):
+        self.write(data)
+        with self.assertRaisesRegex(ValueError, f"{self.path}: .*{expected}"):
+            metadata.read_labels(self.path)
+
+    def test_no_file(self):
+        with self.assertRaises(FileNotFoundError):
+            metadata.read_labels(self.path)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,221 @@
+"""Reading, changing and writing .tflite files.
+
+A model is TensorFlow Lite's own object, `ModelT` of the schema's generated code: what is
+changed in it is written as it is. `model_graph` gives a view of it that is easy to read.
+"""
+
+import copy
+import math
+import struct
+from typing import Any
+
+import flatbuffers
+import numpy as np
+import tensorflow as tf
+
+# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
+from tensorflow.lite.python import schema_py_generated as schema
+
+from transforms.tflite import model_graph
+from transforms.tflite.model_graph import Model, Tensor, indices
+from transforms.tflite.silence import silence
+
+_IDENTIFIER = b"TFL3"
+# What the schema asks for a buffer's data (force_align), for kernels that load vectors.
+_ALIGNMENT = 16
+# What a damaged FlatBuffer makes the generated code raise.
+DAMAGED = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
+_ITEM_BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "UINT8": 1, "INT8": 1, "INT16": 2, "BOOL": 1}
+
+
+def read(path: str) -> Model:
+    """Reads a .tflite file.
+
+    Raises:
+      OSError: if it cannot be read.
+      ValueError: if it is no whole .tflite of one subgraph, as `parse` says; names the file.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return parse(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse(data: bytes) -> Model:
+    """The model that a .tflite file's bytes hold.
+
+    Files that are packed behind it, such as labels, are no part of it.
+
+    Raises:
+      ValueError: if the bytes are no .tflite, truncated or damaged, of another number of
+        subgraphs than one, or if tensors, buffers and operators do not fit together.
+    """
+    if data[4:8] != _IDENTIFIER:
+        raise ValueError(
+            f"expected a .tflite, whose bytes 4 to 8 are {_IDENTIFIER.decode()}, got "
+            f"{len(data)} bytes with {bytes(data[4:8])!r} there"
+        )
+    try:
+        _require_parts(data)
+        # The interpreter verifies every offset; the generated Python code none.
+        with silence():
+            _interpreter(data)
+    except (ValueError, RuntimeError, *DAMAGED) as error:
+        raise ValueError(
+            f"expected a whole .tflite, got {len(data)} bytes that are truncated or damaged "
+            f"({' '.join(str(error).split())}); make or fetch it anew"
+        ) from error
+    # Arrays of a copy that can be written to may be changed in place.
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(data), 0))
+    _check(model)
+    return model
+
+
+def serialise(model: Model) -> bytes:
+    """The bytes of a .tflite file; equal models give equal bytes.
+
+    Data of buffers lies at multiples of 16 bytes from the start.
+    """
+    builder = _Builder()
+    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def pruned(model: Model) -> Model:
+    """A copy without the tensors, buffers and operator codes that nothing uses.
+
+    What is left keeps its order; the first buffer, which is that of tensors without values,
+    stays.
+    """
+    old = model.subgraphs[0]
+    used = set(indices(old.inputs) + indices(old.outputs))
+    for op in old.operators:
+        used |= {i for i in indices(op.inputs) + indices(op.outputs) if i >= 0}
+    tensors = {index: place for place, index in enumerate(sorted(used))}
+    metadata = list(model.metadata or ())
+    used = {0, *(old.tensors[i].buffer for i in tensors), *(entry.buffer for entry in metadata)}
+    buffers = {index: place for place, index in enumerate(sorted(used))}
+    used = {op.opcodeIndex for op in old.operators}
+    codes = {index: place for place, index in enumerate(sorted(used))}
+
+    def places(vector: Any) -> list[int]:
+        return [tensors.get(i, -1) for i in indices(vector)]
+
+    subgraph = changed(
+        old,
+        tensors=[changed(old.tensors[i], buffer=buffers[old.tensors[i].buffer]) for i in tensors],
+        operators=[
+            changed(
+                op,
+                opcodeIndex=codes[op.opcodeIndex],
+                inputs=places(op.inputs),
+                outputs=places(op.outputs),
+            )
+            for op in old.operators
+        ],
+        inputs=places(old.inputs),
+        outputs=places(old.outputs),
+    )
+    return changed(
+        model,
+        subgraphs=[subgraph],
+        buffers=[model.buffers[i] for i in buffers],
+        operatorCodes=[model.operatorCodes[i] for i in codes],
+        metadata=[changed(entry, buffer=buffers[entry.buffer]) for entry in metadata],
+    )
+
+
+def changed(item: Any, **attributes: Any) -> Any:
+    """A copy of one of the schema's objects with other values of some attributes."""
+    item = copy.copy(item)
+    vars(item).update(attributes)
+    return item
+
+
+class _Builder(flatbuffers.Builder):
+    """A builder that aligns vectors of bytes: the generated code leaves force_align out."""
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, D102
+        if x.dtype != np.uint8:
+            return super().CreateNumpyVector(x)
+        self.StartVector(1, x.size, _ALIGNMENT)
+        self.head -= x.size
+        self.Bytes[self.head : self.head + x.size] = x.tobytes()
+        return self.EndVector()
+
+
+def _require_parts(data: bytes) -> None:
+    """Raises one of `DAMAGED` where a part is missing that the interpreter takes for granted.
+
+    It would end the process.
+    """
+    model = schema.Model.GetRootAs(data)
+    counts = [model.OperatorCodesLength(), model.BuffersLength(), model.SubgraphsLength()]
+    if 0 in counts:
+        raise ValueError("without operators, buffers or subgraphs")
+    for index in range(counts[-1]):
+        subgraph = model.Subgraphs(index)
+        if not subgraph.TensorsLength() or subgraph.OperatorsIsNone():
+            raise ValueError(f"subgraph {index} without tensors or operators")
+
+
+def _interpreter(data: bytes) -> tf.lite.Interpreter:
+    return tf.lite.Interpreter(
+        model_content=bytes(data),
+        experimental_op_resolver_type=(
+            tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        ),
+    )
+
+
+def _check(model: Model) -> None:
+    """Raises a ValueError where what the rest of this package relies on is not so."""
+    subgraphs = model.subgraphs or []
+    if len(subgraphs) != 1 or subgraphs[0] is None:
+        raise ValueError(f"expected a .tflite of one subgraph, got {len(subgraphs)}")
+    subgraph = subgraphs[0]
+    tensors, buffers = subgraph.tensors or [], model.buffers or []
+    if not tensors or not buffers or not subgraph.operators:
+        raise ValueError("expected a .tflite with operators and tensors, got an empty one")
+    if any(buffer.offset > 1 or buffer.size > 1 for buffer in buffers):
+        raise ValueError("expected a .tflite that holds its weights, got one with them outside")
+    used = indices(subgraph.inputs) + indices(subgraph.outputs)
+    for op in subgraph.operators:
+        if not 0 <= op.opcodeIndex < len(model.operatorCodes or ()):
+            raise ValueError(f"damaged .tflite: there is no operator code {op.opcodeIndex}")
+        # -1 stands for an input that is left out.
+        used += [i for i in indices(op.inputs) if i != -1] + indices(op.outputs)
+    for index in used:
+        if not 0 <= index < len(tensors):
+            raise ValueError(
+                f"damaged .tflite: expected tensors 0..{len(tensors) - 1}, got {index}"
+            )
+    for entry in model.metadata or ():
+        if not 0 <= entry.buffer < len(buffers):
+            raise ValueError(
+                f"damaged .tflite: metadata in buffer {entry.buffer} of {len(buffers)}"
+            )
+    for index, tensor in enumerate(tensors):
+        if not 0 <= tensor.buffer < len(buffers):
+            raise ValueError(f"damaged .tflite: tensor {index} in buffer {tensor.buffer}")
+        _check_tensor(model_graph.tensor(model, index), buffers[tensor.buffer].data)
+
+
+def _check_tensor(tensor: Tensor, data: np.ndarray | None) -> None:
+    if len(tensor.scales) != len(tensor.zero_points):
+        raise ValueError(
+            f"damaged .tflite: {len(tensor.scales)} scales, but {len(tensor.zero_points)} zero "
+            f"points, of the tensor {tensor.name}"
+        )
+    if not all(math.isfinite(scale) and scale > 0 for scale in tensor.scales):
+        raise ValueError(f"damaged .tflite: a scale of {tensor.name} is not above 0")
+    item = _ITEM_BYTES.get(tensor.type)
+    if tensor.constant and data is not None and item is not None:
+        expected = math.prod(tensor.shape) * item
+        if len(data) != expected:
+            raise ValueError(
+                f"damaged .tflite: expected {expected} bytes of values of {tensor.name}, "
+                f"{tensor.type} {list(tensor.shape)}, got {len(data)}"
+            )

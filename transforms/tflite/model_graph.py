@@ -1,0 +1,157 @@
+"""What a model computes, in a form that is easy to read."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
+from tensorflow.lite.python import schema_py_generated as schema
+
+# The schema's ModelT. Its strings are bytes, its vectors numpy arrays or lists.
+Model = Any
+
+
+def _names(enumeration: type) -> dict[int, str]:
+    return {v: k for k, v in vars(enumeration).items() if isinstance(v, int)}
+
+
+_TYPES = _names(schema.TensorType)
+_OPERATORS = _names(schema.BuiltinOperator)
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor of a model.
+
+    Attributes:
+      index: its place in the model's list of tensors.
+      name: its name, which need not be unique.
+      type: as the schema names it: "UINT8", "FLOAT32", "INT32".
+      shape: its dimensions; () for a scalar.
+      scales: of its quanta: none where it is not quantised, one for the whole tensor, or
+        one for each channel.
+      zero_points: the quanta that stand for 0, as many as scales.
+      constant: whether the model holds its values.
+    """
+
+    index: int
+    name: str
+    type: str
+    shape: tuple[int, ...]
+    scales: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    constant: bool
+
+    def __str__(self) -> str:
+        """Type, shape and, where it is quantised, how."""
+        text = f"{self.type.lower()} {list(self.shape)}"
+        if len(self.scales) == 1:
+            text += f", scale {self.scales[0]:.6g}, zero point {self.zero_points[0]}"
+        elif self.scales:
+            text += f", {len(self.scales)} scales"
+        return text
+
+    def dequantise(self, values: np.ndarray) -> np.ndarray:
+        """The numbers, float32, that values of this tensor stand for."""
+        if not self.scales:
+            return np.asarray(values, np.float32)
+        (scale,), (zero_point,) = self.scales, self.zero_points
+        return (np.asarray(values, np.float32) - zero_point) * np.float32(scale)
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """An operator of a model.
+
+    Attributes:
+      index: its place in the order of execution.
+      name: as the schema names it: "CONV_2D", or "CUSTOM".
+      version: of its kernel, 1 and up.
+      inputs: its inputs; None for one that is left out.
+      outputs: its outputs.
+    """
+
+    index: int
+    name: str
+    version: int
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+
+    def input(self, index: int) -> Tensor | None:
+        """An input, or None where it is left out, or there are not that many."""
+        return self.inputs[index] if index < len(self.inputs) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """What a model computes: its tensors, and its operators in the order of execution."""
+
+    tensors: tuple[Tensor, ...]
+    operators: tuple[Operator, ...]
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def named(self, name: str) -> list[Operator]:
+        """The operators of one kind."""
+        return [op for op in self.operators if op.name == name]
+
+    def producer(self, tensor: Tensor | None) -> Operator | None:
+        """The operator whose output a tensor is; None for inputs and constants."""
+        for op in self.operators:
+            if tensor in op.outputs:
+                return op
+        return None
+
+
+def graph(model: Model) -> Graph:
+    """What a model computes."""
+    subgraph = model.subgraphs[0]
+    tensors = tuple(tensor(model, i) for i in range(len(subgraph.tensors)))
+    operators = []
+    for index, op in enumerate(subgraph.operators or ()):
+        code = model.operatorCodes[op.opcodeIndex]
+        # Files older than the second field have the first alone, those of newer operators
+        # 127 in the first.
+        number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        operators.append(
+            Operator(
+                index=index,
+                name=_OPERATORS.get(number, f"operator {number}"),
+                version=code.version,
+                inputs=tuple(None if i < 0 else tensors[i] for i in indices(op.inputs)),
+                outputs=tuple(tensors[i] for i in indices(op.outputs)),
+            )
+        )
+    return Graph(
+        tensors=tensors,
+        operators=tuple(operators),
+        inputs=tuple(tensors[i] for i in indices(subgraph.inputs)),
+        outputs=tuple(tensors[i] for i in indices(subgraph.outputs)),
+    )
+
+
+def tensor(model: Model, index: int) -> Tensor:
+    """One of a model's tensors."""
+    found = model.subgraphs[0].tensors[index]
+    quantization = found.quantization
+    scale = quantization.scale if quantization is not None else None
+    zero_point = quantization.zeroPoint if quantization is not None else None
+    scales = () if scale is None else tuple(float(s) for s in scale)
+    # Left out where it is 0.
+    zero_points = tuple(indices(zero_point)) or (0,) * len(scales)
+    data = model.buffers[found.buffer].data
+    return Tensor(
+        index=index,
+        name=(found.name or b"").decode("utf-8", "replace"),
+        type=_TYPES.get(found.type, f"type {found.type}"),
+        shape=tuple(indices(found.shape)),
+        scales=scales,
+        zero_points=zero_points if scales else (),
+        constant=data is not None and len(data) > 0,
+    )
+
+
+def indices(vector: Any) -> list[int]:
+    """A vector of the schema as ints; none where it is absent."""
+    return [] if vector is None else [int(i) for i in vector]

@@ -1,0 +1,66 @@
+"""Limits of agreement, for networks whose own rounding noise is above them.
+
+A quantised network rounds after every layer. Two computations of it that differ in a last
+bit somewhere, a bias rounded to 32 bits, a product rounded twice, come to neighbouring
+values in a few places; the next layer has the difference in many more; after some layers it
+is as large as all of the network's rounding. How large that is depends on the network: on
+how many values its layers and its average pool sum up, and on how far they are apart.
+
+TFLite's reference kernels and its default ones are two such computations, both right by
+definition. Where they differ from each other by more than a limit allows, no computation can
+keep that limit against both of them. The limit is then what they keep among themselves, with
+a margin; and never below what only a wrong model would miss.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+from transforms.tflite.agreement import Figure
+
+
+@dataclasses.dataclass(frozen=True)
+class _Allowance:
+    """How far a limit may give way.
+
+    Attributes:
+      margin: how much worse a comparison with the graph may be than the two kernels'.
+      last: what the limit is at the most tolerant.
+    """
+
+    margin: float
+    last: float
+
+
+# A worst case and a fraction of few images vary more than an average does.
+_ALLOWANCES = {
+    "logits_p99": _Allowance(1, 10),
+    "embedding_cosine_mean": _Allowance(0.0005, 0.99),
+    "embedding_cosine_worst": _Allowance(0.002, 0.975),
+    "top1_equal": _Allowance(0.02, 0.9),
+}
+
+
+def allow(figures: Sequence[Figure], among: Sequence[Figure]) -> list[Figure]:
+    """Figures with the limits that the network's noise allows.
+
+    Args:
+      figures: of the .tflite, compared with the graph.
+      among: the same of the reference kernels, compared with the default ones.
+
+    Returns:
+      The figures, with what is found `among` the kernels, and a limit that is the usual one
+      wherever they keep it among themselves with the margin to spare.
+    """
+    own = {figure.name: figure.value for figure in among}
+    return [_allow(figure, own.get(figure.name)) for figure in figures]
+
+
+def _allow(figure: Figure, among: float | None) -> Figure:
+    allowance = _ALLOWANCES.get(figure.name)
+    if among is None or allowance is None or figure.limit is None:
+        return figure
+    if figure.at_least:
+        limit = min(figure.limit, max(among - allowance.margin, allowance.last))
+    else:
+        limit = max(figure.limit, min(among + allowance.margin, allowance.last))
+    return dataclasses.replace(figure, limit=limit, among=among)

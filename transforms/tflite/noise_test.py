@@ -1,0 +1,54 @@
+"""Tests that limits give way to a network's own noise, and to nothing else."""
+
+from absl.testing import absltest, parameterized
+
+from transforms.tflite import noise
+from transforms.tflite.agreement import Figure
+
+
+def cosine(value: float) -> Figure:
+    return Figure("embedding_cosine_mean", "the cosine", value, 0.999, at_least=True)
+
+
+def quanta(value: float) -> Figure:
+    return Figure("logits_p99", "the difference", value, 5)
+
+
+class NoiseTest(parameterized.TestCase):
+    @parameterized.parameters(
+        # Of a quiet network the usual limit holds.
+        (0.9995, 0.999),
+        (1.0, 0.999),
+        (0.9990, 0.9985),
+        (0.9970, 0.9965),
+        # What is this noisy is broken.
+        (0.9, 0.99),
+    )
+    def test_cosine(self, among, limit):
+        (figure,) = noise.allow([cosine(0.998)], [cosine(among)])
+        self.assertAlmostEqual(figure.limit, limit)
+        self.assertEqual(figure.among, among)
+        self.assertEqual(figure.value, 0.998)
+        self.assertEqual(figure.kept, 0.998 >= limit)
+
+    @parameterized.parameters((0, 5), (4, 5), (5, 6), (7, 8), (50, 10))
+    def test_logits(self, among, limit):
+        (figure,) = noise.allow([quanta(6)], [quanta(among)])
+        self.assertEqual(figure.limit, limit)
+        self.assertEqual(figure.kept, limit >= 6)
+
+    def test_figures_without_an_allowance_stay(self):
+        figures = [
+            Figure("parts_differing", "the number of values", 1, 0),
+            Figure("logits_max", "the largest difference", 12.0),
+            Figure("probabilities_max", "the largest difference", 1.0, 1e-4),
+        ]
+        among = [Figure(f.name, f.says, 100.0, f.limit) for f in figures]
+        self.assertEqual(noise.allow(figures, among), figures)
+
+    def test_a_figure_that_the_kernels_lack(self):
+        self.assertEqual(noise.allow([cosine(0.9)], []), [cosine(0.9)])
+
+
+if __name__ == "__main__":
+    absltest.main()

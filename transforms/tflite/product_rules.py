@@ -1,0 +1,237 @@
+"""What a .tflite must be so that the on-device imprinting engines accept it.
+
+Each point is a rule with a name; a float model is held to the same, in float32, but for
+what only quanta have. The rules look at the model alone, whoever made it.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+
+from transforms.tflite import model_graph
+from transforms.tflite.model_graph import Graph, Model, Operator, Tensor
+
+TAIL = ("CONV_2D", "MUL", "RESHAPE", "SOFTMAX")
+EMBEDDING_SCALE = 1 / 128
+EMBEDDING_ZERO_POINT = 128
+
+# Operators of which the third input is a bias.
+_BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+@dataclasses.dataclass(frozen=True)
+class Violation:
+    """A rule that a model breaks.
+
+    Attributes:
+      rule: the rule's name.
+      found: what the model has instead, as a part of a sentence.
+    """
+
+    rule: str
+    found: str
+
+    def __str__(self) -> str:
+        """A sentence: what was expected, and what came."""
+        return f"{self.rule}: expected {RULES[self.rule].says}, got {self.found}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A rule of the products.
+
+    Attributes:
+      says: what it wants, as a part of a sentence.
+      broken: yields what is found instead, once for each place, given the model, its graph,
+        and whether it must be quantised.
+    """
+
+    says: str
+    broken: Callable[[Model, Graph, bool], Iterator[str]]
+
+
+def check(model: Model, *, quantised: bool | None = None) -> list[Violation]:
+    """Checks a whole model, extractor and head in one, against all rules.
+
+    Args:
+      model: the model.
+      quantised: whether it must be; where None, as its input is.
+
+    Returns:
+      A violation for each rule that is broken, in the order of `RULES`; of a rule that is
+      broken in several places, the first is told, and how many there are.
+    """
+    graph = model_graph.graph(model)
+    if quantised is None:
+        quantised = any(tensor.type == "UINT8" for tensor in graph.inputs)
+    violations = []
+    for name, rule in RULES.items():
+        found = list(rule.broken(model, graph, quantised))
+        if found:
+            more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+            violations.append(Violation(name, found[0] + more))
+    return violations
+
+
+def tail(graph: Graph) -> tuple[Operator, ...] | None:
+    """The last four operators, where they are those that they must be; else None."""
+    last = graph.operators[-len(TAIL) :]
+    return last if tuple(op.name for op in last) == TAIL else None
+
+
+def _show(tensor: Tensor | None) -> str:
+    return "none" if tensor is None else str(tensor)
+
+
+def _type(quantised: bool) -> str:
+    return "UINT8" if quantised else "FLOAT32"
+
+
+def _input(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
+    if len(graph.inputs) != 1:
+        yield f"{len(graph.inputs)} inputs"
+        return
+    image = graph.inputs[0]
+    square = len(image.shape) == 4 and image.shape[1] == image.shape[2]
+    if not (square and image.shape[0] == 1 and image.shape[3] == 3):
+        yield _show(image)
+    elif image.type != _type(quantised):
+        yield _show(image)
+
+
+def _output(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
+    if len(graph.outputs) != 1:
+        yield f"{len(graph.outputs)} outputs"
+        return
+    output = graph.outputs[0]
+    producer = graph.producer(output)
+    if producer is None or producer.name != "SOFTMAX":
+        yield f"the output of {producer.name if producer else 'no operator'}"
+    elif len(output.shape) != 2 or output.shape[0] != 1 or output.type != _type(quantised):
+        yield _show(output)
+
+
+def _tensors(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
+    for op in graph.operators:
+        for index, tensor in enumerate(op.inputs + op.outputs):
+            if tensor is None:
+                continue
+            if op.name == "RESHAPE" and index == 1:
+                # The new shape, which is not computed with.
+                fits = tensor.type == "INT32" and tensor.constant
+            elif not quantised:
+                fits = tensor.type == "FLOAT32"
+            elif op.name in _BIASED and index == 2:
+                fits = tensor.type == "INT32" and len(tensor.scales) == 1
+            else:
+                fits = tensor.type == "UINT8" and len(tensor.scales) == 1
+            if not fits:
+                yield f"{_show(tensor)} in {op.name} (operator {op.index}), {tensor.name}"
+
+
+def _embedding(_: Model, graph: Graph, __: bool) -> Iterator[str]:
+    found = graph.named("L2_NORMALIZATION")
+    if len(found) != 1:
+        yield f"{len(found)} of them"
+        return
+    (output,) = found[0].outputs
+    if len(output.shape) != 4 or output.shape[:3] != (1, 1, 1):
+        yield _show(output)
+
+
+def _embedding_quanta(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
+    for op in graph.named("L2_NORMALIZATION") if quantised else ():
+        output = op.outputs[0]
+        if (output.scales, output.zero_points) != ((EMBEDDING_SCALE,), (EMBEDDING_ZERO_POINT,)):
+            yield _show(output)
+
+
+def _tail(_: Model, graph: Graph, __: bool) -> Iterator[str]:
+    last = graph.operators[-len(TAIL) :]
+    names = tuple(op.name for op in last)
+    if names != TAIL:
+        yield ", ".join(names)
+        return
+    for before, after in zip(last, last[1:], strict=False):
+        if after.input(0) not in before.outputs:
+            yield f"{after.name} fed by something else than {before.name}"
+
+
+def _fed_by_embedding(_: Model, graph: Graph, __: bool) -> Iterator[str]:
+    last = tail(graph)
+    if last is None:
+        return
+    producer = graph.producer(last[0].input(0))
+    if producer is not None and producer.name == "QUANTIZE":
+        producer = graph.producer(producer.input(0))
+    if producer is None or producer.name != "L2_NORMALIZATION":
+        yield f"one fed by {producer.name if producer else 'no operator'}"
+
+
+def _scale_factor(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
+    last = tail(graph)
+    if last is None:
+        return
+    scale = last[1].input(1)
+    if scale is None or not scale.constant:
+        yield f"{_show(scale)}, no constant"
+    elif scale.type != _type(quantised) or math.prod(scale.shape) != 1:
+        yield _show(scale)
+
+
+def _bias(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
+    last = tail(graph)
+    if last is None or not quantised:
+        return
+    bias = last[0].input(2)
+    if bias is None or len(bias.zero_points) != 1 or not 0 <= bias.zero_points[0] <= 255:
+        yield _show(bias)
+
+
+def _description(model: Model, graph: Graph, _: bool) -> Iterator[str]:
+    classes = graph.outputs[0].shape[-1] if graph.outputs and graph.outputs[0].shape else 0
+    text = (model.description or b"").decode("utf-8", "replace")
+    for line in text.splitlines():
+        words = line.split()
+        try:
+            number, norm = int(words[0]), float(words[1])
+            if len(words) == 2 and 0 <= number < classes and math.isfinite(norm) and norm > 0:
+                continue
+        except (ValueError, IndexError):
+            pass
+        yield f"the line {line!r}"
+
+
+# Name -> rule, in the order in which they are told.
+RULES = {
+    "input": Rule("one input, an image [1, s, s, 3], uint8 (float32 if not quantised)", _input),
+    "output": Rule(
+        "one output, that of the SOFTMAX, [1, n], uint8 (float32 if not quantised)", _output
+    ),
+    "quantised": Rule(
+        "each tensor to be uint8 with one scale, biases int32 with one scale (all float32 if "
+        "not quantised)",
+        _tensors,
+    ),
+    "embedding": Rule("one L2_NORMALIZATION with an output [1, 1, 1, d]", _embedding),
+    "embedding_quanta": Rule(
+        "the L2_NORMALIZATION's output to have scale 1/128 and zero point 128", _embedding_quanta
+    ),
+    "tail": Rule(
+        "the last operators to be CONV_2D, MUL, RESHAPE and SOFTMAX, each fed by the one before",
+        _tail,
+    ),
+    "class_vectors": Rule(
+        "the last CONV_2D to be fed by the L2_NORMALIZATION, with at most one QUANTIZE between",
+        _fed_by_embedding,
+    ),
+    "scale_factor": Rule(
+        "the MUL's second input to be the scale factor, one constant uint8 (float32 if not "
+        "quantised)",
+        _scale_factor,
+    ),
+    "bias": Rule("the last CONV_2D's bias to have a zero point in 0..255", _bias),
+    "description": Rule(
+        "a description that is left to the engines' notes: lines CLASS NORM", _description
+    ),
+}

@@ -1,0 +1,170 @@
+"""The report of checked products, for programs and for people.
+
+`NAME_report.json` is an object with these keys:
+
+- `tensorflow`: the version that converted and compared.
+- `quantised`: whether the model is.
+- `products`: file name -> `bytes` and `sha256`.
+- `made_from`: what the products were made and checked from: name -> SHA-256.
+- `rules`: name -> what the rule says; the model keeps all of them.
+- `agreement`: `images`, how many; `reference` and `default`, the kernels: name of a figure
+  -> `value`, `says` and, where there is one, `limit`, which begins with at most or at least;
+  `among` is what the two kinds of kernels come to, compared with each other (see noise.py).
+- `operators`: in the order of execution: `operator`, `version`, and the lists `inputs` and
+  `outputs` of tensors, each with `name`, `type`, `shape`, `constant` and, where it is
+  quantised, `scale` and `zero_point`. An input that is left out is null.
+
+Figures have five significant digits. Equal products make equal reports.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import tensorflow as tf
+
+from transforms.tflite import model_file, model_graph, product_rules
+from transforms.tflite.check import Checked
+from transforms.tflite.inference import Kernels
+from transforms.tflite.model_graph import Operator, Tensor
+
+
+def files(checked: Checked, *, name: str, made_from: Mapping[str, str]) -> dict[str, bytes]:
+    """All that a check leaves: products and report.
+
+    Args:
+      checked: the products.
+      name: what their files' names begin with.
+      made_from: what they were made from: name -> SHA-256.
+
+    Returns:
+      File name -> bytes.
+    """
+    products = {
+        f"{name}.tflite": checked.model,
+        f"{name}_extractor.tflite": checked.extractor,
+        f"{name}_head.tflite": checked.head,
+    }
+    report = build(checked, products=products, made_from=made_from)
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    return {
+        **products,
+        f"{name}_report.json": text.encode(),
+        f"{name}_report.md": markdown(report, name=name).encode(),
+    }
+
+
+def build(
+    checked: Checked, *, products: Mapping[str, bytes], made_from: Mapping[str, str]
+) -> dict[str, Any]:
+    """The report, as the module's text says."""
+    graph = model_graph.graph(model_file.parse(checked.model))
+    return {
+        "tensorflow": tf.__version__,
+        "quantised": checked.quantised,
+        "products": {
+            path: {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+            for path, data in products.items()
+        },
+        "made_from": dict(made_from),
+        "rules": {name: rule.says for name, rule in product_rules.RULES.items()},
+        "agreement": {"images": checked.images}
+        | {
+            kernels.value: {
+                figure.name: {"value": _rounded(figure.value), "says": figure.says}
+                | ({"limit": figure.bound} if figure.limit is not None else {})
+                | ({"among": _rounded(figure.among)} if figure.among is not None else {})
+                for figure in figures
+            }
+            for kernels, figures in checked.agreement.items()
+        },
+        "operators": [_operator(op) for op in graph.operators],
+    }
+
+
+def markdown(report: Mapping[str, Any], *, name: str) -> str:
+    """The report as text with tables."""
+    kind = "Quantised (uint8)" if report["quantised"] else "Float"
+    kernels = [kind.value for kind in Kernels]
+    agreement = report["agreement"]
+    lines = [f"# {name}", "", f"{kind}, made and checked with TensorFlow {report['tensorflow']}."]
+    lines += _table(
+        "Products",
+        ["file", "bytes", "SHA-256"],
+        [[path, f"{p['bytes']:,}", p["sha256"]] for path, p in report["products"].items()],
+    )
+    lines += _table(
+        f"Agreement with the graph, over {agreement['images']} images",
+        ["figure", "what", *(f"{k} kernels" for k in kernels), "among themselves", "limit"],
+        [
+            [
+                figure,
+                first["says"].rstrip(","),
+                *(f"{agreement[k][figure]['value']:g}" for k in kernels),
+                f"{first['among']:g}" if "among" in first else "",
+                first.get("limit", ""),
+            ]
+            for figure, first in agreement[kernels[0]].items()
+        ],
+    )
+    lines += _table(
+        "Rules that are kept", ["rule", "what"], [[*r] for r in report["rules"].items()]
+    )
+    lines += _table(
+        "Operators",
+        ["", "operator", "version", "inputs", "outputs"],
+        [
+            [
+                str(index),
+                op["operator"],
+                str(op["version"]),
+                "<br>".join(_shown(tensor) for tensor in op["inputs"]),
+                "<br>".join(_shown(tensor) for tensor in op["outputs"]),
+            ]
+            for index, op in enumerate(report["operators"])
+        ],
+    )
+    lines += _table("Made from", ["what", "SHA-256"], [[*r] for r in report["made_from"].items()])
+    return "\n".join(lines) + "\n"
+
+
+def _operator(op: Operator) -> dict[str, Any]:
+    return {
+        "operator": op.name,
+        "version": op.version,
+        "inputs": [None if tensor is None else _tensor(tensor) for tensor in op.inputs],
+        "outputs": [_tensor(tensor) for tensor in op.outputs],
+    }
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    row = {
+        "name": tensor.name,
+        "type": tensor.type.lower(),
+        "shape": list(tensor.shape),
+        "constant": tensor.constant,
+    }
+    if len(tensor.scales) == 1:
+        # Nine digits are all that a float32 has.
+        row |= {"scale": _rounded(tensor.scales[0], 9), "zero_point": tensor.zero_points[0]}
+    return row
+
+
+def _shown(tensor: Mapping[str, Any] | None) -> str:
+    if tensor is None:
+        return "none"
+    text = f"{tensor['type']} {tensor['shape']}{' constant' if tensor['constant'] else ''}"
+    if "scale" in tensor:
+        text += f", {tensor['scale']:.6g} (q - {tensor['zero_point']})"
+    return text
+
+
+def _rounded(value: float, digits: int = 5) -> float:
+    return float(f"{value:.{digits}g}")
+
+
+def _table(title: str, heads: list[str], rows: list[list[str]]) -> list[str]:
+    cells = [heads, ["---"] * len(heads), *rows]
+    lines = ["| " + " | ".join(c.replace("|", "\\|") for c in row) + " |" for row in cells]
+    return ["", f"## {title}", "", *lines]

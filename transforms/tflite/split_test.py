@@ -1,0 +1,102 @@
+"""Tests of cutting a model at its embedding."""
+
+import numpy as np
+from absl.testing import absltest, parameterized
+from tensorflow.lite.python import schema_py_generated as schema
+
+from transforms.tflite import inference, model_file, model_graph, split, testing
+from transforms.tflite.inference import Kernels
+
+
+def parts_of(quantise):
+    model = model_file.parse(testing.small(quantise=quantise).model)
+    parts = split.split(model)
+    # As they come out of files.
+    return (
+        model,
+        model_file.parse(model_file.serialise(parts.extractor)),
+        model_file.parse(model_file.serialise(parts.head)),
+    )
+
+
+def constants(model):
+    """The values of a model's weights, by their names, with how they are quantised."""
+    found = {}
+    for tensor in model_graph.graph(model).tensors:
+        if tensor.constant:
+            data = model.buffers[model.subgraphs[0].tensors[tensor.index].buffer].data
+            key = (tensor.name, tensor.type, tensor.shape, tensor.scales, tensor.zero_points)
+            found[key] = data.tobytes()
+    return found
+
+
+class SplitTest(parameterized.TestCase):
+    @parameterized.product(quantise=[True, False], kernels=list(Kernels))
+    def test_one_behind_the_other_computes_the_same_bit_by_bit(self, quantise, kernels):
+        model, extractor, head = parts_of(quantise)
+        images = testing.images(16)
+        inputs = images if quantise else images.astype(np.float32) / 128 - 1
+        (expected,) = inference.run(model, inputs, kernels=kernels)
+        (embedding,) = inference.run(extractor, inputs, kernels=kernels)
+        (probabilities,) = inference.run(head, embedding, kernels=kernels)
+        self.assertEqual(embedding.shape, (16, 1, 1, testing.EMBEDDING))
+        np.testing.assert_array_equal(probabilities, expected)
+        self.assertGreater(len(np.unique(probabilities, axis=0)), 8)
+
+    @parameterized.parameters(True, False)
+    def test_the_parts_meet(self, quantise):
+        model, extractor, head = (model_graph.graph(m) for m in parts_of(quantise))
+        self.assertEqual(
+            [op.name for op in extractor.operators + head.operators],
+            [op.name for op in model.operators],
+        )
+        self.assertEqual(extractor.operators[-1].name, "L2_NORMALIZATION")
+        (end,), (start,) = extractor.outputs, head.inputs
+        self.assertEqual((end.type, end.shape), (start.type, start.shape))
+        self.assertEqual((end.scales, end.zero_points), (start.scales, start.zero_points))
+        self.assertEqual(end.scales, (1 / 128,) if quantise else ())
+        self.assertEqual(extractor.inputs[0].name, "input")
+        self.assertEqual(head.outputs[0].name, model.outputs[0].name)
+
+    @parameterized.parameters(True, False)
+    def test_weights_are_the_models_and_no_part_has_what_it_does_not_use(self, quantise):
+        model, extractor, head = parts_of(quantise)
+        self.assertEqual(constants(extractor) | constants(head), constants(model))
+        self.assertEmpty(constants(extractor).keys() & constants(head).keys())
+        for part in (extractor, head):
+            graph = model_graph.graph(part)
+            used = {t for op in graph.operators for t in op.inputs + op.outputs}
+            self.assertEqual(used, set(graph.tensors))
+            buffers = {t.buffer for t in part.subgraphs[0].tensors}
+            buffers |= {m.buffer for m in part.metadata}
+            self.assertEqual(buffers | {0}, set(range(len(part.buffers))))
+            self.assertLen(part.operatorCodes, len({op.name for op in graph.operators}))
+
+    def test_notes_of_the_whole_model_stay_with_it(self):
+        model = model_file.parse(testing.small().model)
+        model.description = b"3 1.5\n"
+        model.metadata.append(schema.MetadataT(name=b"TFLITE_METADATA", buffer=0))
+        parts = split.split(model)
+        for part in (parts.extractor, parts.head):
+            self.assertEqual(part.description, b"")
+            self.assertEqual([m.name for m in part.metadata], [b"min_runtime_version"])
+        self.assertLen(model.metadata, 2)
+
+    def test_models_that_cannot_be_cut(self):
+        small = testing.small()
+        for data, expected in (
+            (small.head, "one L2_NORMALIZATION to be cut at, got 0"),
+            (small.extractor, "got an extractor"),
+        ):
+            with self.assertRaisesRegex(ValueError, expected):
+                split.split(model_file.parse(data))
+        model = model_file.parse(small.model)
+        graph = model_graph.graph(model)
+        # Were the MUL's second input what goes into the L2 norm, the head would need it.
+        model.subgraphs[0].operators[6].inputs[1] = graph.operators[4].inputs[0].index
+        with self.assertRaisesRegex(ValueError, "depend on it alone; it needs input too"):
+            split.split(model)
+
+
+if __name__ == "__main__":
+    absltest.main()

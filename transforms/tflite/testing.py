@@ -1,0 +1,146 @@
+"""What the tests here share: a small classifier, its graphs and its models, and images for it."""
+
+import contextlib
+import dataclasses
+import functools
+import io
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import flagsaver
+
+from transforms import program
+from transforms.tflite import convert, model_file, split
+
+SIZE = 32
+CLASSES = 7
+EMBEDDING = 24
+LABELS = ("null", "crane", "crane", "Äpfel", "two words", "5", "six")
+
+
+@dataclasses.dataclass(frozen=True)
+class Small:
+    """A small classifier with an L2-normalised embedding and last layer.
+
+    Attributes:
+      frozen: its graph, with the norm of the last kernel in it.
+      folded: its graph with the normalised kernel.
+      model: the .tflite's bytes.
+      extractor: those of the part up to the embedding.
+      head: those of the rest.
+    """
+
+    frozen: tf.GraphDef
+    folded: tf.GraphDef
+    model: bytes
+    extractor: bytes
+    head: bytes
+
+
+def images(count: int = 64, size: int = SIZE) -> np.ndarray:
+    """Smooth noise, uint8 [count, size, size, 3]."""
+    coarse = np.random.RandomState(2).uniform(0, 255, [count, 5, 5, 3])
+    with tf.Graph().as_default(), tf.Session() as session:
+        return session.run(tf.cast(tf.image.resize(coarse, [size, size]), tf.uint8))
+
+
+@functools.cache
+def small(*, quantise: bool = True) -> Small:
+    """The small classifier; its weights are random, its ranges measured."""
+    # Ranges of activations are those of the float network on the images.
+    floats = graph_def(folded=True, ranges=None)
+    ranges: dict[str, tuple[float, float]] = {}
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(floats, name="")
+        names = [name for name in ("act1", "act2", "act3", "classes", "scaled")]
+        for image in images(16):
+            pixels = (image[np.newaxis] - np.float32(128)) / 128
+            values = session.run([f"{name}:0" for name in names], {"input:0": pixels})
+            for name, value in zip(names, values, strict=True):
+                low, high = ranges.get(name, (0.0, 0.0))
+                ranges[name] = (min(low, float(value.min())), max(high, float(value.max())))
+    chosen = ranges if quantise else None
+    frozen, folded = (graph_def(folded=f, ranges=chosen) for f in (False, True))
+    data = convert.convert(folded)
+    parts = split.split(model_file.parse(data))
+    return Small(
+        frozen=frozen,
+        folded=folded,
+        model=data,
+        extractor=model_file.serialise(parts.extractor),
+        head=model_file.serialise(parts.head),
+    )
+
+
+def graph_def(
+    *,
+    folded: bool,
+    ranges: dict[str, tuple[float, float]] | None,
+    batch_size: int | None = 1,
+    scale: float = 10.0,
+) -> tf.GraphDef:
+    """The classifier's graph.
+
+    Args:
+      folded: whether the last kernel is a constant, or normalised in the graph.
+      ranges: of activations, by their names; None for a float graph.
+      batch_size: of the placeholder.
+      scale: the scale factor.
+    """
+    random = np.random.RandomState(3)
+
+    def quantised(value: tf.Tensor, low: float, high: float, narrow: bool = False) -> tf.Tensor:
+        if ranges is None:
+            return value
+        return tf.fake_quant_with_min_max_vars(value, low, high, narrow_range=narrow)
+
+    def activation(value: tf.Tensor, name: str) -> tf.Tensor:
+        return quantised(tf.identity(value, name), *(ranges or {}).get(name, (0.0, 0.0)))
+
+    def kernel(*shape: int) -> np.ndarray:
+        fan_in = np.prod(shape[:3]) if shape[3] > 1 else 9
+        return (random.normal(size=shape) * np.sqrt(2 / fan_in)).astype(np.float32)
+
+    def weights(values: np.ndarray | tf.Tensor, around: np.ndarray) -> tf.Tensor:
+        return quantised(tf.convert_to_tensor(values), around.min(), around.max(), narrow=True)
+
+    with tf.Graph().as_default() as graph:
+        net = tf.placeholder(tf.float32, [batch_size, SIZE, SIZE, 3], "input")
+        values = kernel(3, 3, 3, 8)
+        net = tf.nn.conv2d(net, weights(values, values), 2, "SAME")
+        net = activation(tf.nn.relu6(net + np.full([8], 0.1, np.float32)), "act1")
+        values = kernel(3, 3, 8, 1)
+        net = tf.nn.depthwise_conv2d(net, weights(values, values), [1, 1, 1, 1], "SAME")
+        net = activation(tf.nn.relu6(net + np.full([8], 0.2, np.float32)), "act2")
+        pooled = tf.nn.avg_pool2d(net, SIZE // 2, 1, "VALID")
+        net = quantised(pooled, *(ranges or {}).get("act2", (0.0, 0.0)))
+        values = kernel(1, 1, 8, EMBEDDING)
+        bias = random.normal(size=[EMBEDDING]).astype(np.float32) * 0.1
+        net = tf.nn.bias_add(tf.nn.conv2d(net, weights(values, values), 1, "SAME"), bias)
+        net = tf.nn.l2_normalize(activation(net, "act3"), axis=3)
+        net = quantised(net, -1, 127 / 128)
+        raw = kernel(1, 1, EMBEDDING, CLASSES)
+        unit = raw / np.linalg.norm(raw, axis=2, keepdims=True)
+        values = unit if folded else tf.nn.l2_normalize(tf.constant(raw), axis=2)
+        net = tf.nn.conv2d(net, weights(values, unit), 1, "SAME")
+        net = activation(tf.nn.bias_add(net, np.zeros([CLASSES], np.float32)), "classes")
+        net = activation(net * tf.constant(scale, tf.float32, name="scale_factor"), "scaled")
+        net = tf.reshape(tf.squeeze(net, [1, 2]), [-1, CLASSES])
+        tf.reshape(tf.nn.softmax(net), [-1, CLASSES], "probabilities")
+        return graph.as_graph_def()
+
+
+def run_program(main: Callable[[], None], *arguments: str) -> tuple[int | str | None, str, str]:
+    """Runs a program in this process; returns exit status, stdout and stderr."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        flagsaver.flagsaver(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            program.run(main, ["folder/prog.py", *arguments])
+        except SystemExit as end:
+            return end.code, out.getvalue(), err.getvalue()
+    raise AssertionError("the program did not end")
