@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 # What training leaves its networks in when no folder is named, below the user's own.
@@ -17,6 +18,8 @@ DEFAULT_ROOT = "models"
 
 _STATE = "checkpoint"
 _SHOWN = 5
+# What TensorFlow's reader raises, depending on what is wrong: it translates some by their texts.
+_READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 def find(path: str) -> str:
@@ -100,6 +103,28 @@ def global_step(prefix: str) -> int | None:
     return None if step is None else int(step)
 
 
+def read(prefix: str, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """The values of a checkpoint's variables, by name, each of the shape it has there.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read, or lacks one of them.
+    """
+    reader = _open(prefix)
+    try:
+        return {name: np.asarray(reader.get_tensor(name)) for name in names}
+    except _READ_ERRORS as error:
+        raise _unreadable(prefix, error) from error
+
+
+def shapes(prefix: str) -> dict[str, list[int]]:
+    """The shapes of a checkpoint's variables, by name.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read.
+    """
+    return _open(prefix).get_variable_to_shape_map()
+
+
 def scalar(prefix: str, name: str) -> float | None:
     """The value of a checkpoint's variable that is a single number; None where it lacks it.
 
@@ -109,14 +134,14 @@ def scalar(prefix: str, name: str) -> float | None:
     reader = _open(prefix)
     try:
         return reader.get_tensor(name).item() if reader.has_tensor(name) else None
-    except (tf.errors.OpError, RuntimeError) as error:
+    except _READ_ERRORS as error:
         raise _unreadable(prefix, error) from error
 
 
 def _open(prefix: str) -> tf.train.NewCheckpointReader:
     try:
         return tf.train.load_checkpoint(prefix)
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except _READ_ERRORS as error:
         raise _unreadable(prefix, error) from error
 
 
@@ -161,15 +186,15 @@ def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
-    shapes = _open(prefix).get_variable_to_shape_map()
+    there = shapes(prefix)
     found: list[tf.Variable] = []
     missing, mismatched = [], []
     for variable in sorted(variables, key=lambda v: v.op.name):
         name, shape = variable.op.name, variable.shape.as_list()
-        if name not in shapes:
+        if name not in there:
             missing.append(name)
-        elif shapes[name] != shape:
-            mismatched.append(f"{name} {shapes[name]}, not {shape}")
+        elif there[name] != shape:
+            mismatched.append(f"{name} {there[name]}, not {shape}")
         else:
             found.append(variable)
     names = tuple(v.op.name for v in found)

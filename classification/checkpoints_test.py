@@ -180,5 +180,33 @@ class PlanTest(parameterized.TestCase):
                 checkpoints.require_base(plan)
 
 
+class ReadTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.prefix = save(self.create_tempdir().full_path + "/c", {"v": [2, 3], "w": []})
+
+    def test_values_and_shapes(self):
+        values = checkpoints.read(self.prefix, ["v", "w"])
+        np.testing.assert_array_equal(values["v"], [[0, 1, 2], [3, 4, 5]])
+        self.assertEqual(values["w"].shape, ())
+        self.assertEqual(values["w"].dtype, np.float32)
+        self.assertEqual(checkpoints.shapes(self.prefix), {"v": [2, 3], "w": []})
+        self.assertEqual(checkpoints.read(self.prefix, []), {})
+
+    def test_missing_variable(self):
+        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: .*gone"):
+            checkpoints.read(self.prefix, ["v", "gone"])
+
+    def test_damaged_data(self):
+        path = self.prefix + ".data-00000-of-00001"
+        with open(path, "r+b") as file:
+            file.write(b"\xff")
+        with self.assertRaisesRegex(ValueError, f"{self.prefix} cannot be read as a checkpoint: "):
+            checkpoints.read(self.prefix, ["v", "w"])
+        os.truncate(path, 10)
+        with self.assertRaisesRegex(ValueError, f"{self.prefix} cannot be read as a checkpoint: "):
+            checkpoints.read(self.prefix, ["v", "w"])
+
+
 if __name__ == "__main__":
     absltest.main()

@@ -1,6 +1,9 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
+import contextlib
 import os
+import shutil
+from collections.abc import Collection, Iterator
 
 
 def write_whole(path: str, data: bytes) -> None:
@@ -13,12 +16,7 @@ def write_whole(path: str, data: bytes) -> None:
       IsADirectoryError: if there is a folder at `path`.
       OSError: if it cannot be written.
     """
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise FileNotFoundError(
-            f"expected a folder {folder} to write {os.path.basename(path)} in; there is none: "
-            "make it first, or name another"
-        )
+    _check_parent(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
     partial = f"{path}.partial-{os.getpid()}"
@@ -29,3 +27,65 @@ def write_whole(path: str, data: bytes) -> None:
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+@contextlib.contextmanager
+def whole_folder(path: str, names: Collection[str]) -> Iterator[str]:
+    """Gives a folder to write in, which is moved to its place when all has gone well.
+
+    What stood at `path` is replaced: nothing, an empty folder, or an earlier result. Where
+    this fails, it is left as it was, and nothing beside it.
+
+    Args:
+      path: where the folder shall be.
+      names: of the files that will be written. A folder that holds others is not replaced.
+
+    Yields:
+      The path of the folder to write in, which is empty and on the same file system.
+
+    Raises:
+      FileNotFoundError: if the folder that it belongs in is missing.
+      FileExistsError: if a file stands at `path`, or a folder that holds something else.
+      OSError: if it cannot be written.
+    """
+    # A link stays what it is, and what it leads to is replaced.
+    path = os.path.realpath(path)
+    _check_parent(path)
+    _check_replaceable(path, names)
+    partial, old = (f"{path}.{kind}-{os.getpid()}" for kind in ("partial", "old"))
+    os.mkdir(partial)
+    try:
+        yield partial
+        _check_replaceable(path, names)
+        if os.path.isdir(path) and os.listdir(path):
+            os.rename(path, old)
+        os.rename(partial, path)
+    except BaseException:
+        if os.path.isdir(old):
+            os.rename(old, path)
+        raise
+    finally:
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _check_parent(path: str) -> None:
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"expected a folder {folder} to write {os.path.basename(path)} in; there is none: "
+            "make it first, or name another"
+        )
+
+
+def _check_replaceable(path: str, names: Collection[str]) -> None:
+    if not os.path.exists(path):
+        return
+    if not os.path.isdir(path):
+        raise FileExistsError(f"expected the name of a folder to write, got the file {path}")
+    others = sorted(set(os.listdir(path)) - set(names))
+    if others:
+        raise FileExistsError(
+            f"expected a new or empty folder, or one with an earlier result, got {path}, which "
+            f"holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}; name another"
+        )

@@ -26,7 +26,8 @@ class ModelConfig:
       quantize: whether it is quantisation-aware.
       learned_embedding_range: see `fake_quant.Quantization`.
       labels: the classes' names, in order; None where unknown.
-      dataset: what it was trained on: "digits", or a folder.
+      dataset: what it was trained on: "digits", or a folder; where the network is ready for
+        deployment, that folder's name alone (see `deployment.portable`).
     """
 
     image_size: int = 224

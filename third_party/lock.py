@@ -24,8 +24,9 @@ WHEELS = {
     "third_party/cc/zig": True,
     "third_party/lint/node": True,
     "third_party/lint/requirements": True,
-    "third_party/pip/digits": False,
+    "third_party/pip/mediapipe": False,
     "third_party/pip/requirements": True,
+    "third_party/pip/scikit_learn": False,
 }
 DEBIAN = ("third_party/cc/debian.lock", "third_party/python/debian.lock")
 HEADER = "# Made by ./bazelw run //third_party:lock, which says how to change it.\n"

@@ -10,18 +10,17 @@ one for known hands.
 """
 
 import math
-import os
-import pathlib
 
 import numpy as np
 import tensorflow as tf
+
+from classification.data import shipped_files
 
 NUM_CLASSES = 10
 SIDE = 8
 
 _MAX_VALUE = 16
 _HELD_OUT_OF_EACH = 36
-_CSV_VARIABLE = "DIGITS_CSV"
 
 # How far training images are moved, at most and either way.
 _ROTATION = math.radians(10.0)
@@ -47,7 +46,7 @@ def load(split: str, *, csv_path: str | None = None) -> tuple[np.ndarray, np.nda
     """
     if split not in ("train", "validation"):
         raise ValueError(f'Expected "train" or "validation" as the split, got "{split}".')
-    path = csv_path or _find_csv()
+    path = csv_path or shipped_files.find("digits.csv.gz", variable="DIGITS_CSV")
     table = np.loadtxt(path, delimiter=",", dtype=np.int64, ndmin=2)
     if table.shape[1] != SIDE * SIDE + 1:
         raise ValueError(
@@ -142,19 +141,3 @@ def _held_out(labels: np.ndarray) -> np.ndarray:
             )
         chosen[positions[np.arange(_HELD_OUT_OF_EACH) * len(positions) // _HELD_OUT_OF_EACH]] = True
     return chosen
-
-
-def _find_csv() -> str:
-    # Under Bazel this file stands at RUNFILES/WORKSPACE/classification/data/digits.py. Its
-    # links are not followed: they lead out of the runfiles.
-    runfile = pathlib.Path(__file__).absolute().parents[3] / "digits" / "digits.csv.gz"
-    if runfile.is_file():
-        return str(runfile)
-    given = os.environ.get(_CSV_VARIABLE)
-    if given and os.path.isfile(given):
-        return given
-    raise FileNotFoundError(
-        f"Expected the digits at {runfile}, where Bazel puts them. Run the program through "
-        f"./bazelw, or name scikit-learn's digits.csv.gz in the environment variable "
-        f"{_CSV_VARIABLE}."
-    )

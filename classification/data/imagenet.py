@@ -47,6 +47,21 @@ def check_first_record(path: str) -> None:
             )
 
 
+def encoded_image(record: bytes) -> bytes:
+    """The image file in a record.
+
+    Raises:
+      ValueError: it is no Example, or holds no image.
+    """
+    try:
+        values = tf.train.Example.FromString(record).features.feature[_IMAGE].bytes_list.value
+    except message.DecodeError as error:
+        raise ValueError("Expected a tf.train.Example, but it cannot be read as one.") from error
+    if len(values) != 1 or not values[0]:
+        raise ValueError(f"Expected an image under {_IMAGE}, but there is none.")
+    return values[0]
+
+
 def batches(
     files: Sequence[str],
     *,

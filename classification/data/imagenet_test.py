@@ -142,5 +142,17 @@ class ImagenetTest(parameterized.TestCase):
                 self.assertGreater(np.abs(images[i] - images[j]).max(), 0.05)
 
 
+class EncodedImageTest(absltest.TestCase):
+    def test_the_image(self):
+        self.assertEqual(imagenet.encoded_image(testing.make_image_example(b"png", 1)), b"png")
+
+    def test_no_image(self):
+        for record in (testing.make_example({}), testing.make_image_example(b"", 1)):
+            with self.assertRaisesRegex(ValueError, "an image under image/encoded, but there is"):
+                imagenet.encoded_image(record)
+        with self.assertRaisesRegex(ValueError, "cannot be read as one"):
+            imagenet.encoded_image(b"no example")
+
+
 if __name__ == "__main__":
     absltest.main()

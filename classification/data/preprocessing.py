@@ -59,11 +59,24 @@ def for_evaluation(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
     Raises (when run):
       tf.errors.InvalidArgumentError: the bytes are no image of those kinds.
     """
-    image = tf.image.central_crop(_decode(encoded), CENTRAL_FRACTION)
+    return crop_for_evaluation(decode(encoded), image_size=image_size)
+
+
+def crop_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
+    """What `for_evaluation` returns, of a decoded image.
+
+    Args:
+      image: uint8 [height, width, 3].
+      image_size: the height and width of the result, in pixels.
+
+    Returns:
+      float32 [image_size, image_size, 3] in [-1, 1].
+    """
+    image = tf.image.central_crop(image, CENTRAL_FRACTION)
     return _to_input(_resize(_to_float(image), image_size))
 
 
-def _decode(encoded: tf.Tensor) -> tf.Tensor:
+def decode(encoded: tf.Tensor) -> tf.Tensor:
     """uint8 [height, width, 3]; of an animation the first frame."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(image, [None, None, 3])
@@ -85,7 +98,7 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return crop[:, left - start : left - start + width]
 
     def of_others() -> tf.Tensor:
-        image = _decode(encoded)
+        image = decode(encoded)
         top, left, height, width = _random_window(tf.shape(image), seed)
         return image[top : top + height, left : left + width]
 

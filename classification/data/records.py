@@ -13,9 +13,11 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 
+# What a folder's class names are in.
+LABELS_FILE = "labels.txt"
+
 _HEAD_BYTES = 12
 _TAIL_BYTES = 4
-_LABELS_FILE = "labels.txt"
 
 
 def find_files(folder: str, split: str) -> tuple[str, ...]:
@@ -76,19 +78,66 @@ def read_first(path: str) -> bytes:
         return file.read(length)
 
 
+def read(path: str, indices: Sequence[int]) -> list[bytes]:
+    """The payloads of some records of a file.
+
+    Args:
+      path: the file.
+      indices: which, from 0, in rising order.
+
+    Raises:
+      ValueError: the file is damaged, or has no such record.
+    """
+    wanted = list(indices)
+    payloads: list[bytes] = []
+    with open(path, "rb") as file:
+        for index, (offset, length) in enumerate(_spans(path)):
+            if len(payloads) == len(wanted):
+                break
+            if index != wanted[len(payloads)]:
+                continue
+            file.seek(offset)
+            payload, checksum = file.read(length), file.read(_TAIL_BYTES)
+            if _masked_crc32c(payload) != int.from_bytes(checksum, "little"):
+                raise ValueError(
+                    f"Expected a whole TFRecord as number {index} of {path}, but its checksum is "
+                    "wrong. Copy or write the file again."
+                )
+            payloads.append(payload)
+    if len(payloads) < len(wanted):
+        raise ValueError(
+            f"Expected a record number {wanted[len(payloads)]} in {path}, but it has fewer. Name "
+            "records that it has, in rising order."
+        )
+    return payloads
+
+
 def read_labels(folder: str) -> tuple[str, ...] | None:
     """The class names of `labels.txt` in a folder, index = label; None without that file.
+
+    Raises what `read_label_file` raises.
+    """
+    path = os.path.join(folder, LABELS_FILE)
+    return read_label_file(path) if os.path.isfile(path) else None
+
+
+def read_label_file(path: str) -> tuple[str, ...]:
+    """The class names of a file, index = label.
 
     Each line is either `ID:NAME`, as slim writes it, or a name alone, the first that of
     class 0. Empty lines are skipped.
 
     Raises:
-      ValueError: the file is empty, or its IDs are not 0, 1, 2, … each once.
+      OSError: the file cannot be read.
+      ValueError: the file is no text or empty, or its IDs are not 0, 1, 2, … each once.
     """
-    path = pathlib.Path(folder) / _LABELS_FILE
-    if not path.is_file():
-        return None
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(
+            f"Expected a class name a line, as text in UTF-8, in {path}, but it is none: {error}"
+        ) from error
+    lines = [line.strip() for line in text.splitlines()]
     lines = [line for line in lines if line]
     if not lines:
         raise ValueError(f"Expected a class name a line in {path}, but it is empty.")

@@ -59,6 +59,25 @@ class RecordsTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "compressed"):
             records.count(path)
 
+    def test_some_records(self):
+        path = self.write("r", [b"zero", b"", b"two", b"three"])
+        self.assertEqual(records.read(path, [0, 2]), [b"zero", b"two"])
+        self.assertEqual(records.read(path, [1, 3]), [b"", b"three"])
+        self.assertEqual(records.read(path, []), [])
+        for indices, missing in (([3, 4], 4), ([2, 1], 1)):
+            with self.assertRaisesRegex(
+                ValueError, f"Expected a record number {missing} in {path}"
+            ):
+                records.read(path, indices)
+
+    def test_payload_with_a_wrong_checksum(self):
+        path = self.write("r", [b"zero", b"first"])
+        data = pathlib.Path(path).read_bytes()
+        pathlib.Path(path).write_bytes(data.replace(b"first", b"worst"))
+        self.assertEqual(records.read(path, [0]), [b"zero"])
+        with self.assertRaisesRegex(ValueError, f"as number 1 of {path}, but its checksum"):
+            records.read(path, [1])
+
     def test_files_of_the_split_sorted(self):
         for name in ("train-00001-of-2", "train-00000-of-2", "validation-0", "training", "x"):
             self.write(name, [])
@@ -112,6 +131,17 @@ class LabelsTest(parameterized.TestCase):
     def test_gaps(self, text):
         with self.assertRaisesRegex(ValueError, "IDs 0 to 1 once"):
             self.labels_of(text)
+
+    def test_a_file_of_any_name(self):
+        file = self.create_tempfile("names", "a\nb\n")
+        self.assertEqual(records.read_label_file(file.full_path), ("a", "b"))
+        with self.assertRaises(FileNotFoundError):
+            records.read_label_file(file.full_path + "-gone")
+
+    def test_no_text(self):
+        file = self.create_tempfile("names", b"\xff\xfe\x00a", mode="wb")
+        with self.assertRaisesRegex(ValueError, f"as text in UTF-8, in {file.full_path}, but"):
+            records.read_label_file(file.full_path)
 
     def test_empty(self):
         with self.assertRaisesRegex(ValueError, "empty"):

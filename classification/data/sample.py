@@ -1,0 +1,256 @@
+"""Images as a deployed network takes them, to check it on: a few, and always the same.
+
+They are those that someone names, else some of the digits that are held out from
+training, else parts of the photographs that come with the build.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.data import dataset, imagenet, preprocessing, records, shipped_files
+
+_PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+# The smallest part of an image, of its height and width: of the photographs that come along, of
+# 427 rows, the middle 87.5 % of it is the 224 rows that the largest usual networks take.
+_LEAST_PART = 0.6
+# Multiples of these, less their whole parts, fill a cube evenly, however many are taken: the
+# powers of 1/g, where g**4 = g + 1 (the generalised golden ratio; M. Roberts, "The unreasonable
+# effectiveness of quasirandom sequences", 2018).
+_STEPS = 1.2207440846057596 ** -np.arange(1.0, 4.0)
+
+
+class Sample(NamedTuple):
+    """Images to check a network on.
+
+    Attributes:
+      images: uint8 [n, image_size, image_size, 3]; the network's input is (q - 128) / 128.
+      description: which images they are, for people.
+    """
+
+    images: np.ndarray
+    description: str
+
+
+class _Image(NamedTuple):
+    """An image file, or one in a record."""
+
+    name: str
+    encoded: bytes
+
+
+class Window(NamedTuple):
+    """A part of an image, in pixels, as it is or mirrored."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    mirrored: bool
+
+    def of(self, pixels: np.ndarray) -> np.ndarray:
+        """This part of an image [height, width, channels]."""
+        part = pixels[self.top :, self.left :][: self.height, : self.width]
+        return part[:, ::-1] if self.mirrored else part
+
+
+def to_uint8(images: np.ndarray) -> np.ndarray:
+    """The eight-bit numbers q that a quantised network takes for x: x = (q - 128) / 128.
+
+    Args:
+      images: float, any shape, in [-1, 1].
+
+    Returns:
+      uint8, of the same shape: the nearest, which for 1 is 255.
+    """
+    return np.clip(np.rint(images * 128.0 + 128.0), 0, 255).astype(np.uint8)
+
+
+def of_digits(count: int, *, image_size: int) -> Sample:
+    """Some of the digits that are held out from training, spread evenly over them.
+
+    Args:
+      count: how many.
+      image_size: their height and width, in pixels.
+
+    Raises:
+      ValueError: a number is below 1, or there are not so many.
+    """
+    _check(count, image_size)
+    digits = dataset.open_dataset(None, "validation")
+    total = digits.num_examples
+    if count > total:
+        raise ValueError(
+            f"Expected a number of images of at most {total}, the digits that are held out, got "
+            f"{count}. Take fewer, or name images."
+        )
+    with tf.Graph().as_default(), tf.Session() as session:
+        batches = digits.batches(batch_size=total, image_size=image_size, is_training=False)
+        images = session.run(tf.data.make_one_shot_iterator(batches).get_next()["image"])
+    chosen = to_uint8(images[_spread(count, total)])
+    return Sample(chosen, f"{count} of the {total} handwritten digits held out from training")
+
+
+def of_photographs(count: int, *, image_size: int) -> Sample:
+    """Parts of the two photographs that come with the build.
+
+    Args:
+      count: how many parts, half of each photograph.
+      image_size: their height and width, in pixels.
+
+    Raises:
+      FileNotFoundError: the photographs are missing.
+      ValueError: a number is below 1.
+    """
+    paths = [
+        shipped_files.find(name, variable=name.upper().replace(".", "_")) for name in _PHOTOGRAPHS
+    ]
+    images = of_files(paths, count, image_size=image_size).images
+    names = " and ".join(_PHOTOGRAPHS)
+    return Sample(images, f"{count} parts of scikit-learn's photographs {names}")
+
+
+def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
+    """Some of the images in files, or parts of them until there are enough.
+
+    Where there are more than asked for, those taken are spread evenly over all. Where there
+    are fewer, of each comes the whole, then parts at many places and scales (see `windows`).
+
+    Args:
+      paths: JPEG and PNG files, and TFRecord files in slim's form (see `imagenet`).
+      count: how many images to return.
+      image_size: their height and width, in pixels.
+
+    Returns:
+      The images, in the files' order, as evaluation sees them: of each image or part, the
+      middle 87.5 % of height and width, resized.
+
+    Raises:
+      OSError: a file cannot be read.
+      ValueError: there is no image, a file or record is damaged or of another kind, an
+        image cannot be decoded, or a number is below 1.
+    """
+    _check(count, image_size)
+    sizes = [(path, _count(path)) for path in paths]
+    total = sum(size for _, size in sizes)
+    if not total:
+        raise ValueError(
+            f"Expected at least an image, got none in {', '.join(paths) or 'no file'}. Name JPEG "
+            "or PNG files, or TFRecord files in slim's form."
+        )
+    if count < total:
+        chosen, parts = _spread(count, total), [1] * count
+        description = f"{count} of the {total} images given"
+    else:
+        chosen = np.arange(total)
+        parts = [count // total + (i < count % total) for i in range(total)]
+        description = f"the {total} images given"
+        if count > total:
+            description = f"{count} parts of {description}, which are fewer than asked for"
+    with _cutter(image_size) as cut:
+        images = [
+            pixels
+            for image, number in zip(_read(sizes, chosen), parts, strict=True)
+            for pixels in cut(image, number)
+        ]
+    return Sample(to_uint8(np.stack(images)), description)
+
+
+def windows(height: int, width: int, count: int) -> list[Window]:
+    """Parts of an image: the whole, then ones of 0.6 of its height and width and up.
+
+    These are spread evenly over sizes and places, and every other one is mirrored.
+
+    Args:
+      height: of the image, in pixels.
+      width: likewise.
+      count: how many parts.
+    """
+    found = [Window(0, 0, height, width, False)]
+    for number in range(1, count):
+        size, down, right = (0.5 + number * _STEPS) % 1.0
+        part = 1.0 - (1.0 - _LEAST_PART) * size
+        rows, columns = max(1, round(height * part)), max(1, round(width * part))
+        top, left = round((height - rows) * down), round((width - columns) * right)
+        found.append(Window(top, left, rows, columns, bool(number % 2)))
+    return found
+
+
+@contextlib.contextmanager
+def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray]]]:
+    """A function that takes parts of an image, float32 [size, size, 3], as evaluation would."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        encoded = tf.placeholder(tf.string, [])
+        decoded = preprocessing.decode(encoded)
+        part = tf.placeholder(tf.uint8, [None, None, 3])
+        result = preprocessing.crop_for_evaluation(part, image_size=image_size)
+
+        def cut(image: _Image, count: int) -> list[np.ndarray]:
+            try:
+                pixels = session.run(decoded, {encoded: image.encoded})
+            except tf.errors.OpError as error:
+                raise ValueError(
+                    f"Expected a JPEG or PNG image as {image.name}, but it cannot be decoded: it "
+                    "is damaged or of another kind. Leave it out, or write it again."
+                ) from error
+            height, width, _ = pixels.shape
+            return [
+                session.run(result, {part: window.of(pixels)})
+                for window in windows(height, width, count)
+            ]
+
+        yield cut
+
+
+def _check(count: int, image_size: int) -> None:
+    for name, value in (("number of images", count), ("image_size", image_size)):
+        if value < 1:
+            raise ValueError(f"Expected a {name} of at least 1, got {value}.")
+
+
+def _spread(count: int, total: int) -> np.ndarray:
+    """Indices of count out of total, in order and evenly spaced."""
+    return np.arange(count) * total // count
+
+
+def _count(path: str) -> int:
+    """How many images a file holds."""
+    if _is_image(path):
+        return 1
+    try:
+        return records.count(path)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected a JPEG or PNG image, or TFRecords, in {path}, but it is neither: {error}"
+        ) from error
+
+
+def _is_image(path: str) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(max(map(len, _IMAGE_HEADS)))
+    return head.startswith(_IMAGE_HEADS)
+
+
+def _read(sizes: Sequence[tuple[str, int]], chosen: np.ndarray) -> Iterator[_Image]:
+    """Those of the images in files that were chosen, by their numbers over all files."""
+    start = 0
+    for path, size in sizes:
+        indices = [int(i) - start for i in chosen if start <= i < start + size]
+        start += size
+        if not indices:
+            continue
+        if _is_image(path):
+            with open(path, "rb") as file:
+                yield _Image(path, file.read())
+            continue
+        for index, record in zip(indices, records.read(path, indices), strict=True):
+            name = f"record {index} of {path}"
+            try:
+                yield _Image(name, imagenet.encoded_image(record))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error

@@ -1,0 +1,189 @@
+"""Tests of the images that a deployed network is checked on."""
+
+import pathlib
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification.data import dataset, preprocessing, sample, shipped_files, testing
+
+
+def evaluated(pixels: np.ndarray, size: int) -> np.ndarray:
+    """What evaluation makes of an image, as the numbers of a quantised network."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        result = session.run(preprocessing.crop_for_evaluation(pixels, image_size=size))
+    return sample.to_uint8(result)
+
+
+class ToUint8Test(absltest.TestCase):
+    def test_nearest(self):
+        x = np.array([-1, -1 + 1 / 300, 0, 0.4 / 128, 0.6 / 128, 127 / 128, 127.4 / 128, 1])
+        np.testing.assert_array_equal(
+            sample.to_uint8(x.astype(np.float32)), [0, 0, 128, 128, 129, 255, 255, 255]
+        )
+        self.assertEqual(sample.to_uint8(x).dtype, np.uint8)
+
+    def test_all_of_them_come_back(self):
+        q = np.arange(256)
+        np.testing.assert_array_equal(sample.to_uint8((q - 128) / 128), q)
+
+
+class WindowsTest(parameterized.TestCase):
+    @parameterized.parameters((427, 640), (33, 20), (1, 1))
+    def test_inside_large_and_all_different(self, height, width):
+        found = sample.windows(height, width, 100)
+        self.assertEqual(found[0], (0, 0, height, width, False))
+        for window in found:
+            self.assertBetween(window.top, 0, height - window.height)
+            self.assertBetween(window.left, 0, width - window.width)
+            self.assertGreaterEqual(window.height, int(0.6 * height))
+            self.assertGreaterEqual(window.width, int(0.6 * width))
+        if height > 100:
+            self.assertLen(set(found), 100)
+
+    def test_spread_over_places_sizes_and_mirrored(self):
+        found = sample.windows(1000, 1000, 200)
+        for values in (
+            [w.height / 400 - 1.5 for w in found],
+            [w.top / max(1, 1000 - w.height) for w in found],
+            [w.left / max(1, 1000 - w.width) for w in found],
+        ):
+            counts = np.histogram(values, 4, (0, 1))[0]
+            self.assertBetween(min(counts), 44, 56, msg=counts)
+        self.assertEqual(sum(w.mirrored for w in found), 100)
+
+    def test_part_of_an_image(self):
+        pixels = np.arange(4 * 5).reshape(4, 5)
+        window = sample.Window(1, 2, 2, 3, False)
+        np.testing.assert_array_equal(window.of(pixels), [[7, 8, 9], [12, 13, 14]])
+        window = window._replace(mirrored=True)
+        np.testing.assert_array_equal(window.of(pixels), [[9, 8, 7], [14, 13, 12]])
+
+
+class DigitsTest(absltest.TestCase):
+    def test_held_out_ones_evenly_spread(self):
+        images, description = sample.of_digits(90, image_size=32)
+        self.assertEqual((images.shape, images.dtype), ((90, 32, 32, 3), np.uint8))
+        held_out = dataset.open_dataset(None, "validation")
+        batch = testing.run_batches(
+            held_out.batches(batch_size=360, image_size=32, is_training=False)
+        )[0]
+        np.testing.assert_array_equal(images, sample.to_uint8(batch["image"][::4]))
+        self.assertEqual(description, "90 of the 360 handwritten digits held out from training")
+
+    def test_too_many(self):
+        with self.assertRaisesRegex(ValueError, "at most 360, .* got 361"):
+            sample.of_digits(361, image_size=32)
+
+
+class PhotographsTest(absltest.TestCase):
+    def test_half_of_each_the_whole_first(self):
+        images, description = sample.of_photographs(6, image_size=40)
+        self.assertEqual((images.shape, images.dtype), ((6, 40, 40, 3), np.uint8))
+        self.assertEqual(
+            description, "6 parts of scikit-learn's photographs china.jpg and flower.jpg"
+        )
+        for index, name in ((0, "china.jpg"), (3, "flower.jpg")):
+            path = shipped_files.find(name, variable="UNUSED")
+            encoded = pathlib.Path(path).read_bytes()
+            with tf.Graph().as_default(), tf.Session() as session:
+                image = session.run(preprocessing.for_evaluation(encoded, image_size=40))
+            np.testing.assert_array_equal(images[index], sample.to_uint8(image))
+        self.assertLen({image.tobytes() for image in images}, 6)
+        again = sample.of_photographs(6, image_size=40).images
+        np.testing.assert_array_equal(images, again)
+
+
+class FilesTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def write(self, name: str, data: bytes) -> str:
+        (self.folder / name).write_bytes(data)
+        return str(self.folder / name)
+
+    def write_grey(self, name: str, value: int) -> str:
+        return self.write(name, testing.encode_png(np.full([20, 30, 3], value, np.uint8)))
+
+    def write_records(self, sizes: list[int]) -> list[str]:
+        """Greys of 0, 2, 4, … in records."""
+        testing.write_grey_images(self.folder, "validation", sizes)
+        return sorted(str(path) for path in self.folder.glob("validation-*"))
+
+    def greys(self, images: np.ndarray) -> list[int]:
+        """The grey, 0 to 255, of images of one colour each."""
+        self.assertTrue((images == images[:, :1, :1, :1]).all())
+        return [round(int(q) * 255 / 256) for q in images[:, 0, 0, 0]]
+
+    def test_all_in_the_order_of_the_files(self):
+        paths = [self.write_grey("b", 50), *self.write_records([2, 0, 1]), self.write_grey("a", 90)]
+        images, description = sample.of_files(paths, 5, image_size=8)
+        self.assertEqual(images.shape, (5, 8, 8, 3))
+        self.assertEqual(self.greys(images), [50, 0, 2, 4, 90])
+        self.assertEqual(description, "the 5 images given")
+
+    def test_some_evenly_spread(self):
+        images, description = sample.of_files(self.write_records([3, 5, 4]), 4, image_size=8)
+        self.assertEqual(self.greys(images), [0, 6, 12, 18])
+        self.assertEqual(description, "4 of the 12 images given")
+
+    def test_several_parts_of_few(self):
+        pixels = np.random.default_rng(0).integers(0, 256, [50, 60, 3], np.uint8)
+        paths = [self.write_grey("a", 50), self.write("b", testing.encode_png(pixels))]
+        images, description = sample.of_files(paths, 5, image_size=16)
+        self.assertEqual(self.greys(images[:3]), [50] * 3)
+        second = sample.windows(50, 60, 2)[1]
+        np.testing.assert_array_equal(images[3], evaluated(pixels, 16))
+        np.testing.assert_array_equal(images[4], evaluated(second.of(pixels), 16))
+        self.assertEqual(
+            description, "5 parts of the 2 images given, which are fewer than asked for"
+        )
+
+    def test_no_images(self):
+        for paths in ([], self.write_records([0])):
+            with self.assertRaisesRegex(ValueError, "Expected at least an image, got none in"):
+                sample.of_files(paths, 5, image_size=8)
+
+    def test_files_that_are_neither(self):
+        good = self.write_grey("good", 9)
+        for data in (b"GIF89a, or so, but no more", b"text"):
+            path = self.write("bad", data)
+            with self.assertRaisesRegex(ValueError, f"or TFRecords, in {path}, but it is neither"):
+                sample.of_files([good, path], 5, image_size=8)
+
+    def test_missing_file_and_folder(self):
+        with self.assertRaises(FileNotFoundError):
+            sample.of_files([str(self.folder / "gone")], 5, image_size=8)
+        with self.assertRaises(IsADirectoryError):
+            sample.of_files([str(self.folder)], 5, image_size=8)
+
+    def test_damaged_images_are_named(self):
+        png = testing.encode_png(np.zeros([20, 20, 3], np.uint8))
+        path = self.write("cut", png[: len(png) // 2])
+        with self.assertRaisesRegex(ValueError, f"image as {path}, but it cannot be decoded"):
+            sample.of_files([path], 5, image_size=8)
+        path = str(self.folder / "records")
+        testing.write_records(
+            path, [testing.make_image_example(data, 1) for data in (png, b"no image")]
+        )
+        with self.assertRaisesRegex(ValueError, f"image as record 1 of {path}, but it cannot"):
+            sample.of_files([path], 5, image_size=8)
+
+    def test_records_of_another_form_are_named(self):
+        path = str(self.folder / "records")
+        for record in (b"no example", testing.make_example({"image": b"x"})):
+            testing.write_records(path, [record])
+            with self.assertRaisesRegex(ValueError, f"^record 0 of {path}: Expected "):
+                sample.of_files([path], 5, image_size=8)
+
+    @parameterized.parameters(({"count": 0}, "images"), ({"image_size": 0}, "image_size"))
+    def test_numbers_out_of_range(self, changed, name):
+        options = {"count": 1, "image_size": 8} | changed
+        with self.assertRaisesRegex(ValueError, f"{name} of at least 1, got 0"):
+            sample.of_files([self.write_grey("a", 1)], **options)
+
+
+if __name__ == "__main__":
+    absltest.main()

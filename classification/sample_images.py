@@ -1,0 +1,74 @@
+"""Writes images as a deployed network takes them, to check it on.
+
+  ./bazelw run //classification:sample_images -- --checkpoint_dir=DIR --output=FILE.npy
+
+Which images: those of --images; else, where the network was trained on the digits, some of
+those held out; else parts of the two photographs that come with the build.
+"""
+
+import io
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import numpy as np
+from absl import flags
+
+from classification import checkpoints, files, model_config, program
+from classification.data import sample
+from classification.data.sample import Sample
+from classification.model_config import ModelConfig
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string(
+    "checkpoint_dir",
+    "",
+    "Folder with the model.json that tells the size of images and what the network was trained on.",
+)
+flags.DEFINE_multi_string(
+    "images",
+    [],
+    "JPEG or PNG files, or TFRecord files in slim's form, with commas between; may be repeated.",
+)
+flags.DEFINE_integer(
+    "num_images",
+    128,
+    "How many. Of more, some are taken, evenly spread; of fewer, several parts of each.",
+)
+flags.DEFINE_string(
+    "output", "", "File to write: uint8 [n, size, size, 3], in NumPy's form (.npy)."
+)
+
+
+def _take(config: ModelConfig) -> Sample:
+    paths = [path for text in FLAGS.images for path in text.split(",") if path]
+    if paths or FLAGS["images"].present:
+        return sample.of_files(paths, FLAGS.num_images, image_size=config.image_size)
+    if config.dataset == "digits":
+        return sample.of_digits(FLAGS.num_images, image_size=config.image_size)
+    return sample.of_photographs(FLAGS.num_images, image_size=config.image_size)
+
+
+def main() -> None:
+    """Takes the images, writes them, and says which they are."""
+    for name in ("checkpoint_dir", "output"):
+        if not FLAGS[name].value:
+            raise ValueError(f"expected --{name}: {FLAGS[name].help}")
+    folder = checkpoints.folder(FLAGS.checkpoint_dir)
+    config = model_config.read(folder)
+    if config is None:
+        raise FileNotFoundError(
+            f"expected a {model_config.FILE_NAME} in {folder}, which tells the size of the images; "
+            "there is none: prepare_checkpoint makes one for a checkpoint that has none"
+        )
+    images, description = _take(config)
+    data = io.BytesIO()
+    np.save(data, images)
+    files.write_whole(FLAGS.output, data.getvalue())
+    print(f"Images: {description}, {config.image_size} x {config.image_size} pixels.")
+    print(f"Written to {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    program.run(main)

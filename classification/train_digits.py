@@ -1,0 +1,73 @@
+"""Trains the network of handwritten digits that the build makes where no other is named.
+
+  ./bazelw build //classification:digits_network
+
+runs this in an action. It trains as ./bazelw run train does with nothing else said, leaves
+nothing but the prepared network behind (see deployment.py), and that with the same bytes
+each time.
+"""
+
+import dataclasses
+import tempfile
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+from absl import flags
+
+from classification import checkpoints, deployment, program, training, training_defaults
+from classification.data.dataset import open_dataset
+from classification.model_config import ModelConfig
+from classification.training_graph import TrainingConfig
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("output_dir", "", "Folder to write: new, empty, or an earlier result.")
+flags.DEFINE_integer("number_of_steps", None, "Steps to train. Default: as ./bazelw run train.")
+flags.DEFINE_float("depth_multiplier", None, "Of the channels of the base's layers. Likewise.")
+flags.DEFINE_integer("image_size", None, "Height and width of the input in pixels. Likewise.")
+flags.DEFINE_bool("quantize", None, "Whether the network is a quantised one. Likewise.")
+
+_GIVEN = ("number_of_steps", "depth_multiplier", "image_size", "quantize")
+# No checkpoint on the way: the only one is that of the end.
+_NEVER = 10**9
+
+
+def configs() -> tuple[ModelConfig, TrainingConfig]:
+    """The network and how it is trained: the digits' defaults, and what flags say otherwise."""
+    data = open_dataset("", "train")
+    model = ModelConfig(num_classes=data.num_classes, labels=data.labels, dataset=data.source)
+    config = TrainingConfig(
+        log_every_n_steps=_NEVER, save_summaries_secs=0, save_interval_secs=_NEVER
+    )
+    values = training_defaults.choose(
+        dataclasses.asdict(model) | dataclasses.asdict(config),
+        program.given(_GIVEN),
+        digits=True,
+        fine_tuning=False,
+        frozen=False,
+    )
+    model_names, config_names = (
+        {field.name for field in dataclasses.fields(kind)} for kind in (ModelConfig, TrainingConfig)
+    )
+    return (
+        ModelConfig(**{name: values[name] for name in values if name in model_names}),
+        TrainingConfig(**{name: values[name] for name in values if name in config_names}),
+    )
+
+
+def main() -> None:
+    """Trains in a scratch folder, and writes the prepared network."""
+    if not FLAGS.output_dir:
+        raise ValueError("expected --output_dir, the folder to write the network to")
+    model, config = configs()
+    with tempfile.TemporaryDirectory() as scratch:
+        training.train(
+            model=model, config=config, dataset=open_dataset("", "train"), checkpoint_dir=scratch
+        )
+        values = deployment.read_values(checkpoints.find(scratch), model)
+    deployment.write(FLAGS.output_dir, model, values)
+
+
+if __name__ == "__main__":
+    program.run(main)

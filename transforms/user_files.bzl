@@ -1,0 +1,84 @@
+"""Files of the user's own, from anywhere on disk, as repositories: @checkpoint and @images.
+
+The environment variable CHECKPOINT names a checkpoint, IMAGES a folder of images. The files
+are linked to, not copied: when they change, what was built from them is built anew.
+"""
+
+def _given(rctx, variable):
+    """The absolute path in an environment variable; '' where it is not set."""
+    path = rctx.os.environ.get(variable, "").rstrip("/")
+    if path and not path.startswith("/"):
+        # Where ./bazelw was started: Bazel itself runs in the workspace's root.
+        folder = rctx.os.environ.get("BAZELW_USER_DIRECTORY", "")
+        if not folder:
+            fail("expected an absolute path in %s, or ./bazelw to start Bazel, got %s" % (variable, path))
+        path = folder + "/" + path
+    return path
+
+def _test(rctx, operator, path):
+    return rctx.execute(["/bin/sh", "-c", "test %s \"$1\"" % operator, "test", path]).return_code == 0
+
+def _user_checkpoint_impl(rctx):
+    path = _given(rctx, "CHECKPOINT")
+    if not path:
+        rctx.file("BUILD", "alias(name = \"files\", actual = %r, visibility = [\"//visibility:public\"])\n" % rctx.attr.default, executable = False)
+        return
+    for ending in (".index", ".meta"):
+        if path.endswith(ending):
+            path = path[:-len(ending)]
+    if _test(rctx, "-d", path):
+        folder = path
+        names = ["checkpoint", "*.index", "*.data-*"]
+    elif _test(rctx, "-f", path + ".index") or _test(rctx, "-f", path):
+        folder, name = path.rsplit("/", 1)
+        names = [name, name + ".index", name + ".data-*"]
+    else:
+        fail("CHECKPOINT=%s: expected a checkpoint (its prefix, the name of its files without .index), or a folder of checkpoints; there is none" % path)
+    rctx.symlink(folder, "folder")
+    globs = ["folder/" + name for name in names + ["model.json", "labels.txt"]]
+    rctx.file("BUILD", "filegroup(name = \"files\", srcs = glob(%r), visibility = [\"//visibility:public\"])\n" % globs, executable = False)
+
+user_checkpoint = repository_rule(
+    doc = "@NAME//:files: the checkpoint that CHECKPOINT names; where it does not, those of default.",
+    implementation = _user_checkpoint_impl,
+    attrs = {"default": attr.string(doc = "a label, with its repository", mandatory = True)},
+    environ = ["BAZELW_USER_DIRECTORY", "CHECKPOINT"],
+    local = True,
+)
+
+# Enough to choose from, few enough to be inputs of an action.
+_MAX_IMAGES = 256
+
+# Sorted, so that it does not matter in which order a file system lists them; spread evenly.
+_FIND = """
+cd "$1" && find -L . -type f \\( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' \\
+    -o -name 'validation-*' -o -name 'train-*' \\) | LC_ALL=C sort
+"""
+
+def _user_images_impl(rctx):
+    path = _given(rctx, "IMAGES")
+    names = []
+    if path:
+        if not _test(rctx, "-d", path):
+            fail("IMAGES=%s: expected a folder of JPEG, PNG or TFRecord files; there is none" % path)
+        found = rctx.execute(["/bin/sh", "-c", _FIND, "find", path]).stdout.splitlines()
+        if not found:
+            fail("IMAGES=%s: expected JPEG, PNG or TFRecord files in the folder; there are none" % path)
+        held_out = [name for name in found if name.rsplit("/", 1)[1].startswith("validation-")]
+        found = held_out or found
+        count = min(len(found), _MAX_IMAGES)
+        for i in range(count):
+            source = found[i * len(found) // count]
+
+            # Names of files may have what labels may not.
+            name = "image-%d" % i
+            rctx.symlink(path + source[1:], name)
+            names.append(name)
+    rctx.file("BUILD", "filegroup(name = \"files\", srcs = %r, visibility = [\"//visibility:public\"])\n" % names, executable = False)
+
+user_images = repository_rule(
+    doc = "@NAME//:files: images out of the folder that IMAGES names, or none.",
+    implementation = _user_images_impl,
+    environ = ["BAZELW_USER_DIRECTORY", "IMAGES"],
+    local = True,
+)
