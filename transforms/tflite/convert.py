@@ -87,7 +87,8 @@ def _scale_as_input(
         if node.op == "Mul" and name in node.input:
             node.input[list(node.input).index(name)] = _SCALE
     changed.node.add(name=_SCALE, op="Placeholder").attr["dtype"].type = tf.float32.as_datatype_enum
-    changed.node[-1].attr["shape"].shape.CopyFrom(tf.TensorShape(value.shape).as_proto())
+    # As an input, a scalar would be one of unknown shape to the converter.
+    changed.node[-1].attr["shape"].shape.CopyFrom(tf.TensorShape([1]).as_proto())
     return changed, (name, value)
 
 
@@ -99,6 +100,7 @@ def _make_constant(model: model_graph.Model, name: str, scale: np.ndarray) -> No
     model.buffers.append(schema.BufferT(data=np.frombuffer(scale.tobytes(), np.uint8)))
     subgraph.tensors[index].buffer = len(model.buffers) - 1
     subgraph.tensors[index].name = name.encode()
+    subgraph.tensors[index].shape = np.array(scale.shape, np.int32)
 
 
 def _require_images(images: tf.Tensor) -> None:

@@ -8,8 +8,8 @@ how many values its layers and its average pool sum up, and on how far they are 
 
 TFLite's reference kernels and its default ones are two such computations, both right by
 definition. Where they differ from each other by more than a limit allows, no computation can
-keep that limit against both of them. The limit is then what they keep among themselves, with
-a margin; and never below what only a wrong model would miss.
+keep that limit against both of them. The limit is then half as far again as they differ; and
+never beyond what only a wrong model would miss.
 """
 
 import dataclasses
@@ -17,26 +17,29 @@ from collections.abc import Sequence
 
 from transforms.tflite.agreement import Figure
 
+# Both kinds of kernels round biases to 32 bits, which the graph does not: it may be farther from
+# either than they are from one another. Seen were factors of up to 1.3, of untrained networks.
+_FACTOR = 1.5
+
 
 @dataclasses.dataclass(frozen=True)
 class _Allowance:
     """How far a limit may give way.
 
     Attributes:
-      margin: how much worse a comparison with the graph may be than the two kernels'.
+      best: what the figure is where two computations agree in all.
       last: what the limit is at the most tolerant.
     """
 
-    margin: float
+    best: float
     last: float
 
 
-# A worst case and a fraction of few images vary more than an average does.
 _ALLOWANCES = {
-    "logits_p99": _Allowance(1, 10),
-    "embedding_cosine_mean": _Allowance(0.0005, 0.99),
-    "embedding_cosine_worst": _Allowance(0.002, 0.975),
-    "top1_equal": _Allowance(0.02, 0.9),
+    "logits_p99": _Allowance(0, 30),
+    "embedding_cosine_mean": _Allowance(1, 0.9),
+    "embedding_cosine_worst": _Allowance(1, 0.8),
+    "top1_equal": _Allowance(1, 0.9),
 }
 
 
@@ -49,7 +52,7 @@ def allow(figures: Sequence[Figure], among: Sequence[Figure]) -> list[Figure]:
 
     Returns:
       The figures, with what is found `among` the kernels, and a limit that is the usual one
-      wherever they keep it among themselves with the margin to spare.
+      wherever they keep it among themselves with that half to spare.
     """
     own = {figure.name: figure.value for figure in among}
     return [_allow(figure, own.get(figure.name)) for figure in figures]
@@ -59,8 +62,9 @@ def _allow(figure: Figure, among: float | None) -> Figure:
     allowance = _ALLOWANCES.get(figure.name)
     if among is None or allowance is None or figure.limit is None:
         return figure
+    own = allowance.best + _FACTOR * (among - allowance.best)
     if figure.at_least:
-        limit = min(figure.limit, max(among - allowance.margin, allowance.last))
+        limit = min(figure.limit, max(own, allowance.last))
     else:
-        limit = max(figure.limit, min(among + allowance.margin, allowance.last))
+        limit = max(figure.limit, min(own, allowance.last))
     return dataclasses.replace(figure, limit=limit, among=among)
