@@ -32,7 +32,7 @@ def _digits_network_impl(ctx):
         progress_message = "Training a network on handwritten digits: %s" % ctx.label,
         tools = [ctx.attr._train[DefaultInfo].files_to_run],
     )
-    return [DefaultInfo(files = depset(outputs))]
+    return [DefaultInfo(files = depset(outputs), runfiles = ctx.runfiles(files = outputs))]
 
 digits_network = rule(
     doc = """A small network, trained on handwritten digits by an action of the build.

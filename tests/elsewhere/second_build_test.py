@@ -1,0 +1,169 @@
+"""Builds frozen_tflite a second time, elsewhere: a clean build with the host's tools hidden.
+
+What comes out must be, byte for byte, what this build has made. The copy also shows how the
+target takes a checkpoint of the user's own, and what the rule says of bad attributes.
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import tempfile
+
+from absl.testing import absltest, parameterized
+
+# Runfiles link to where the files are; this one is in the workspace.
+_WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
+_FIRST = pathlib.Path(__file__).absolute().parents[2]
+_NOT_COPIED = (".git", ".bazel", "bazel-*", "models", "__pycache__")
+_PRODUCTS = [
+    f"frozen_tflite{suffix}"
+    for suffix in (
+        ".tflite",
+        "_extractor.tflite",
+        "_head.tflite",
+        "_frozen.pb",
+        "_folded.pb",
+        "_labels.txt",
+        "_report.json",
+        "_report.md",
+    )
+]
+_LOAD = 'load("//transforms:defs.bzl", "l2norm_tflite")\n'
+
+
+def _repository_cache() -> str:
+    """Where Bazel keeps what it has fetched, by default."""
+    user = pwd.getpwuid(os.getuid())
+    return os.path.join(user.pw_dir, f".cache/bazel/_bazel_{user.pw_name}/cache/repos/v1")
+
+
+class SecondBuildTest(parameterized.TestCase):
+    workspace: pathlib.Path
+    output: str
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        folder = cls.enterClassContext(tempfile.TemporaryDirectory(prefix="elsewhere-"))
+        cls.workspace = pathlib.Path(folder, "another", "place")
+        cls.output = os.path.join(folder, "output")
+        shutil.copytree(_WORKSPACE, cls.workspace, ignore=shutil.ignore_patterns(*_NOT_COPIED))
+        cls.addClassCleanup(cls.stop)
+
+    @classmethod
+    def bazel(cls, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Runs the copy's Bazel; stdout and stderr come together."""
+        inherited = {k: os.environ[k] for k in ("PATH", "DEBIAN_MIRROR") if k in os.environ}
+        return subprocess.run(
+            [
+                cls.workspace / "bazelw",
+                f"--output_user_root={cls.output}",
+                "--max_idle_secs=60",
+                *arguments,
+            ],
+            env=inherited | {"HOME": pwd.getpwuid(os.getuid()).pw_dir} | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+
+    @classmethod
+    def build(cls, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        cache = f"--repository_cache={_repository_cache()}"
+        return cls.bazel("build", cache, "--noshow_progress", *arguments, **environment)
+
+    @classmethod
+    def stop(cls):
+        cls.bazel("shutdown")
+        # Bazel takes the right to write from what it has made.
+        subprocess.run(["chmod", "-R", "u+w", cls.output], check=False)
+
+    def package(self, name: str, text: str) -> str:
+        folder = self.workspace / name
+        folder.mkdir()
+        (folder / "BUILD").write_text(_LOAD + text)
+        return f"//{name}:all"
+
+    def test_a_strict_build_elsewhere_gives_the_same_bytes(self):
+        done = self.build("--config=strict", "frozen_tflite")
+        self.assertEqual(done.returncode, 0, done.stdout)
+        made = self.workspace / ".bazel/bin"
+        for name in _PRODUCTS:
+            self.assertEqual((made / name).read_bytes(), (_FIRST / name).read_bytes(), name)
+        report = json.loads((made / "frozen_tflite_report.json").read_text())
+        self.assertNotIn(str(self.workspace), (made / "frozen_tflite_report.json").read_text())
+        self.assertTrue(report["quantised"])
+
+    def test_a_checkpoint_of_ones_own_is_followed_as_it_changes(self):
+        folder = self.workspace.parent / "my checkpoints"
+        folder.mkdir()
+        network = self.workspace / ".bazel/bin/classification/digits_network"
+        self.assertEqual(self.build("//classification:digits_network").returncode, 0)
+        for file in network.iterdir():
+            shutil.copy(file, folder / file.name.replace("model.ckpt", "a.ckpt"))
+            (folder / file.name.replace("model.ckpt", "a.ckpt")).chmod(0o644)
+        group = "--output_groups=checkpoint"
+
+        def built(path: pathlib.Path) -> str:
+            done = self.build("frozen_tflite", group, CHECKPOINT=str(path))
+            self.assertEqual(done.returncode, 0, done.stdout)
+            return done.stdout
+
+        self.assertIn("Checkpoint: ", built(folder / "a.ckpt"))
+        self.assertNotIn("Checkpoint: ", built(folder / "a.ckpt"))
+        # The same folder, with a newer one and a file that tells so.
+        for ending in (".index", ".data-00000-of-00001"):
+            shutil.copy(folder / f"a.ckpt{ending}", folder / f"b.ckpt{ending}")
+        (folder / "checkpoint").write_text('model_checkpoint_path: "b.ckpt"\n')
+        self.assertRegex(built(folder), r"Checkpoint: \S*/b\.ckpt")
+        (folder / "checkpoint").write_text('model_checkpoint_path: "a.ckpt"\n')
+        self.assertRegex(built(folder), r"Checkpoint: \S*/a\.ckpt")
+        (folder / "labels.txt").write_text("".join(f"label {i}\n" for i in range(10)))
+        config = json.loads((folder / "model.json").read_text())
+        (folder / "model.json").write_text(json.dumps(config | {"labels": None}))
+        built(folder)
+        labels = self.workspace / ".bazel/bin/frozen_tflite_network/labels.txt"
+        self.assertStartsWith(labels.read_text(), "label 0\n")
+        missing = self.build("frozen_tflite", group, CHECKPOINT=str(folder / "c.ckpt"))
+        self.assertIn("c.ckpt: expected a checkpoint (its prefix", missing.stdout)
+
+    @parameterized.parameters(
+        ('name = "a"', "expected checkpoint, the label of a checkpoint's files, got None"),
+        ('name = "a", checkpoint = "x.index", image_size = "224"', "image_size to be int, got"),
+        ('name = "a", checkpoint = "x.index", image_size = 31', "image_size of at least 32, got 31"),
+        ('name = "a", checkpoint = "x.index", num_classes = 0', "num_classes of at least 1, got 0"),
+        ('name = "a", checkpoint = "x.index", depth_multiplier = 1', "depth_multiplier to be a num"),
+        ('name = "a", checkpoint = "x.index", depth_multiplier = "a"', "such as .0.25., got .a."),
+        ('name = "a", checkpoint = "x.index", quantize = "yes"', "quantize to be bool, got"),
+        ('name = "a", checkpoint = "x.index", images = "x"', "images to be a list of labels, got"),
+        ('name = "", checkpoint = "x.index"', "expected a name, got"),
+        ('name = "a", checkpoint = "x.index", size = 3', "no such attribute 'size'"),
+        ('name = "a", checkpoint = "BUILD"', None),
+        ('name = "a", checkpoint = ":none"', "expected the files of one checkpoint, .*, got no PR"),
+        ('name = "a", checkpoint = ":two"', "got 2 of PREFIX.index"),
+    )
+    def test_bad_attributes(self, attributes, expected):
+        package = "bad_" + hashlib.sha256(attributes.encode()).hexdigest()[:8]
+        target = self.package(
+            package,
+            f"l2norm_tflite({attributes})\n"
+            'filegroup(name = "none", srcs = ["a.data-0", "b.data-0"])\n'
+            'filegroup(name = "two", srcs = ["a.index", "b.index"])\n',
+        )
+        for name in ("x.index", "a.index", "b.index", "a.data-0", "b.data-0"):
+            (self.workspace / package / name).write_text("")
+        done = self.build("--nobuild", target)
+        if expected is None:
+            self.assertEqual(done.returncode, 0, done.stdout)
+            return
+        self.assertNotEqual(done.returncode, 0)
+        self.assertRegex(done.stdout.replace("\n", " "), expected)
+
+
+if __name__ == "__main__":
+    absltest.main()

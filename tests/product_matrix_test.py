@@ -1,0 +1,98 @@
+"""Products of networks of all kinds: widths, sizes, numbers of classes, quantised and float.
+
+Each goes the way that the rule l2norm_tflite takes it, in this process: checkpoint, graph,
+frozen, folded, .tflite, cut in two, checked.
+"""
+
+import pathlib
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification import export
+from classification.data import sample
+from classification.model_config import ModelConfig
+from tests import calibrated_network
+from transforms import graph_transforms
+from transforms.tflite import check, convert, metadata, model_file, product_rules, split
+from transforms.tflite.inference import Kernels
+
+_IMAGES = 64
+_DIGITS = str(pathlib.Path(__file__).parents[1] / "classification/digits_network/model.ckpt")
+_OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, softmax.
+
+
+def _images(size: int, different: int) -> np.ndarray:
+    """Digits, uint8 [64, size, size, 3]: a class vector each for the first ones, the rest like them.
+
+    With classes fewer than images, what is as near to one as to another has no right answer.
+    """
+    images = sample.of_digits(_IMAGES, image_size=size).images.astype(int)
+    noise = np.random.default_rng(0).integers(-6, 7, images.shape)
+    return np.clip(images[np.arange(_IMAGES) % different] + noise, 0, 255).astype(np.uint8)
+
+
+def _build(folder: str, config: ModelConfig, images: np.ndarray):
+    """The frozen graph of a new network, and its .tflite, extractor and head."""
+    prefix = calibrated_network.write(folder, config, images, digits=_DIGITS)
+    graph = export.build(config=config, batch_size=1, checkpoint=prefix)
+    exported = graph.graph_def.SerializeToString()
+    frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
+    folded = graph_transforms.transform(
+        frozen,
+        inputs=[graph.input_name],
+        outputs=[graph.output_name],
+        transforms="strip_unused_nodes fold_l2_norm fold_constants",
+    )
+    data = convert.convert(tf.GraphDef.FromString(folded))
+    model = model_file.parse(data)
+    return tf.GraphDef.FromString(frozen), model, split.split(model)
+
+
+class ProductMatrixTest(parameterized.TestCase):
+    @parameterized.parameters(
+        # depth multiplier, image size, classes, quantised
+        (0.25, 96, 2, True),
+        (0.25, 128, 5000, True),
+        (0.25, 224, 10, True),
+        (0.5, 96, 1001, True),
+        (0.5, 160, 2, True),
+        (0.75, 192, 100, True),
+        (1.0, 96, 5000, True),
+        (0.25, 96, 2, False),
+        (0.5, 160, 1001, False),
+        (0.75, 128, 10, False),
+        (1.0, 96, 5000, False),
+    )
+    def test_checked(self, multiplier, size, classes, quantize):
+        config = ModelConfig(
+            image_size=size,
+            depth_multiplier=multiplier,
+            num_classes=classes,
+            quantize=quantize,
+        )
+        images = _images(size, min(classes, _IMAGES))
+        folder = self.create_tempdir().full_path
+        frozen, model, parts = _build(folder, config, images)
+        labels = [f"class {i}" for i in range(classes)]
+        # Raises where a rule is broken, or a figure off its limit.
+        checked = check.check(
+            model=model,
+            extractor=parts.extractor,
+            head=parts.head,
+            frozen=frozen,
+            images=images,
+            labels=labels,
+        )
+        for kernels in Kernels:
+            print(kernels.value, *(f"{f.name} {f.value:.5g}" for f in checked.agreement[kernels]))
+        self.assertEqual(checked.quantised, quantize)
+        self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
+        product = model_file.parse(checked.model)
+        self.assertEqual(product_rules.check(product, quantised=quantize), [])
+        self.assertLen(product.subgraphs[0].operators, _OPERATORS)
+
+
+if __name__ == "__main__":
+    absltest.main()
