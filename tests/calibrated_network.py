@@ -73,7 +73,6 @@ def write(
     return prefix
 
 
-
 def _widened(prefix: str, times: int) -> dict[str, np.ndarray]:
     """The weights of a network in which each channel of the base stands several times.
 

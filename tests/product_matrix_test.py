@@ -7,15 +7,12 @@ frozen, folded, .tflite, cut in two, checked.
 import pathlib
 
 import numpy as np
-import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import export
 from classification.data import sample
 from classification.model_config import ModelConfig
-from tests import calibrated_network
-from transforms import graph_transforms
-from transforms.tflite import check, convert, metadata, model_file, product_rules, split
+from tests import calibrated_network, products
+from transforms.tflite import check, metadata, model_file, product_rules
 from transforms.tflite.inference import Kernels
 
 _IMAGES = 64
@@ -31,23 +28,6 @@ def _images(size: int, different: int) -> np.ndarray:
     images = sample.of_digits(_IMAGES, image_size=size).images.astype(int)
     noise = np.random.default_rng(0).integers(-6, 7, images.shape)
     return np.clip(images[np.arange(_IMAGES) % different] + noise, 0, 255).astype(np.uint8)
-
-
-def _build(folder: str, config: ModelConfig, images: np.ndarray):
-    """The frozen graph of a new network, and its .tflite, extractor and head."""
-    prefix = calibrated_network.write(folder, config, images, digits=_DIGITS)
-    graph = export.build(config=config, batch_size=1, checkpoint=prefix)
-    exported = graph.graph_def.SerializeToString()
-    frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
-    folded = graph_transforms.transform(
-        frozen,
-        inputs=[graph.input_name],
-        outputs=[graph.output_name],
-        transforms="strip_unused_nodes fold_l2_norm fold_constants",
-    )
-    data = convert.convert(tf.GraphDef.FromString(folded))
-    model = model_file.parse(data)
-    return tf.GraphDef.FromString(frozen), model, split.split(model)
 
 
 class ProductMatrixTest(parameterized.TestCase):
@@ -74,14 +54,15 @@ class ProductMatrixTest(parameterized.TestCase):
         )
         images = _images(size, min(classes, _IMAGES))
         folder = self.create_tempdir().full_path
-        frozen, model, parts = _build(folder, config, images)
+        prefix = calibrated_network.write(folder, config, images, digits=_DIGITS)
+        built = products.build(config, prefix)
         labels = [f"class {i}" for i in range(classes)]
         # Raises where a rule is broken, or a figure off its limit.
         checked = check.check(
-            model=model,
-            extractor=parts.extractor,
-            head=parts.head,
-            frozen=frozen,
+            model=built.model,
+            extractor=built.parts.extractor,
+            head=built.parts.head,
+            frozen=built.frozen,
             images=images,
             labels=labels,
         )

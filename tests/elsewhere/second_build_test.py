@@ -102,11 +102,9 @@ class SecondBuildTest(parameterized.TestCase):
     def test_a_checkpoint_of_ones_own_is_followed_as_it_changes(self):
         folder = self.workspace.parent / "my checkpoints"
         folder.mkdir()
-        network = self.workspace / ".bazel/bin/classification/digits_network"
-        self.assertEqual(self.build("//classification:digits_network").returncode, 0)
-        for file in network.iterdir():
-            shutil.copy(file, folder / file.name.replace("model.ckpt", "a.ckpt"))
-            (folder / file.name.replace("model.ckpt", "a.ckpt")).chmod(0o644)
+        for file in (_FIRST / "classification/digits_network").iterdir():
+            copy = folder / file.name.replace("model.ckpt", "a.ckpt")
+            shutil.copyfile(file, copy)
         group = "--output_groups=checkpoint"
 
         def built(path: pathlib.Path) -> str:
@@ -118,7 +116,7 @@ class SecondBuildTest(parameterized.TestCase):
         self.assertNotIn("Checkpoint: ", built(folder / "a.ckpt"))
         # The same folder, with a newer one and a file that tells so.
         for ending in (".index", ".data-00000-of-00001"):
-            shutil.copy(folder / f"a.ckpt{ending}", folder / f"b.ckpt{ending}")
+            shutil.copyfile(folder / f"a.ckpt{ending}", folder / f"b.ckpt{ending}")
         (folder / "checkpoint").write_text('model_checkpoint_path: "b.ckpt"\n')
         self.assertRegex(built(folder), r"Checkpoint: \S*/b\.ckpt")
         (folder / "checkpoint").write_text('model_checkpoint_path: "a.ckpt"\n')
@@ -135,9 +133,15 @@ class SecondBuildTest(parameterized.TestCase):
     @parameterized.parameters(
         ('name = "a"', "expected checkpoint, the label of a checkpoint's files, got None"),
         ('name = "a", checkpoint = "x.index", image_size = "224"', "image_size to be int, got"),
-        ('name = "a", checkpoint = "x.index", image_size = 31', "image_size of at least 32, got 31"),
+        (
+            'name = "a", checkpoint = "x.index", image_size = 31',
+            "image_size of at least 32",
+        ),
         ('name = "a", checkpoint = "x.index", num_classes = 0', "num_classes of at least 1, got 0"),
-        ('name = "a", checkpoint = "x.index", depth_multiplier = 1', "depth_multiplier to be a num"),
+        (
+            'name = "a", checkpoint = "x.index", depth_multiplier = 1',
+            "depth_multiplier to be a num",
+        ),
         ('name = "a", checkpoint = "x.index", depth_multiplier = "a"', "such as .0.25., got .a."),
         ('name = "a", checkpoint = "x.index", quantize = "yes"', "quantize to be bool, got"),
         ('name = "a", checkpoint = "x.index", images = "x"', "images to be a list of labels, got"),

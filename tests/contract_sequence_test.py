@@ -1,0 +1,164 @@
+"""Export, freeze, strip_unused_nodes, fold_constants: typed as people know them from TensorFlow.
+
+In a new folder, with the programs as they are started by hand, on a network trained on digits.
+"""
+
+import os
+import pathlib
+import subprocess
+import tempfile
+from collections import Counter
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest
+
+_ROOT = pathlib.Path(__file__).absolute().parents[1]
+_EXPORT = "classification/mobilenet_v1_l2norm_export"
+_FREEZE = "transforms/freeze_graph"
+_TRANSFORM = "transforms/transform_graph"
+_NETWORK = _ROOT / "classification/digits_network"
+_OUTPUT = "MobilenetV1/Predictions/Reshape_1"
+_FOLD = (
+    "--in_graph=frozen.pb",
+    "--out_graph=folded.pb",
+    "--inputs=input",
+    f"--outputs={_OUTPUT}",
+    "--transforms=strip_unused_nodes fold_constants",
+)
+_FREEZE_FLAGS = (
+    f"--input_checkpoint={_NETWORK}/model.ckpt",
+    f"--output_node_names={_OUTPUT}",
+    "--output_graph=frozen.pb",
+)
+
+
+class ContractSequenceTest(absltest.TestCase):
+    folder: str
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
+        cls.run_program(_EXPORT, f"--checkpoint_dir={_NETWORK}", "--output_file=graph.pb")
+        cls.run_program(_FREEZE, "--input_graph=graph.pb", "--input_binary", *_FREEZE_FLAGS)
+        cls.said = cls.run_program(_TRANSFORM, *_FOLD)
+
+    @classmethod
+    def run_program(cls, name: str, *flags: str, fails: bool = False) -> str:
+        """Returns what it printed; stderr where it is to fail."""
+        done = subprocess.run(
+            [_ROOT / name, *flags], cwd=cls.folder, capture_output=True, text=True, check=False
+        )
+        if bool(done.returncode) != fails:
+            raise AssertionError(f"{name}: {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stderr if fails else done.stdout
+
+    def graph(self, name: str) -> tf.GraphDef:
+        return tf.GraphDef.FromString(pathlib.Path(self.folder, name).read_bytes())
+
+    def ranges(self, name: str) -> dict[str, tuple[float, float]]:
+        """The range of every fake-quant node."""
+        graph = self.graph(name)
+        nodes = {node.name: node for node in graph.node}
+
+        def value(node: str) -> float:
+            while nodes[node].op == "Identity":
+                node = nodes[node].input[0]
+            return float(tf.make_ndarray(nodes[node].attr["value"].tensor))
+
+        return {
+            node.name: (value(node.input[1]), value(node.input[2]))
+            for node in graph.node
+            if node.op == "FakeQuantWithMinMaxVars"
+        }
+
+    def run_graph(self, graph: tf.GraphDef, images: np.ndarray) -> np.ndarray:
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.import_graph_def(graph, name="")
+            return session.run(_OUTPUT + ":0", {"input:0": images})
+
+    def test_no_range_is_lost(self):
+        before, after = self.ranges("frozen.pb"), self.ranges("folded.pb")
+        self.assertLen(before, 2 * 29 + 3)
+        self.assertEqual(after, before)
+        self.assertIn("fold_constants kept the fake-quant nodes", self.said)
+        self.assertIn("--fold_fake_quant folds them, as TensorFlow's own does", self.said)
+
+    def test_nothing_is_computed_of_constants_any_more(self):
+        ops = Counter(node.op for node in self.graph("folded.pb").node)
+        # One norm is left: that of the embedding.
+        self.assertEqual([ops[op] for op in ("Square", "Sum", "Rsqrt")], [1, 1, 1])
+        self.assertEqual([ops[op] for op in ("Identity", "VariableV2", "Sub")], [0, 0, 0])
+
+    def test_bit_for_bit_the_same_outputs(self):
+        images = np.random.default_rng(0).uniform(-1, 1, [16, 32, 32, 3])
+        before, after = (self.run_graph(self.graph(n), images) for n in ("frozen.pb", "folded.pb"))
+        np.testing.assert_array_equal(after, before)
+        self.assertGreater(np.ptp(before, axis=0).min(), 0)
+
+    def test_as_tensorflow_folds(self):
+        self.run_program(_TRANSFORM, *_FOLD, "--out_graph=lost.pb", "--fold_fake_quant")
+        # What is left are the activations'.
+        self.assertLen(self.ranges("lost.pb"), 29 + 3)
+
+    def test_text_as_input(self):
+        self.run_program(
+            _EXPORT,
+            f"--checkpoint_dir={_NETWORK}",
+            "--write_text_graphdef",
+            "--output_file=graph.pbtxt",
+        )
+        flags = (*_FREEZE_FLAGS, "--output_graph=from_text.pb")
+        self.run_program(_FREEZE, "--input_graph=graph.pbtxt", *flags)
+        self.assertEqual(self.graph("from_text.pb"), self.graph("frozen.pb"))
+
+    def test_errors_are_a_sentence_and_leave_nothing(self):
+        out = "--output_graph=none.pb"
+        for program, flags, said in (
+            (_FREEZE, (), "freeze_graph: expected --input_graph, --input_checkpoint, "),
+            (
+                _FREEZE,
+                ("--input_graph=graph.pb", *_FREEZE_FLAGS, out),
+                "freeze_graph: graph.pb: expected a GraphDef in text form, got ",
+            ),
+            (
+                _FREEZE,
+                ("--input_graph=nowhere.pb", *_FREEZE_FLAGS, out),
+                "freeze_graph: nowhere.pb: No such file or directory",
+            ),
+            (
+                _FREEZE,
+                ("--input_graph=graph.pb", "--input_binary", *_FREEZE_FLAGS, out)
+                + ("--input_checkpoint=nowhere",),
+                "freeze_graph: expected a checkpoint, got nowhere: ",
+            ),
+            (
+                _FREEZE,
+                ("--input_graph=graph.pb", "--input_binary", *_FREEZE_FLAGS)
+                + ("--output_graph=no/none.pb",),
+                "freeze_graph: expected a folder no to write none.pb in",
+            ),
+            (_TRANSFORM, (), "transform_graph: expected --in_graph, --out_graph, "),
+            (
+                _TRANSFORM,
+                (*_FOLD, "--out_graph=none.pb", "--transforms=fold_everything"),
+                'transform_graph: there is no transform "fold_everything"; there are ',
+            ),
+            (
+                _TRANSFORM,
+                (*_FOLD, "--out_graph=none.pb", "--in_graph=graph.pb"),
+                "transform_graph: expected constants for fold_constants to work on, got a ",
+            ),
+            (
+                _TRANSFORM,
+                (*_FOLD, "--out_graph=none.pb", "--outputs=nothing"),
+                'transform_graph: output "nothing" is not in the graph',
+            ),
+        ):
+            self.assertStartsWith(self.run_program(program, *flags, fails=True), said)
+        self.assertFalse(os.path.exists(os.path.join(self.folder, "none.pb")))
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,35 @@
+"""The way from a checkpoint to products that the rule l2norm_tflite takes, in one process."""
+
+from typing import NamedTuple
+
+import tensorflow.compat.v1 as tf
+
+from classification import export
+from classification.model_config import ModelConfig
+from transforms import graph_transforms
+from transforms.tflite import convert, model_file, split
+from transforms.tflite.model_graph import Model
+from transforms.tflite.split import Parts
+
+
+class Built(NamedTuple):
+    """What is checked: the frozen graph, the model, its extractor and head."""
+
+    frozen: tf.GraphDef
+    model: Model
+    parts: Parts
+
+
+def build(config: ModelConfig, prefix: str) -> Built:
+    """Exports, freezes, folds, converts and splits a checkpoint's network."""
+    graph = export.build(config=config, batch_size=1, checkpoint=prefix)
+    exported = graph.graph_def.SerializeToString()
+    frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
+    folded = graph_transforms.transform(
+        frozen,
+        inputs=[graph.input_name],
+        outputs=[graph.output_name],
+        transforms="strip_unused_nodes fold_l2_norm fold_constants",
+    )
+    model = model_file.parse(convert.convert(tf.GraphDef.FromString(folded)))
+    return Built(tf.GraphDef.FromString(frozen), model, split.split(model))

@@ -1,0 +1,80 @@
+"""Products of the published networks, with their real weights, over photographs of ImageNet's.
+
+The published classifiers have no L2-normalised head; they get one, without training, as
+prepare_checkpoint gives it to them. Its top-1 is held against that of the graph, and, over more
+photographs, against the labels.
+"""
+
+import os
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from classification import deployment, published_head
+from classification.data import sample
+from classification.model_config import ModelConfig
+from tests import products
+from tests.reference import files
+from transforms.tflite import check, inference, metadata, model_file
+from transforms.tflite.inference import Kernels
+
+_SPARED = 8  # Only so many of the thousand photographs are compared, evenly spread.
+_LABELLED = 4
+
+
+def _photographs() -> list[str]:
+    """The photographs in the order of their classes, from 1; 0 is the background."""
+    folder = files.path("data", "imagenet_sample")
+    return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "_" in name]
+
+
+class PublishedProductsTest(parameterized.TestCase):
+    @parameterized.parameters(
+        # Of the photographs that are looked at, the published classifiers name .829 and .464 right.
+        ("mobilenet_v1_1.0_224_quant.ckpt", 1.0, 224, 0.78),
+        ("mobilenet_v1_0.25_128_quant.ckpt", 0.25, 128, 0.40),
+    )
+    def test_checked(self, name, multiplier, size, least_accuracy):
+        config = ModelConfig(image_size=size, depth_multiplier=multiplier, quantize=True)
+        checkpoint = os.path.join(files.path("checkpoints"), name)
+        with open(files.path("models", "imagenet_labels.txt")) as file:
+            labels = file.read().splitlines()
+        config = deployment.portable(config, tuple(labels))
+        folder = os.path.join(self.create_tempdir().full_path, "network")
+        deployment.write(folder, config, published_head.read_values(checkpoint, config))
+        built = products.build(config, os.path.join(folder, "model.ckpt"))
+
+        photographs = _photographs()
+        compared = photographs[::_SPARED]
+        checked = check.check(
+            model=built.model,
+            extractor=built.parts.extractor,
+            head=built.parts.head,
+            frozen=built.frozen,
+            images=sample.of_files(compared, len(compared), image_size=size).images,
+            labels=labels,
+        )
+        figures = {k: {f.name: f for f in v} for k, v in checked.agreement.items()}
+        for kernels, measured in figures.items():
+            print(name, kernels.value, *(f"{f.name} {f.value:.5g}" for f in measured.values()))
+        # With the kernels that people's programs run by default, the limits need not give way.
+        default = figures[Kernels.DEFAULT]
+        self.assertGreaterEqual(default["embedding_cosine_mean"].value, 0.9985)
+        self.assertGreaterEqual(default["embedding_cosine_worst"].value, 0.995)
+        self.assertGreaterEqual(default["top1_equal"].value, 0.97)
+        self.assertLessEqual(default["logits_p99"].value, 5)
+        self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
+
+        labelled = photographs[::_LABELLED]
+        images = sample.of_files(labelled, len(labelled), image_size=size).images
+        (probabilities,) = inference.run(
+            model_file.parse(checked.model), images, kernels=Kernels.DEFAULT
+        )
+        guesses = probabilities.reshape(len(images), -1).argmax(axis=1)
+        accuracy = np.mean(guesses == np.arange(1, 1001)[::_LABELLED])
+        print(name, f"top-1 of {len(images)} photographs: {accuracy:.3f}")
+        self.assertGreaterEqual(accuracy, least_accuracy)
+
+
+if __name__ == "__main__":
+    absltest.main()
