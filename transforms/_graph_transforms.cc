@@ -2,9 +2,12 @@
 // Its Python side, with the documentation, is graph_transforms.py.
 
 #include <climits>
+#include <cstddef>
+#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -64,57 +67,73 @@ absl::string_view View(const py::bytes& bytes) {
   return absl::string_view(data, size);
 }
 
-absl::StatusOr<GraphDef> Parse(absl::string_view bytes) {
-  GraphDef graph;
+absl::Status Parse(absl::string_view bytes, GraphDef* graph) {
   google::protobuf::io::ArrayInputStream stream(bytes.data(), bytes.size());
   // An empty file is a graph to protobuf, and a mistake to people.
-  if (!graph.ParseFromZeroCopyStream(&stream) || graph.node().empty()) {
+  if (!graph->ParseFromZeroCopyStream(&stream) || graph->node().empty()) {
     return absl::InvalidArgumentError(
         "expected a serialised GraphDef, got bytes that are none; a graph in text form has to be "
         "read as text");
   }
-  return graph;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> Serialize(const GraphDef& graph) {
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    if (graph.ByteSizeLong() > INT_MAX || !graph.SerializeToCodedStream(&coded)) {
-      return absl::ResourceExhaustedError("the graph is larger than the 2 GiB that a file can be");
-    }
+// Writes the graph to a place that is as large as it is.
+absl::Status Write(const GraphDef& graph, char* bytes, size_t size) {
+  google::protobuf::io::ArrayOutputStream stream(bytes, static_cast<int>(size));
+  google::protobuf::io::CodedOutputStream coded(&stream);
+  coded.SetSerializationDeterministic(true);
+  if (!graph.SerializeToCodedStream(&coded)) {
+    return absl::InternalError("the graph is larger than it says");
   }
-  return bytes;
+  return absl::OkStatus();
 }
 
-// Runs a function that makes a graph of a graph, without Python's lock.
+// Runs a function that returns a status, without Python's lock.
 template <typename Function>
-py::bytes Run(const py::bytes& input, Function function) {
-  const absl::string_view view = View(input);
-  absl::StatusOr<std::string> output;
+void CheckUnlocked(Function function) {
+  absl::Status status;
   {
     py::gil_scoped_release unlocked;
     try {
-      absl::StatusOr<GraphDef> graph = Parse(view);
-      absl::Status status = graph.ok() ? function(*graph) : graph.status();
-      output = status.ok() ? Serialize(*graph) : absl::StatusOr<std::string>(status);
+      status = function();
     } catch (const std::bad_alloc&) {
-      output = absl::ResourceExhaustedError("there is not enough memory for the graph");
+      status = absl::ResourceExhaustedError("there is not enough memory for the graph");
     } catch (const std::exception& error) {
-      output = absl::InternalError(error.what());
+      status = absl::InternalError(error.what());
     }
   }
-  Check(output.status());
-  return py::bytes(*output);
+  Check(status);
+}
+
+// Runs a function that makes a graph, and serialises that. The graph is written to where Python
+// wants it, and freed, without Python's lock, which only the memory for it needs.
+template <typename Function>
+py::bytes Run(Function function) {
+  auto graph = std::make_unique<GraphDef>();
+  size_t size = 0;
+  CheckUnlocked([&]() -> absl::Status {
+    if (absl::Status status = function(graph.get()); !status.ok()) return status;
+    size = graph->ByteSizeLong();
+    if (size <= INT_MAX) return absl::OkStatus();
+    return absl::ResourceExhaustedError("the graph is larger than the 2 GiB that a file can be");
+  });
+  auto output = py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, size));
+  if (!output) throw py::error_already_set();
+  CheckUnlocked([&, bytes = PyBytes_AS_STRING(output.ptr())] {
+    absl::Status status = Write(*graph, bytes, size);
+    graph.reset();
+    return status;
+  });
+  return output;
 }
 
 py::bytes FreezeBytes(const py::bytes& graph, const std::string& checkpoint,
                       const std::vector<std::string>& outputs) {
-  return Run(graph, [&](GraphDef& graph) {
-    absl::StatusOr<GraphDef> frozen = Freeze(graph, checkpoint, outputs);
-    if (frozen.ok()) graph = *std::move(frozen);
+  return Run([&, view = View(graph)](GraphDef* graph) -> absl::Status {
+    if (absl::Status status = Parse(view, graph); !status.ok()) return status;
+    absl::StatusOr<GraphDef> frozen = Freeze(*graph, checkpoint, outputs);
+    if (frozen.ok()) *graph = *std::move(frozen);
     return frozen.status();
   });
 }
@@ -122,8 +141,9 @@ py::bytes FreezeBytes(const py::bytes& graph, const std::string& checkpoint,
 py::bytes TransformBytes(const py::bytes& graph, const std::vector<std::string>& inputs,
                          const std::vector<std::string>& outputs,
                          const TransformParameters& transforms, bool fold_fake_quant) {
-  return Run(graph, [&](GraphDef& graph) {
-    return Transform(&graph, inputs, outputs, transforms, fold_fake_quant);
+  return Run([&, view = View(graph)](GraphDef* graph) -> absl::Status {
+    if (absl::Status status = Parse(view, graph); !status.ok()) return status;
+    return Transform(graph, inputs, outputs, transforms, fold_fake_quant);
   });
 }
 
@@ -140,19 +160,18 @@ class FirstError : public google::protobuf::io::ErrorCollector {
 };
 
 py::bytes FromText(const py::bytes& text) {
-  GraphDef graph;
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  if (!parser.ParseFromString(std::string(View(text)), &graph) || graph.node().empty()) {
-    Check(absl::InvalidArgumentError(
+  return Run([view = View(text)](GraphDef* graph) -> absl::Status {
+    FirstError error;
+    google::protobuf::TextFormat::Parser parser;
+    parser.RecordErrorsTo(&error);
+    if (parser.ParseFromString(std::string(view), graph) && !graph->node().empty()) {
+      return absl::OkStatus();
+    }
+    return absl::InvalidArgumentError(
         absl::StrCat("expected a GraphDef in text form, got something else (",
                      error.text().empty() ? "no node" : absl::CHexEscape(error.text()),
-                     "); is it a binary one?")));
-  }
-  const absl::StatusOr<std::string> bytes = Serialize(graph);
-  Check(bytes.status());
-  return py::bytes(*bytes);
+                     "); is it a binary one?"));
+  });
 }
 
 TransformParameters ParseText(const std::string& text) {

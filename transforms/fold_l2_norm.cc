@@ -1,22 +1,24 @@
 #include "transforms/fold_l2_norm.h"
 
-#include <memory>
-#include <optional>
+#include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "tensorflow/core/common_runtime/graph_constructor.h"
+#include "tensorflow/core/common_runtime/graph_runner.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
+#include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/tensor.h"
-#include "tensorflow/core/protobuf/config.pb.h"
-#include "tensorflow/core/protobuf/rewriter_config.pb.h"
-#include "tensorflow/core/public/session.h"
-#include "tensorflow/core/public/session_options.h"
+#include "tensorflow/core/graph/graph.h"
+#include "tensorflow/core/platform/env.h"
 #include "transforms/freeze.h"
 #include "transforms/graph_check.h"
 
@@ -122,41 +124,68 @@ class Finder {
   const NodesByName nodes_;
 };
 
-// Computes nodes that depend on constants alone.
-absl::StatusOr<std::vector<tensorflow::Tensor>> Evaluate(const GraphDef& graph,
-                                                         const std::vector<std::string>& names) {
+// Computes nodes that depend on constants alone: their values, as constants of the same names.
+absl::StatusOr<absl::flat_hash_map<std::string, NodeDef>> Evaluate(
+    const GraphDef& graph, const std::vector<std::string>& names) {
   GraphDef part;
   *part.mutable_versions() = graph.versions();
   const NodesByName needed = Needed(graph, names);
   for (const NodeDef& node : graph.node()) {
     if (!needed.contains(node.name())) continue;
-    *part.add_node() = node;
-    part.mutable_node(part.node_size() - 1)->clear_device();
-    part.mutable_node(part.node_size() - 1)->mutable_attr()->erase("_output_shapes");
+    NodeDef* copy = part.add_node();
+    *copy = node;
+    copy->clear_device();
+    copy->mutable_attr()->erase("_output_shapes");
   }
-  tensorflow::SessionOptions options;
-  auto* graph_options = options.config.mutable_graph_options();
-  // As the graph is written: nothing is to be gained by rewriting what runs once.
-  graph_options->mutable_optimizer_options()->set_opt_level(tensorflow::OptimizerOptions::L0);
-  graph_options->mutable_rewrite_options()->set_disable_meta_optimizer(true);
-  (*options.config.mutable_device_count())["GPU"] = 0;
-  const std::unique_ptr<tensorflow::Session> session(tensorflow::NewSession(options));
-  if (session == nullptr) return absl::InternalError("TensorFlow makes no session");
-  if (absl::Status status = session->Create(part); !status.ok()) return status;
+  tensorflow::Graph evaluated(tensorflow::OpRegistry::Global());
+  // What fold_constants computes with. A session would get ready for much more than one run.
+  tensorflow::GraphRunner runner(tensorflow::Env::Default());
   std::vector<tensorflow::Tensor> values;
-  if (absl::Status status = session->Run({}, names, {}, &values); !status.ok()) return status;
-  return values;
+  if (absl::Status status = tensorflow::ConvertGraphDefToGraph({}, std::move(part), &evaluated);
+      !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = runner.Run(&evaluated, nullptr, {}, names, &values); !status.ok()) {
+    return status;
+  }
+  absl::flat_hash_map<std::string, NodeDef> constants;
+  for (size_t i = 0; i < names.size(); ++i) {
+    NodeDef& constant = constants[names[i]];
+    constant.set_name(names[i]);
+    constant.set_op("Const");
+    constant.set_device(needed.at(names[i])->device());
+    (*constant.mutable_attr())["dtype"].set_type(values[i].dtype());
+    values[i].AsProtoTensorContent((*constant.mutable_attr())["value"].mutable_tensor());
+  }
+  return constants;
+}
+
+// Drops those of the candidates that no node reads, and nobody else.
+void DropUnread(const absl::flat_hash_set<std::string>& candidates,
+                const absl::flat_hash_set<std::string>& kept, GraphDef* graph) {
+  int count = 0;
+  do {
+    count = graph->node_size();
+    absl::flat_hash_set<std::string> read = kept;
+    for (const NodeDef& node : graph->node()) {
+      for (const std::string& input : node.input()) read.emplace(NodeName(input));
+    }
+    auto* nodes = graph->mutable_node();
+    const auto unread = std::remove_if(nodes->begin(), nodes->end(), [&](const NodeDef& node) {
+      return candidates.contains(node.name()) && !read.contains(node.name());
+    });
+    nodes->erase(unread, nodes->end());
+  } while (graph->node_size() != count);
 }
 
 }  // namespace
 
-absl::Status FoldL2Norm(const GraphDef& graph,
-                        const tensorflow::graph_transforms::TransformFuncContext& context,
-                        GraphDef* folded) {
-  const Finder finder(graph);
+absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext& context,
+                        GraphDef* graph) {
+  const Finder finder(*graph);
   std::vector<std::string> names;
   absl::flat_hash_set<absl::string_view> seen;
-  for (const NodeDef& node : graph.node()) {
+  for (const NodeDef& node : graph->node()) {
     if (!IsConvolution(node.op())) continue;
     const NodeDef* found = finder.Normalisation(node);
     if (found == nullptr || !seen.insert(found->name()).second) continue;
@@ -168,46 +197,21 @@ absl::Status FoldL2Norm(const GraphDef& graph,
     }
     names.push_back(found->name());
   }
-  *folded = graph;
   if (names.empty()) return absl::OkStatus();
-  auto values = Evaluate(graph, names);
-  if (!values.ok()) return values.status();
+  auto constants = Evaluate(*graph, names);
+  if (!constants.ok()) return constants.status();
 
-  absl::flat_hash_map<std::string, const tensorflow::Tensor*> constants;
-  for (size_t i = 0; i < names.size(); ++i) constants[names[i]] = &(*values)[i];
-  const NodesByName before = Needed(*folded, names);
-  absl::flat_hash_set<std::string> candidates;
-  for (const auto& [name, node] : before) candidates.insert(std::string(name));
-  for (NodeDef& node : *folded->mutable_node()) {
-    const auto constant = constants.find(node.name());
-    if (constant == constants.end()) continue;
-    NodeDef replacement;
-    replacement.set_name(node.name());
-    replacement.set_op("Const");
-    replacement.set_device(node.device());
-    (*replacement.mutable_attr())["dtype"].set_type(constant->second->dtype());
-    constant->second->AsProtoTensorContent((*replacement.mutable_attr())["value"].mutable_tensor());
-    node = replacement;
-  }
   // What nobody needs any more goes, of what computed the constants: other unused nodes are for
   // strip_unused_nodes to take.
-  absl::flat_hash_set<std::string> used(context.input_names.begin(), context.input_names.end());
-  used.insert(context.output_names.begin(), context.output_names.end());
-  for (bool changed = true; changed;) {
-    absl::flat_hash_set<std::string> read = used;
-    for (const NodeDef& node : folded->node()) {
-      for (const std::string& input : node.input()) read.insert(std::string(NodeName(input)));
-    }
-    const int count = folded->node_size();
-    GraphDef kept;
-    for (NodeDef& node : *folded->mutable_node()) {
-      if (read.contains(node.name()) || !candidates.contains(node.name())) {
-        *kept.add_node() = std::move(node);
-      }
-    }
-    folded->mutable_node()->Swap(kept.mutable_node());
-    changed = folded->node_size() != count;
+  absl::flat_hash_set<std::string> candidates;
+  for (const auto& [name, node] : Needed(*graph, names)) candidates.emplace(name);
+  for (NodeDef& node : *graph->mutable_node()) {
+    const auto constant = constants->find(node.name());
+    if (constant != constants->end()) node = std::move(constant->second);
   }
+  absl::flat_hash_set<std::string> kept(context.input_names.begin(), context.input_names.end());
+  kept.insert(context.output_names.begin(), context.output_names.end());
+  DropUnread(candidates, kept, graph);
   return absl::OkStatus();
 }
 

@@ -17,10 +17,10 @@ namespace imprinting {
 // fake-quant nodes too, which stay. TensorFlow's own kernels compute the constant, so that it has
 // the bits that the unfolded graph computes.
 //
-// Takes no parameters. Returns InvalidArgument where a kernel that is to be folded is a variable.
-absl::Status FoldL2Norm(const tensorflow::GraphDef& graph,
-                        const tensorflow::graph_transforms::TransformFuncContext& context,
-                        tensorflow::GraphDef* folded);
+// Takes no parameters. Returns InvalidArgument where a kernel that is to be folded is a variable;
+// the graph is then as it was.
+absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext& context,
+                        tensorflow::GraphDef* graph);
 
 }  // namespace imprinting
 

@@ -33,9 +33,10 @@ std::map<std::string, TransformFunc>* GetTransformRegistry();
 
 absl::Status ParseTransformParameters(const std::string& transforms, TransformParameters* parsed);
 
-absl::Status TransformGraph(const std::vector<std::string>& inputs,
-                            const std::vector<std::string>& outputs,
-                            const TransformParameters& transforms, GraphDef* graph);
+// What each transform does with its parameter ignore_errors.
+absl::Status ShouldIgnoreErrors(const TransformFuncParameters& parameters, bool* ignore_errors);
+
+absl::Status IsGraphValid(const GraphDef& graph);
 
 }  // namespace tensorflow::graph_transforms
 

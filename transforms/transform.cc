@@ -1,17 +1,23 @@
 #include "transforms/transform.h"
 
-#include <algorithm>
+#include <cstddef>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
+#include "tensorflow/core/framework/tensor.pb.h"
+#include "tensorflow/core/platform/logging.h"
 #include "transforms/fold_l2_norm.h"
 #include "transforms/graph_check.h"
 #include "transforms/preconditions.h"
@@ -20,6 +26,8 @@ namespace imprinting {
 namespace {
 
 using tensorflow::GraphDef;
+using tensorflow::NodeDef;
+using tensorflow::graph_transforms::TransformFuncContext;
 using tensorflow::graph_transforms::TransformFuncParameters;
 using tensorflow::graph_transforms::TransformParameters;
 
@@ -49,6 +57,11 @@ const std::map<std::string, std::set<std::string>>& KnownParameters() {
 
 // Every transform takes this one: whether to go on without it where it fails.
 constexpr char kIgnoreErrors[] = "ignore_errors";
+
+// Of a constant that is worth setting aside.
+constexpr size_t kLargeBytes = 1 << 16;
+
+constexpr char kFoldL2Norm[] = "fold_l2_norm";
 
 // The ops that hold quantisation ranges.
 const std::vector<std::string>& FakeQuantOps() {
@@ -103,10 +116,93 @@ std::vector<std::string> Canonical(const std::vector<std::string>& names) {
   return canonical;
 }
 
+// Values of constants, by the names of their nodes.
+using Values = absl::flat_hash_map<std::string, tensorflow::TensorProto>;
+
+// Takes large values out of a graph that the transform does not read: it would copy them several
+// times. What it sees is zeros of the same type and shape.
+Values SetAside(const std::string& transform, const TransformFuncContext& context,
+                GraphDef* graph) {
+  Values values;
+  absl::flat_hash_set<absl::string_view> read;
+  if (transform == "fold_constants") {
+    // What it does not compute, by exclude_op, it does not read the inputs of.
+    absl::flat_hash_set<std::string> excluded;
+    if (const auto found = context.params.find("exclude_op"); found != context.params.end()) {
+      excluded.insert(found->second.begin(), found->second.end());
+    }
+    for (const NodeDef& node : graph->node()) {
+      if (excluded.contains(node.op())) continue;
+      for (const std::string& input : node.input()) read.insert(NodeName(input));
+    }
+    for (const auto& names : {context.input_names, context.output_names}) {
+      for (const std::string& name : names) read.insert(NodeName(name));
+    }
+  } else if (transform != "strip_unused_nodes") {
+    return values;
+  }
+  for (NodeDef& node : *graph->mutable_node()) {
+    if (node.op() != "Const" || read.contains(node.name())) continue;
+    const auto value = node.mutable_attr()->find("value");
+    if (value == node.mutable_attr()->end()) continue;
+    const tensorflow::TensorProto& tensor = value->second.tensor();
+    if (tensor.tensor_content().size() < kLargeBytes) continue;
+    tensorflow::TensorProto& zeros = values[node.name()];
+    zeros.set_dtype(tensor.dtype());
+    *zeros.mutable_tensor_shape() = tensor.tensor_shape();
+    zeros.Swap(value->second.mutable_tensor());
+  }
+  return values;
+}
+
+void PutBack(Values values, GraphDef* graph) {
+  for (NodeDef& node : *graph->mutable_node()) {
+    const auto value = values.find(node.name());
+    // A constant that is an input has become a placeholder.
+    if (value == values.end() || node.op() != "Const") continue;
+    (*node.mutable_attr())["value"].mutable_tensor()->Swap(&value->second);
+  }
+}
+
+// Where it fails, the graph is as it was.
+absl::Status ApplyRegistered(const std::string& name, const TransformFuncContext& context,
+                             GraphDef* graph) {
+  Values values = SetAside(name, context, graph);
+  GraphDef transformed;
+  const absl::Status status =
+      tensorflow::graph_transforms::GetTransformRegistry()->at(name)(*graph, context, &transformed);
+  if (status.ok()) {
+    // Transforms leave functions out.
+    transformed.mutable_library()->Swap(graph->mutable_library());
+    graph->Swap(&transformed);
+  }
+  PutBack(std::move(values), graph);
+  return status;
+}
+
+// Does what TensorFlow's TransformGraph does, with fewer copies of the graph.
+absl::Status Apply(const std::string& name, const TransformFuncContext& context, GraphDef* graph) {
+  bool ignore_errors = false;
+  if (absl::Status status =
+          tensorflow::graph_transforms::ShouldIgnoreErrors(context.params, &ignore_errors);
+      !status.ok()) {
+    return status;
+  }
+  const absl::Status status =
+      name == kFoldL2Norm ? FoldL2Norm(context, graph) : ApplyRegistered(name, context, graph);
+  if (!status.ok() && !ignore_errors) return status;
+  if (!status.ok()) LOG(ERROR) << name << ": Ignoring error " << status.message();
+  return tensorflow::graph_transforms::IsGraphValid(*graph);
+}
+
 }  // namespace
 
 void RegisterTransforms() {
-  (*tensorflow::graph_transforms::GetTransformRegistry())["fold_l2_norm"] = FoldL2Norm;
+  (*tensorflow::graph_transforms::GetTransformRegistry())[kFoldL2Norm] =
+      [](const GraphDef& graph, const TransformFuncContext& context, GraphDef* folded) {
+        *folded = graph;
+        return FoldL2Norm(context, folded);
+      };
 }
 
 std::vector<std::string> TransformNames() {
@@ -160,8 +256,8 @@ absl::Status Transform(GraphDef* graph, const std::vector<std::string>& inputs,
     if (absl::Status status = CheckPreconditions(*graph, inputs, outputs, name); !status.ok()) {
       return status;
     }
-    const absl::Status status = tensorflow::graph_transforms::TransformGraph(
-        Canonical(inputs), Canonical(outputs), {{name, WithDefaults(name, given, fold_fake_quant)}},
+    const absl::Status status = Apply(
+        name, {Canonical(inputs), Canonical(outputs), WithDefaults(name, given, fold_fake_quant)},
         graph);
     if (!status.ok()) {
       return absl::Status(status.code(), absl::StrCat(name, ": ", status.message()));
