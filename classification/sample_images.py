@@ -29,7 +29,7 @@ flags.DEFINE_string(
 flags.DEFINE_multi_string(
     "images",
     [],
-    "JPEG or PNG files, or TFRecord files in slim's form, with commas between; may be repeated.",
+    "A JPEG or PNG file, or a TFRecord file in slim's form; may be repeated.",
 )
 flags.DEFINE_integer(
     "num_images",
@@ -42,9 +42,8 @@ flags.DEFINE_string(
 
 
 def _take(config: ModelConfig) -> Sample:
-    paths = [path for text in FLAGS.images for path in text.split(",") if path]
-    if paths or FLAGS["images"].present:
-        return sample.of_files(paths, FLAGS.num_images, image_size=config.image_size)
+    if FLAGS["images"].present:
+        return sample.of_files(FLAGS.images, FLAGS.num_images, image_size=config.image_size)
     if config.dataset == "digits":
         return sample.of_digits(FLAGS.num_images, image_size=config.image_size)
     return sample.of_photographs(FLAGS.num_images, image_size=config.image_size)

@@ -21,7 +21,7 @@ _OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, soft
 
 
 def _images(size: int, different: int) -> np.ndarray:
-    """Digits, uint8 [64, size, size, 3]: the first have a class vector each; the rest are like them.
+    """Digits, uint8 [64, size, size, 3]: the first have a class vector each; others are like them.
 
     With classes fewer than images, what is as near to one as to another has no right answer.
     """

@@ -10,6 +10,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "tensorflow/core/lib/io/iterator.h"
 #include "tensorflow/core/lib/io/table.h"
@@ -150,7 +151,9 @@ class Bundle : public Checkpoint {
       // The entry of a partitioned variable has no data of its own: its slices have.
       if (entry.slices().empty()) {
         if (entry.shard_id() < 0 || entry.shard_id() >= header.num_shards() ||
-            (element > 0 && (count > INT64_MAX / element || entry.size() != count * element))) {
+            (element > 0 && (count > INT64_MAX / element || entry.size() != count * element)) ||
+            // A string takes a byte at least, that of its length.
+            (element == 0 && entry.size() < count)) {
           return Damaged(index_, "its entry ", absl::CHexEscape(key), " makes no sense");
         }
         const uint64_t size = sizes[entry.shard_id()];
@@ -196,6 +199,15 @@ class Bundle : public Checkpoint {
   std::unique_ptr<tensorflow::BundleReader> reader_;
 };
 
+std::string Escaped(const std::string& path) {
+  std::string escaped;
+  for (const char c : path) {
+    if (absl::StrContains("*?[]\\", c)) escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 // Files of the format V1: tables that hold the values themselves.
 class Tables : public Checkpoint {
  public:
@@ -207,7 +219,9 @@ class Tables : public Checkpoint {
     }
     auto tables = std::make_unique<Tables>();
     tables->pattern_ = pattern;
-    tables->reader_ = std::make_unique<tensorflow::checkpoint::TensorSliceReader>(pattern);
+    // The reader takes a pattern, in which a folder's brackets would mean something else.
+    tables->reader_ = std::make_unique<tensorflow::checkpoint::TensorSliceReader>(
+        paths.size() == 1 ? Escaped(paths[0]) : pattern);
     if (!tables->reader_->status().ok()) return FileError(pattern, tables->reader_->status());
     tables->types_ = tables->reader_->GetVariableToDataTypeMap();
     if (!tables->reader_->status().ok()) return FileError(pattern, tables->reader_->status());
@@ -243,6 +257,9 @@ class Tables : public Checkpoint {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& prefix) {
+  if (absl::StrContains(prefix, '\0')) {
+    return absl::InvalidArgumentError("expected a checkpoint's path, got one with a NUL in it");
+  }
   Env* env = Env::Default();
   const auto is_file = [&](const std::string& path) {
     return env->FileExists(path).ok() && !env->IsDirectory(path).ok();

@@ -13,20 +13,13 @@ NetworkSettingInfo = provider(
 
 def _network_setting_impl(ctx):
     value = ctx.build_setting_value
-    said = ("true" if value else "") if type(value) == "bool" else value
-    flag = "--%s=%s" % (ctx.label.name, said) if said else ""
+    flag = "--%s=%s" % (ctx.label.name, value) if value else ""
     return [NetworkSettingInfo(flag = flag)]
 
 network_setting = rule(
     doc = "A flag --//:NAME=VALUE that says what a network is, where no model.json does.",
     implementation = _network_setting_impl,
     build_setting = config.string(flag = True),
-)
-
-network_switch = rule(
-    doc = "A flag --//:NAME, likewise.",
-    implementation = _network_setting_impl,
-    build_setting = config.bool(flag = True),
 )
 
 def _run(ctx, step, inputs, outputs, arguments):
@@ -43,7 +36,8 @@ def _run(ctx, step, inputs, outputs, arguments):
 
 def _checkpoint_path(ctx):
     """The path that means the checkpoint to prepare_checkpoint, out of its files."""
-    files = ctx.files.checkpoint
+    beside = ("model.json", "labels.txt")
+    files = [f for f in ctx.files.checkpoint if f.basename not in beside]
     if len(files) == 1:
         # A folder that an action made, or the single file of the older format.
         return files[0].path
@@ -87,7 +81,11 @@ def _l2norm_tflite_impl(ctx):
     images = _declare(ctx, "_images.npy")
     args = ctx.actions.args()
     args.add(config.dirname, format = "--checkpoint_dir=%s")
-    args.add_joined(ctx.files.images, format_joined = "--images=%s", join_with = ",", omit_if_empty = True)
+    args.add_all(ctx.files.images, format_each = "--images=%s")
+
+    # There may be thousands.
+    args.use_param_file("--flagfile=%s")
+    args.set_param_file_format("multiline")
     args.add(images, format = "--output=%s")
     _run(ctx, "sample_images", [config] + ctx.files.images, [images], args)
 
@@ -231,8 +229,8 @@ def l2norm_tflite(
       quantize: whether it is a quantised network.
       learned_embedding_range: whether its embedding's range was learned, as by the reference.
       labels: a file with the classes' names, one a line.
-      images: labels of JPEG, PNG or TFRecord files to check on, at least 64 images. By default
-        images that come with the build.
+      images: labels of JPEG, PNG or TFRecord files to check on, 128 images of them; of fewer,
+        several parts of each. By default images that come with the build.
       settings: network_setting targets, for values from the command line.
       **kwargs: what all rules have: visibility, tags, testonly.
     """

@@ -195,7 +195,12 @@ absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext
                                                      node.name(), " is variable ", source->name(),
                                                      ": freeze the graph first"));
     }
-    names.push_back(found->name());
+    // What is fed is no constant, whatever the graph has in its place.
+    const NodesByName computed = Needed(*graph, {found->name()});
+    const bool fed =
+        std::any_of(context.input_names.begin(), context.input_names.end(),
+                    [&](const std::string& input) { return computed.contains(NodeName(input)); });
+    if (!fed) names.push_back(found->name());
   }
   if (names.empty()) return absl::OkStatus();
   auto constants = Evaluate(*graph, names);

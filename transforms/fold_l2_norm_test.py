@@ -156,6 +156,14 @@ class FoldTest(parameterized.TestCase):
         for build in (scaled_by_another_norm, scaled_by_a_variance, computed):
             self.assert_untouched(graph_of(build))
 
+    def test_a_kernel_that_is_fed_is_left(self):
+        w = kernel(1, 1, 8, 2)
+        graph = graph_of(lambda x: conv(x, tf.nn.l2_normalize(tf.constant(w, name="w"), axis=-2)))
+        folded = graph_transforms.transform(
+            graph, inputs=["x", "w"], outputs=["y"], transforms="fold_l2_norm"
+        )
+        self.assertEqual(testing.nodes(folded), testing.nodes(graph))
+
     def test_again_it_finds_nothing(self):
         w = kernel(1, 1, 8, 2)
         graph = graph_of(lambda x: conv(x, tf.nn.l2_normalize(tf.constant(w), axis=-2)))

@@ -5,9 +5,12 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/function.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_def.pb.h"
@@ -35,7 +38,51 @@ bool TakesReference(const NodeDef& node, int input) {
   return input < data->op_def.input_arg_size() && data->op_def.input_arg(input).is_ref();
 }
 
-absl::Status CheckConsumers(const NodesByName& needed) {
+// Whether the op changes a variable, makes one that no checkpoint has, or reads a checkpoint.
+bool IsOfTraining(const NodeDef& node) {
+  if (node.op() == "TemporaryVariable" || node.op() == "Restore" || node.op() == "RestoreV2" ||
+      node.op() == "RestoreSlice" || absl::StartsWith(node.op(), "Assign")) {
+    return true;
+  }
+  for (int i = 0; i < node.input_size(); ++i) {
+    if (TakesReference(node, i)) return true;
+  }
+  return false;
+}
+
+// The functions that nodes call, and those that these call in turn.
+std::vector<const tensorflow::FunctionDef*> Called(const GraphDef& graph,
+                                                   const NodesByName& needed) {
+  std::vector<const tensorflow::FunctionDef*> called;
+  absl::flat_hash_set<std::string> names;
+  const auto add = [&](const NodeDef& node) {
+    names.insert(node.op());
+    for (const auto& [name, value] : node.attr()) {
+      if (value.has_func()) names.insert(value.func().name());
+      for (const auto& function : value.list().func()) names.insert(function.name());
+    }
+  };
+  for (const auto& [name, node] : needed) add(*node);
+  absl::flat_hash_set<std::string> seen;
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (const auto& function : graph.library().function()) {
+      const std::string& name = function.signature().name();
+      if (!names.contains(name) || !seen.insert(name).second) continue;
+      called.push_back(&function);
+      for (const NodeDef& node : function.node_def()) add(node);
+      changed = true;
+    }
+  }
+  return called;
+}
+
+absl::Status CheckConsumers(const GraphDef& graph, const NodesByName& needed) {
+  const auto refuse = [](absl::string_view what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("expected outputs that only read variables; they need ", what,
+                     ": freeze a graph for inference, as ./bazelw run export writes it"));
+  };
   for (const auto& [name, node] : needed) {
     for (int i = 0; i < node->input_size(); ++i) {
       if (!node->input(i).empty() && node->input(i)[0] == '^') continue;
@@ -44,11 +91,17 @@ absl::Status CheckConsumers(const NodesByName& needed) {
       const bool reads =
           source->op() == kHandle ? node->op() == kReadHandle : !TakesReference(*node, i);
       if (!reads) {
-        return absl::InvalidArgumentError(
-            absl::StrCat("expected outputs that only read variables; they need node ", name, ", a ",
-                         node->op(), " of variable ", source->name(),
-                         ": freeze a graph for inference, as ./bazelw run export writes it"));
+        return refuse(
+            absl::StrCat("node ", name, ", a ", node->op(), " of variable ", source->name()));
       }
+    }
+    if (IsOfTraining(*node)) return refuse(absl::StrCat("node ", name, ", a ", node->op()));
+  }
+  for (const tensorflow::FunctionDef* function : Called(graph, needed)) {
+    for (const NodeDef& node : function->node_def()) {
+      if (!IsVariable(node.op()) && !IsOfTraining(node)) continue;
+      return refuse(absl::StrCat("function ", function->signature().name(), ", which holds ",
+                                 node.name(), ", a ", node.op()));
     }
   }
   return absl::OkStatus();
@@ -136,11 +189,10 @@ absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkp
   if (outputs.empty()) {
     return absl::InvalidArgumentError("expected the names of outputs, got none");
   }
-  for (absl::Status status : {CheckStructure(graph), CheckTensors(graph, outputs, "output")}) {
-    if (!status.ok()) return status;
-  }
+  if (absl::Status status = CheckStructure(graph); !status.ok()) return status;
+  if (absl::Status status = CheckTensors(graph, outputs, "output"); !status.ok()) return status;
   const NodesByName needed = Needed(graph, outputs);
-  if (absl::Status status = CheckConsumers(needed); !status.ok()) return status;
+  if (absl::Status status = CheckConsumers(graph, needed); !status.ok()) return status;
   auto reader = Checkpoint::Open(checkpoint);
   if (!reader.ok()) return reader.status();
 

@@ -18,11 +18,14 @@ flags.DEFINE_string("input_checkpoint", "", "Prefix of the checkpoint, of format
 flags.DEFINE_bool("input_binary", False, "Whether --input_graph is binary, and not text.")
 flags.DEFINE_string("output_graph", "", "Where to write the frozen graph, in binary.")
 flags.DEFINE_list("output_node_names", [], "Names of the output nodes, separated by commas.")
+flags.DEFINE_bool("clear_devices", True, "Devices are always cleared; TensorFlow's tool may not.")
 
 
 def main() -> None:
     """Reads, freezes, writes."""
     program.require("input_graph", "input_checkpoint", "output_graph", "output_node_names")
+    if not FLAGS.clear_devices:
+        raise ValueError("expected --clear_devices: constants of a frozen graph are on no device")
     with open(FLAGS.input_graph, "rb") as file:
         graph = file.read()
     if not FLAGS.input_binary:

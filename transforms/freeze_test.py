@@ -227,6 +227,49 @@ class FreezeErrorsTest(FreezeTestCase):
             data, prefix,
         )  # fmt: skip
 
+    def test_what_only_training_does(self):
+        _, prefix = self.build()
+        with tf.Graph().as_default() as temporary:
+            variable = tf.raw_ops.TemporaryVariable(shape=[2], dtype=tf.float32, var_name="t")
+            tf.identity(tf.raw_ops.Assign(ref=variable, value=[1.0, 2.0]), name="y")
+        with tf.Graph().as_default() as restoring:
+            (value,) = tf.raw_ops.RestoreV2(
+                prefix=prefix, tensor_names=["layer/w"], shape_and_slices=[""], dtypes=[tf.float32]
+            )
+            tf.identity(value, name="y")
+        with tf.Graph().as_default() as calling:
+
+            @tf.function
+            def changing():
+                handle = tf.raw_ops.VarHandleOp(dtype=tf.float32, shape=[], shared_name="v")
+                tf.raw_ops.AssignVariableOp(resource=handle, value=1.0)
+                return tf.raw_ops.ReadVariableOp(resource=handle, dtype=tf.float32)
+
+            tf.identity(changing(), name="y")
+        for graph, op in (
+            (temporary, "TemporaryVariable|Assign"),
+            (restoring, "RestoreV2"),
+            (calling, "function .*VarHandleOp|AssignVariableOp"),
+        ):
+            data = graph.as_graph_def().SerializeToString()
+            self.assert_fails(ValueError, f"only read variables; they need .*({op})", data, prefix)
+
+    def test_paths_with_other_characters(self):
+        folder = os.path.join(self.folder, "a[1]* ?\\b")
+        os.mkdir(folder)
+        for version in (tf.train.SaverDef.V1, tf.train.SaverDef.V2):
+            graph, prefix = self.build(version=version)
+            for name in os.listdir(self.folder):
+                if name.startswith("model.ckpt"):
+                    os.replace(os.path.join(self.folder, name), os.path.join(folder, name))
+            moved = os.path.join(folder, os.path.basename(prefix))
+            frozen = graph_transforms.freeze(graph, checkpoint=moved, outputs=["y"])
+            self.assert_y(frozen)
+            for name in os.listdir(folder):
+                os.remove(os.path.join(folder, name))
+        self.assert_fails(ValueError, "got one with a NUL in it", graph, moved + "\0x")
+        self.assert_fails(FileNotFoundError, "expected a checkpoint", graph, "\udc80")
+
     def test_a_graph_that_does_not_fit_together(self):
         def repeat(graph, by_name):
             graph.node.add().CopyFrom(by_name["y"])

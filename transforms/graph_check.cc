@@ -15,11 +15,8 @@
 #include "tensorflow/core/framework/node_def_util.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_def.pb.h"
-#include "tensorflow/core/framework/tensor.h"
-#include "tensorflow/core/framework/tensor.pb.h"
-#include "tensorflow/core/framework/tensor_shape.h"
-#include "tensorflow/core/framework/types.h"
 #include "tensorflow/core/graph/tensor_id.h"
+#include "transforms/attribute_check.h"
 
 namespace imprinting {
 namespace {
@@ -33,92 +30,9 @@ using tensorflow::OpDef;
 constexpr int64_t kMaxOutputs = 1 << 16;
 constexpr size_t kNamesShown = 5;
 
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
-
-bool IsName(absl::string_view name) {
-  auto is_first = [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '_'; };
-  auto is_other = [&](char c) {
-    return is_first(c) || c == '-' || c == '/' || c == '\\' || c == '>';
-  };
-  return !name.empty() && is_first(name[0]) && std::all_of(name.begin(), name.end(), is_other);
-}
-
 const OpDef* FindOp(const std::string& name) {
   const tensorflow::OpRegistrationData* data = nullptr;
   return tensorflow::OpRegistry::Global()->LookUp(name, &data).ok() ? &data->op_def : nullptr;
-}
-
-absl::Status CheckTensor(const tensorflow::TensorProto& tensor, absl::string_view where) {
-  const tensorflow::DataType type = tensor.dtype();
-  if (!tensorflow::DataType_IsValid(type) || type == tensorflow::DT_INVALID ||
-      tensorflow::IsRefType(type)) {
-    return Invalid("expected a tensor of a known type at ", where, ", got type number ",
-                   static_cast<int>(type));
-  }
-  if (!tensorflow::TensorShape::IsValid(tensor.tensor_shape())) {
-    return Invalid("expected a tensor of a valid shape at ", where, ", got ",
-                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()));
-  }
-  const int64_t count = tensorflow::TensorShape(tensor.tensor_shape()).num_elements();
-  const int64_t size = std::max(tensorflow::DataTypeSize(type), 1);
-  if (count > kMaxTensorBytes / size) {
-    return Invalid("expected a tensor of at most ", kMaxTensorBytes, " bytes at ", where, ", got ",
-                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " of ",
-                   tensorflow::DataTypeString(type));
-  }
-  if (tensorflow::DataTypeSize(type) == 0) {
-    // Strings and the like have no fixed size: only reading them tells.
-    tensorflow::Tensor read;
-    if (!read.FromProto(tensor)) {
-      return Invalid("the tensor at ", where, " cannot be read: its contents are not of its type");
-    }
-    return absl::OkStatus();
-  }
-  const int64_t bytes = static_cast<int64_t>(tensor.tensor_content().size());
-  if (bytes != 0 && bytes != count * size) {
-    return Invalid("expected ", count * size, " bytes in the tensor at ", where, ", as its shape ",
-                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " and type ",
-                   tensorflow::DataTypeString(type), " say, got ", bytes);
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckShape(const tensorflow::TensorShapeProto& shape, absl::string_view where) {
-  if (tensorflow::PartialTensorShape::IsValid(shape)) return absl::OkStatus();
-  return Invalid("expected a valid shape at ", where, ", got ",
-                 tensorflow::PartialTensorShape::DebugString(shape));
-}
-
-absl::Status CheckAttr(const AttrValue& value, absl::string_view where) {
-  if (value.has_tensor()) return CheckTensor(value.tensor(), where);
-  if (value.has_shape()) return CheckShape(value.shape(), where);
-  if (value.has_func()) {
-    for (const auto& [name, inner] : value.func().attr()) {
-      if (absl::Status status = CheckAttr(inner, where); !status.ok()) return status;
-    }
-  }
-  for (const auto& tensor : value.list().tensor()) {
-    if (absl::Status status = CheckTensor(tensor, where); !status.ok()) return status;
-  }
-  for (const auto& shape : value.list().shape()) {
-    if (absl::Status status = CheckShape(shape, where); !status.ok()) return status;
-  }
-  return absl::OkStatus();
-}
-
-absl::Status CheckAttrs(const NodeDef& node) {
-  for (const auto& [name, value] : node.attr()) {
-    if (!IsName(name)) {
-      return Invalid("expected names for attributes of node ", node.name(), ", got \"",
-                     absl::CHexEscape(name), "\"");
-    }
-    const std::string where = absl::StrCat("attribute ", name, " of node ", node.name());
-    if (absl::Status status = CheckAttr(value, where); !status.ok()) return status;
-  }
-  return absl::OkStatus();
 }
 
 // How many outputs a node has; -1 where its op is not known, or it is not as its op is declared.
@@ -152,6 +66,61 @@ absl::Status CheckOutputCount(const NodeDef& node) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckNode(const NodeDef& node) {
+  if (absl::Status status = CheckAttrs(node); !status.ok()) return status;
+  return CheckOutputCount(node);
+}
+
+// The functions that a function calls, by name: as ops, or as attributes of ops.
+std::vector<std::string> Calls(const tensorflow::FunctionDef& function) {
+  std::vector<std::string> names;
+  for (const NodeDef& node : function.node_def()) {
+    names.push_back(node.op());
+    for (const auto& [name, value] : node.attr()) {
+      if (value.has_func()) names.push_back(value.func().name());
+      for (const auto& inner : value.list().func()) names.push_back(inner.name());
+    }
+  }
+  return names;
+}
+
+// Checks a graph's functions: one that calls itself is one that TensorFlow never finishes to read.
+absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
+  absl::flat_hash_map<std::string, std::vector<std::string>> calls;
+  for (const tensorflow::FunctionDef& function : library.function()) {
+    const std::string& name = function.signature().name();
+    if (!IsName(name)) {
+      return Invalid("expected a function's name, got \"", absl::CHexEscape(name), "\"");
+    }
+    if (!calls.emplace(name, Calls(function)).second) {
+      return Invalid("expected each function once, got several named ", name);
+    }
+    if (absl::Status status = CheckAttrs(name, function.attr()); !status.ok()) return status;
+    for (const auto& [index, arguments] : function.arg_attr()) {
+      if (absl::Status status = CheckAttrs(name, arguments.attr()); !status.ok()) return status;
+    }
+    for (const NodeDef& node : function.node_def()) {
+      if (absl::Status status = CheckNode(node); !status.ok()) return status;
+    }
+  }
+  // Takes away, again and again, those that call none of the rest.
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (auto it = calls.begin(); it != calls.end();) {
+      const bool calls_rest = std::any_of(it->second.begin(), it->second.end(),
+                                          [&](const auto& name) { return calls.contains(name); });
+      changed = changed || !calls_rest;
+      if (calls_rest) {
+        ++it;
+      } else {
+        calls.erase(it++);
+      }
+    }
+  }
+  if (calls.empty()) return absl::OkStatus();
+  return Invalid("expected functions that do not call themselves, got ", calls.begin()->first);
 }
 
 absl::Status CheckTensorName(const NodesByName& nodes, absl::string_view name,
@@ -255,17 +224,9 @@ absl::Status CheckStructure(const GraphDef& graph) {
     if (!nodes.emplace(node.name(), &node).second) {
       return Invalid("expected each name once, got several nodes ", node.name());
     }
-    for (absl::Status status : {CheckAttrs(node), CheckOutputCount(node)}) {
-      if (!status.ok()) return status;
-    }
+    if (absl::Status status = CheckNode(node); !status.ok()) return status;
   }
-  for (const auto& function : graph.library().function()) {
-    for (const NodeDef& node : function.node_def()) {
-      for (absl::Status status : {CheckAttrs(node), CheckOutputCount(node)}) {
-        if (!status.ok()) return status;
-      }
-    }
-  }
+  if (absl::Status status = CheckFunctions(graph.library()); !status.ok()) return status;
   if (absl::Status status = CheckEdges(graph, nodes); !status.ok()) return status;
   return CheckAcyclic(graph, nodes);
 }

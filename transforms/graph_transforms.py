@@ -5,6 +5,7 @@ runs. Nothing here imports the Python side of TensorFlow. Graphs are serialised 
 graphs give equal bytes.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 
 from third_party.tensorflow import chatter
@@ -13,7 +14,8 @@ with chatter.held_back():
     from transforms import _graph_transforms
 
 # A transform's name, alone or with its parameters, each of which may be given several values.
-Transform = str | tuple[str, Mapping[str, str | Sequence[str]]]
+Value = str | int | float
+Transform = str | tuple[str, Mapping[str, Value | Sequence[Value]]]
 
 
 def freeze(graph: bytes, *, checkpoint: str, outputs: Sequence[str]) -> bytes:
@@ -36,7 +38,7 @@ def freeze(graph: bytes, *, checkpoint: str, outputs: Sequence[str]) -> bytes:
         checkpoint is damaged, lacks a variable, or has it in another shape or type.
       RuntimeError: for an error inside TensorFlow.
     """
-    return _graph_transforms.freeze(graph, checkpoint, list(outputs))
+    return _graph_transforms.freeze(graph, os.fsencode(checkpoint), _names("outputs", outputs))
 
 
 def transform(
@@ -74,7 +76,11 @@ def transform(
       RuntimeError: for an error inside TensorFlow.
     """
     return _graph_transforms.transform(
-        graph, list(inputs), list(outputs), _parsed(transforms), fold_fake_quant
+        graph,
+        _names("inputs", inputs),
+        _names("outputs", outputs),
+        _parsed(transforms),
+        fold_fake_quant,
     )
 
 
@@ -104,12 +110,23 @@ def parse_transforms(text: str) -> list[tuple[str, dict[str, list[str]]]]:
     return _graph_transforms.parse_transforms(text)
 
 
+def _names(what: str, names: Sequence[str]) -> list[str]:
+    if isinstance(names, str):
+        raise ValueError(f"expected {what} as a list of names, got one string, {names!r}")
+    return list(names)
+
+
 def _parsed(transforms: str | Sequence[Transform]) -> list[tuple[str, dict[str, list[str]]]]:
     if isinstance(transforms, str):
         return parse_transforms(transforms)
     parsed: list[tuple[str, dict[str, list[str]]]] = []
     for item in transforms:
         name, parameters = (item, {}) if isinstance(item, str) else item
-        values = {k: [v] if isinstance(v, str) else list(v) for k, v in parameters.items()}
-        parsed.append((name, values))
+        parsed.append((name, {key: _values(value) for key, value in parameters.items()}))
     return parsed
+
+
+def _values(given: Value | Sequence[Value]) -> list[str]:
+    values = [given] if isinstance(given, str | int | float) else list(given)
+    # As TensorFlow writes truth.
+    return [str(v).lower() if isinstance(v, bool) else str(v) for v in values]

@@ -17,8 +17,8 @@ _INTERRUPTED = 130
 def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     """Parses flags, calls main, and ends the process.
 
-    What users can put right, which is what a ValueError, an OSError and a RuntimeError
-    tell, is a sentence on stderr, "PROGRAM: what is wrong", and exit status 1.
+    What users can put right, which is what a ValueError, an OSError, a RuntimeError
+    and a MemoryError tell, is a sentence on stderr, "PROGRAM: what is wrong", and exit status 1.
     `--verbosity=1` shows where it was raised, too. All other errors are the program's own
     and keep their traceback.
 
@@ -37,7 +37,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
         except (NotImplementedError, RecursionError):
             # RuntimeErrors to Python, but no fault of the user's.
             raise
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, MemoryError) as error:
             logging.debug("Raised here:", exc_info=True)
             _fail(arguments[0], _sentence(error), 1)
         except KeyboardInterrupt:

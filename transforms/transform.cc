@@ -20,6 +20,7 @@
 #include "tensorflow/core/platform/logging.h"
 #include "transforms/fold_l2_norm.h"
 #include "transforms/graph_check.h"
+#include "transforms/parameters.h"
 #include "transforms/preconditions.h"
 
 namespace imprinting {
@@ -30,33 +31,6 @@ using tensorflow::NodeDef;
 using tensorflow::graph_transforms::TransformFuncContext;
 using tensorflow::graph_transforms::TransformFuncParameters;
 using tensorflow::graph_transforms::TransformParameters;
-
-// What each transform reads of its parameters: TensorFlow passes over others in silence.
-const std::map<std::string, std::set<std::string>>& KnownParameters() {
-  static const auto& known = *new std::map<std::string, std::set<std::string>>{
-      {"fold_constants",
-       {"clear_output_shapes", "exclude_node", "exclude_op", "max_constant_size_in_bytes"}},
-      {"freeze_requantization_ranges", {"max_percentile", "min_max_log_file", "min_percentile"}},
-      {"insert_logging",
-       {"first_n", "message", "op", "prefix", "show_name", "show_op", "summarize"}},
-      {"quantize_nodes", {"fallback_max", "fallback_min", "input_max", "input_min"}},
-      {"quantize_placeholders", {"input_max", "input_min"}},
-      {"quantize_weights", {"minimum_size"}},
-      {"remove_attribute", {"attribute_name", "op_name"}},
-      {"remove_nodes", {"max_inputs", "op"}},
-      {"rename_attribute", {"new_attribute_name", "old_attribute_name", "op_name"}},
-      {"rename_node", {"new_node_name", "old_node_name"}},
-      {"rename_op", {"new_op_name", "old_op_name"}},
-      {"round_weights", {"num_steps"}},
-      {"set_device", {"device", "if_default"}},
-      {"sparsify_gather", {"group_init_node", "input_checkpoint"}},
-      {"strip_unused_nodes", {"name", "shape", "shape_for_name", "type", "type_for_name"}},
-  };
-  return known;
-}
-
-// Every transform takes this one: whether to go on without it where it fails.
-constexpr char kIgnoreErrors[] = "ignore_errors";
 
 // Of a constant that is worth setting aside.
 constexpr size_t kLargeBytes = 1 << 16;
@@ -69,30 +43,6 @@ const std::vector<std::string>& FakeQuantOps() {
       "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel",
       "QuantizeAndDequantizeV2", "QuantizeAndDequantizeV3", "QuantizeAndDequantizeV4"};
   return ops;
-}
-
-absl::Status CheckTransform(const std::string& name, const TransformFuncParameters& parameters) {
-  const auto& registry = *tensorflow::graph_transforms::GetTransformRegistry();
-  if (registry.count(name) == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("there is no transform \"",
-                                                   absl::CHexEscape(name), "\"; there are ",
-                                                   absl::StrJoin(TransformNames(), ", ")));
-  }
-  const auto known = KnownParameters().find(name);
-  for (const auto& [parameter, values] : parameters) {
-    if (parameter == kIgnoreErrors) continue;
-    if (known == KnownParameters().end()) {
-      return absl::InvalidArgumentError(absl::StrCat("transform ", name, " has no parameter \"",
-                                                     absl::CHexEscape(parameter),
-                                                     "\"; it has only ", kIgnoreErrors));
-    }
-    if (known->second.count(parameter) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("transform ", name, " has no parameter \"", absl::CHexEscape(parameter),
-                       "\"; it has ", absl::StrJoin(known->second, ", "), " and ", kIgnoreErrors));
-    }
-  }
-  return absl::OkStatus();
 }
 
 TransformFuncParameters WithDefaults(const std::string& name, TransformFuncParameters parameters,
@@ -190,6 +140,10 @@ absl::Status Apply(const std::string& name, const TransformFuncContext& context,
   }
   const absl::Status status =
       name == kFoldL2Norm ? FoldL2Norm(context, graph) : ApplyRegistered(name, context, graph);
+  // TensorFlow's word for an op or an attribute that it does not find, as for a file.
+  if (absl::IsNotFound(status) && !ReadsFiles(name) && !ignore_errors) {
+    return absl::InvalidArgumentError(status.message());
+  }
   if (!status.ok() && !ignore_errors) return status;
   if (!status.ok()) LOG(ERROR) << name << ": Ignoring error " << status.message();
   return tensorflow::graph_transforms::IsGraphValid(*graph);

@@ -34,16 +34,22 @@ flags.DEFINE_bool(
 )
 
 
+def _is_text(data: bytes) -> bool:
+    """Whether a graph is written for people: a binary one has unprintable bytes."""
+    try:
+        return all(c.isprintable() or c.isspace() for c in data[:1000].decode())
+    except UnicodeDecodeError:
+        return False
+
+
 def main() -> None:
     """Reads, transforms, writes."""
     program.require("in_graph", "out_graph", "outputs", "transforms")
     with open(FLAGS.in_graph, "rb") as file:
         graph = file.read()
     transforms = graph_transforms.parse_transforms(FLAGS.transforms)
-    try:
+    if _is_text(graph):
         graph = graph_transforms.from_text(graph)
-    except ValueError:
-        pass  # It is binary, or else the next call says what is wrong with it.
     result = graph_transforms.transform(
         graph,
         inputs=FLAGS.inputs,

@@ -122,7 +122,7 @@ class TransformTest(parameterized.TestCase):
             graph_transforms.from_text(b"")
 
     def test_python_goes_on_meanwhile(self):
-        graph = quantised_layer(size=1 << 19)
+        graph = quantised_layer(size=1 << 22)
         counted, done, progress = 0, False, []
 
         def work():
@@ -163,6 +163,13 @@ class TransformErrorsTest(parameterized.TestCase):
         ("strip_unused_nodes(ignore_errors=maybe)", "ignore_errors should be true or false"),
         ("rename_op(old_op_name=Mul)", "expects exactly one"),
         ("fold_constants(max_constant_size_in_bytes=much)", "much"),
+        ('strip_unused_nodes(shape="-1,4")', 'expected shape of .* from 0 on, .* got "-1,4"'),
+        ('strip_unused_nodes(name=x, shape_for_name="4,-5")', "expected shape_for_name of"),
+        ('strip_unused_nodes(shape="4611686018427387904,4611686018427387904")', "sizes from 0"),
+        ("strip_unused_nodes(shape=a)", "sizes from 0 on"),
+        ("round_weights(num_steps=0)", r"num_steps of round_weights in 2\.\."),
+        ("round_weights(num_steps=few)", "num_steps of round_weights"),
+        ("freeze_requantization_ranges(min_percentile=500)", r"min_percentile of .* in 0\.\.100"),
     )
     def test_transforms(self, text, pattern):
         with self.assertRaisesRegex(ValueError, pattern):
@@ -188,6 +195,63 @@ class TransformErrorsTest(parameterized.TestCase):
     def test_names(self, options, pattern):
         with self.assertRaisesRegex(ValueError, pattern):
             transform(quantised_layer(), "strip_unused_nodes", **options)
+
+    def test_names_and_values_of_other_types(self):
+        with self.assertRaisesRegex(ValueError, "outputs as a list of names, got one string, 'y'"):
+            transform(quantised_layer(), "strip_unused_nodes", outputs="y")
+        listed = [("quantize_weights", {"minimum_size": 5, "ignore_errors": False})]
+        text = "quantize_weights(minimum_size=5, ignore_errors=false)"
+        self.assertEqual(transform(quantised_layer(), listed), transform(quantised_layer(), text))
+
+    def test_an_unknown_op_is_no_missing_file(self):
+        graph = tf.GraphDef.FromString(quantised_layer())
+        next(n for n in graph.node if n.op == "Identity").op = "NoSuchOp"
+        with self.assertRaisesRegex(ValueError, "NoSuchOp"):
+            transform(graph.SerializeToString(), "fold_constants")
+
+    def with_function(self, change) -> bytes:
+        graph = tf.GraphDef.FromString(quantised_layer())
+        function = graph.library.function.add()
+        function.signature.name = "f"
+        change(graph, function)
+        return graph.SerializeToString()
+
+    def test_functions_that_do_not_fit_together(self):
+        def call_itself(_, function):
+            node = function.node_def.add(name="call", op="PartitionedCall")
+            node.attr["f"].func.name = "f"
+
+        def call_each_other(graph, function):
+            other = graph.library.function.add()
+            other.signature.name = "g"
+            other.node_def.add(name="call", op="f")
+            function.node_def.add(name="call", op="g")
+
+        def repeat(graph, function):
+            graph.library.function.add().CopyFrom(function)
+
+        def misshape(_, function):
+            function.attr["shape"].shape.dim.add().size = -7
+
+        for change, pattern in (
+            (call_itself, "functions that do not call themselves, got f"),
+            (call_each_other, "functions that do not call themselves, got "),
+            (repeat, "each function once, got several named f"),
+            (misshape, "a valid shape at attribute shape of f"),
+        ):
+            for name in ("fold_constants", "strip_unused_nodes"):
+                with self.assertRaisesRegex(ValueError, pattern):
+                    transform(self.with_function(change), name)
+        transform(self.with_function(lambda *_: None), "fold_constants")
+
+    def test_more_strings_than_a_file_could_hold(self):
+        graph = tf.GraphDef.FromString(quantised_layer())
+        node = graph.node.add(name="strings", op="Const")
+        node.attr["dtype"].type = tf.string.as_datatype_enum
+        node.attr["value"].tensor.dtype = tf.string.as_datatype_enum
+        node.attr["value"].tensor.tensor_shape.dim.add().size = 1 << 27
+        with self.assertRaisesRegex(ValueError, "at most 1048576 elements at attribute value of"):
+            transform(graph.SerializeToString(), "strip_unused_nodes")
 
     def test_bytes_that_are_no_graph(self):
         for data in (b"", b"graph", b"\0" * 100):

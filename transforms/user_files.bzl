@@ -1,7 +1,8 @@
 """Files of the user's own, from anywhere on disk, as repositories: @checkpoint and @images.
 
 The environment variable CHECKPOINT names a checkpoint, IMAGES a folder of images. The files
-are linked to, not copied: when they change, what was built from them is built anew.
+are linked to, not copied: when they change, what was built from them is built anew. Which
+images there are is looked up once; `./bazelw sync --only=images` does so again.
 """
 
 def _given(rctx, variable):

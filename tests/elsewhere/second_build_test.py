@@ -148,6 +148,7 @@ class SecondBuildTest(parameterized.TestCase):
         ('name = "", checkpoint = "x.index"', "expected a name, got"),
         ('name = "a", checkpoint = "x.index", size = 3', "no such attribute 'size'"),
         ('name = "a", checkpoint = "BUILD"', None),
+        ('name = "a", checkpoint = ":older"', None),
         ('name = "a", checkpoint = ":none"', "expected the files of one checkpoint, .*, got no PR"),
         ('name = "a", checkpoint = ":two"', "got 2 of PREFIX.index"),
     )
@@ -157,9 +158,11 @@ class SecondBuildTest(parameterized.TestCase):
             package,
             f"l2norm_tflite({attributes})\n"
             'filegroup(name = "none", srcs = ["a.data-0", "b.data-0"])\n'
-            'filegroup(name = "two", srcs = ["a.index", "b.index"])\n',
+            'filegroup(name = "two", srcs = ["a.index", "b.index"])\n'
+            'filegroup(name = "older", srcs = ["a.ckpt", "labels.txt", "model.json"])\n',
         )
-        for name in ("x.index", "a.index", "b.index", "a.data-0", "b.data-0"):
+        names = "x.index a.index b.index a.data-0 b.data-0 a.ckpt labels.txt model.json"
+        for name in names.split():
             (self.workspace / package / name).write_text("")
         done = self.build("--nobuild", target)
         if expected is None:

@@ -57,7 +57,7 @@ class PublishedProductsTest(parameterized.TestCase):
         figures = {k: {f.name: f for f in v} for k, v in checked.agreement.items()}
         for kernels, measured in figures.items():
             print(name, kernels.value, *(f"{f.name} {f.value:.5g}" for f in measured.values()))
-        # With the kernels that people's programs run by default, the limits need not give way.
+        # With the kernels that people's programs run by default, the limits hardly give way.
         default = figures[Kernels.DEFAULT]
         self.assertGreaterEqual(default["embedding_cosine_mean"].value, 0.9985)
         self.assertGreaterEqual(default["embedding_cosine_worst"].value, 0.995)

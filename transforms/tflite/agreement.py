@@ -200,7 +200,8 @@ def joined(got: Run, extractor: Model, head: Model, images: np.ndarray) -> Figur
     differing += np.sum(probabilities != got.probabilities[: len(images)])
     return Figure(
         "parts_differing",
-        "the number of values in which extractor and head differ from the model",
+        "the number of values in which extractor and head differ from the model "
+        f"(with the reference kernels, on {_JOINED_BY_REFERENCE} images)",
         int(differing),
         0,
     )

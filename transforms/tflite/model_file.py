@@ -118,9 +118,21 @@ def pruned(model: Model) -> Model:
         inputs=places(old.inputs),
         outputs=places(old.outputs),
     )
+    signatures = [
+        changed(
+            signature,
+            inputs=[changed(e, tensorIndex=tensors[e.tensorIndex]) for e in signature.inputs or ()],
+            outputs=[
+                changed(e, tensorIndex=tensors[e.tensorIndex]) for e in signature.outputs or ()
+            ],
+        )
+        for signature in model.signatureDefs or ()
+        if all(e.tensorIndex in tensors for e in (*signature.inputs, *signature.outputs))
+    ]
     return changed(
         model,
         subgraphs=[subgraph],
+        signatureDefs=signatures or None,
         buffers=[model.buffers[i] for i in buffers],
         operatorCodes=[model.operatorCodes[i] for i in codes],
         metadata=[changed(entry, buffer=buffers[entry.buffer]) for entry in metadata],

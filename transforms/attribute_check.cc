@@ -1,0 +1,125 @@
+#include "transforms/attribute_check.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "tensorflow/core/framework/tensor.h"
+#include "tensorflow/core/framework/tensor.pb.h"
+#include "tensorflow/core/framework/tensor_shape.h"
+#include "tensorflow/core/framework/types.h"
+#include "transforms/graph_check.h"
+
+namespace imprinting {
+namespace {
+
+using tensorflow::AttrValue;
+
+// Of a tensor of strings without as many of them.
+constexpr int64_t kMaxEmptyElements = 1 << 20;
+
+absl::Status CheckTensor(const tensorflow::TensorProto& tensor, absl::string_view where) {
+  const tensorflow::DataType type = tensor.dtype();
+  if (!tensorflow::DataType_IsValid(type) || type == tensorflow::DT_INVALID ||
+      tensorflow::IsRefType(type)) {
+    return Invalid("expected a tensor of a known type at ", where, ", got type number ",
+                   static_cast<int>(type));
+  }
+  if (!tensorflow::TensorShape::IsValid(tensor.tensor_shape())) {
+    return Invalid("expected a tensor of a valid shape at ", where, ", got ",
+                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()));
+  }
+  const int64_t count = tensorflow::TensorShape(tensor.tensor_shape()).num_elements();
+  const int64_t size = std::max(tensorflow::DataTypeSize(type), 1);
+  if (count > kMaxTensorBytes / size) {
+    return Invalid("expected a tensor of at most ", kMaxTensorBytes, " bytes at ", where, ", got ",
+                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " of ",
+                   tensorflow::DataTypeString(type));
+  }
+  if (tensorflow::DataTypeSize(type) == 0) {
+    // What has no fixed size is as good as empty in a file, and takes room as soon as it is read.
+    if (count > std::max<int64_t>(kMaxEmptyElements, tensor.string_val_size())) {
+      return Invalid("expected at most ", kMaxEmptyElements, " elements at ", where, ", got ",
+                     tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " of ",
+                     tensorflow::DataTypeString(type));
+    }
+    // Only reading them tells whether strings are strings.
+    tensorflow::Tensor read;
+    if (!read.FromProto(tensor)) {
+      return Invalid("the tensor at ", where, " cannot be read: its contents are not of its type");
+    }
+    return absl::OkStatus();
+  }
+  const int64_t bytes = static_cast<int64_t>(tensor.tensor_content().size());
+  if (bytes != 0 && bytes != count * size) {
+    return Invalid("expected ", count * size, " bytes in the tensor at ", where, ", as its shape ",
+                   tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " and type ",
+                   tensorflow::DataTypeString(type), " say, got ", bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckShape(const tensorflow::TensorShapeProto& shape, absl::string_view where) {
+  if (tensorflow::PartialTensorShape::IsValid(shape)) return absl::OkStatus();
+  return Invalid("expected a valid shape at ", where, ", got ",
+                 tensorflow::PartialTensorShape::DebugString(shape));
+}
+
+absl::Status CheckAttr(const AttrValue& value, absl::string_view where);
+
+absl::Status CheckFunctionName(const tensorflow::NameAttrList& function, absl::string_view where) {
+  for (const auto& [name, inner] : function.attr()) {
+    if (absl::Status status = CheckAttr(inner, where); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttr(const AttrValue& value, absl::string_view where) {
+  if (value.has_tensor()) return CheckTensor(value.tensor(), where);
+  if (value.has_shape()) return CheckShape(value.shape(), where);
+  if (value.has_func()) {
+    if (absl::Status status = CheckFunctionName(value.func(), where); !status.ok()) return status;
+  }
+  for (const auto& function : value.list().func()) {
+    if (absl::Status status = CheckFunctionName(function, where); !status.ok()) return status;
+  }
+  for (const auto& tensor : value.list().tensor()) {
+    if (absl::Status status = CheckTensor(tensor, where); !status.ok()) return status;
+  }
+  for (const auto& shape : value.list().shape()) {
+    if (absl::Status status = CheckShape(shape, where); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsName(absl::string_view name) {
+  auto is_first = [](char c) { return absl::ascii_isalnum(c) || c == '.' || c == '_'; };
+  auto is_other = [&](char c) {
+    return is_first(c) || c == '-' || c == '/' || c == '\\' || c == '>';
+  };
+  return !name.empty() && is_first(name[0]) && std::all_of(name.begin(), name.end(), is_other);
+}
+
+absl::Status CheckAttrs(const std::string& owner,
+                        const google::protobuf::Map<std::string, AttrValue>& attrs) {
+  for (const auto& [name, value] : attrs) {
+    if (!IsName(name)) {
+      return Invalid("expected names for attributes of ", owner, ", got \"", absl::CHexEscape(name),
+                     "\"");
+    }
+    const std::string where = absl::StrCat("attribute ", name, " of ", owner);
+    if (absl::Status status = CheckAttr(value, where); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckAttrs(const tensorflow::NodeDef& node) {
+  return CheckAttrs(absl::StrCat("node ", node.name()), node.attr());
+}
+
+}  // namespace imprinting
