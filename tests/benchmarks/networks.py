@@ -1,0 +1,74 @@
+"""The checkpoints that are measured: a made one or a given one, and changed copies."""
+
+import os
+import pathlib
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification import checkpoints, deployment, model_config, published_head
+from classification.data import sample
+from classification.model_config import ModelConfig
+from tests import calibrated_network
+from tests.benchmarks import steps
+
+_DIGITS = str(pathlib.Path(__file__).parents[2] / "classification/digits_network/model.ckpt")
+
+
+def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
+    """Writes a network that is ready for deployment, and images, for the steps to work on.
+
+    Args:
+      folder: where to.
+      checkpoint: its prefix or folder, with model.json beside it or of the network that
+        config describes; a published one, too. '' for one that is made here.
+      config: the network.
+
+    Raises:
+      FileNotFoundError: if there is no such checkpoint.
+      ValueError: if it cannot be read, or is not of that network.
+    """
+    size = config.image_size
+    images = sample.of_photographs(steps.NUM_IMAGES, image_size=size).images
+    if not checkpoint:
+        checkpoint = calibrated_network.write(folder + "-made", config, images, digits=_DIGITS)
+    config = model_config.read(checkpoints.folder(checkpoint)) or config
+    if config.image_size != size:
+        images = sample.of_photographs(steps.NUM_IMAGES, image_size=config.image_size).images
+    prefix = checkpoints.find(checkpoint)
+    source = published_head if published_head.is_published(prefix) else deployment
+    values = source.read_values(prefix, config)
+    labels = config.labels or tuple(str(number) for number in range(config.num_classes))
+    deployment.write(folder, deployment.portable(config, labels), values)
+    np.save(os.path.join(folder, steps.IMAGES), images)
+
+
+def change(checkpoint: str, prefix: str, number: int) -> None:
+    """Writes a copy of a checkpoint with one weight changed.
+
+    Args:
+      checkpoint: the prefix of the one to copy.
+      prefix: that of the copy.
+      number: copies of different numbers differ.
+
+    Raises:
+      ValueError: if there is no weight in it.
+    """
+    reader = tf.train.load_checkpoint(checkpoint)
+    values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+    name = min((n for n in values if n.endswith("/BatchNorm/beta")), default=None)
+    if name is None:
+        raise ValueError(f"expected a checkpoint with batch norm's beta, got {checkpoint}")
+    values[name][0] += 1e-4 * number
+    with tf.Graph().as_default(), tf.Session() as session:
+        session.run(
+            tf.raw_ops.SaveV2(
+                prefix=prefix,
+                tensor_names=list(values),
+                shape_and_slices=[""] * len(values),
+                tensors=[tf.constant(value) for value in values.values()],
+            )
+        )

@@ -1,0 +1,273 @@
+"""The steps from a checkpoint to its products, and what TensorFlow's Python tools do instead.
+
+Each step is a function of a folder. It reads what it needs of the files that those before it
+left there, and returns what is to be timed: a function that returns the files to leave. What is
+imported is imported by the step that uses it, so that no step's memory is that of another.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+Timed = Callable[[], dict[str, bytes]]
+
+CHECKPOINT = "model.ckpt"
+IMAGES = "images.npy"
+NUM_IMAGES = 64
+
+# As the rule l2norm_tflite has them.
+_INPUT = "input"
+_OUTPUT = "MobilenetV1/Predictions/Reshape_1"
+_TRANSFORMS = "strip_unused_nodes fold_l2_norm fold_constants"
+# What comes to the same where nothing but TensorFlow is at hand: our fold_constants gives these
+# parameters itself, and fold_l2_norm is what it folds besides.
+_TENSORFLOW_TRANSFORMS = (
+    "strip_unused_nodes fold_constants(exclude_op=FakeQuantWithMinMaxVars, "
+    "exclude_op=FakeQuantWithMinMaxArgs, exclude_op=FakeQuantWithMinMaxVarsPerChannel, "
+    f"max_constant_size_in_bytes={1 << 31})"
+)
+
+
+class Times(NamedTuple):
+    """What a step took.
+
+    Attributes:
+      first: its first run, in seconds.
+      others: those after it, likewise.
+    """
+
+    first: float
+    others: list[float]
+
+
+def run(name: str, folder: str, runs: int) -> Times:
+    """Runs a step once and then `runs` times more, and writes the files that it makes.
+
+    Raises:
+      ValueError: if it cannot do its work.
+    """
+    timed = STEPS[name](folder)
+    seconds = []
+    files: dict[str, bytes] = {}
+    for _ in range(1 + runs):
+        files.clear()
+        start = time.perf_counter()
+        files = timed()
+        seconds.append(time.perf_counter() - start)
+    for path, data in files.items():
+        with open(os.path.join(folder, path), "wb") as file:
+            file.write(data)
+    return Times(seconds[0], seconds[1:])
+
+
+def _read(folder: str, name: str) -> bytes:
+    with open(os.path.join(folder, name), "rb") as file:
+        return file.read()
+
+
+def _imports(folder: str) -> Timed:
+    """What every step with TensorFlow starts with; its memory is in that of each of them."""
+    del folder
+
+    def timed() -> dict[str, bytes]:
+        import third_party.tensorflow.quiet  # noqa: F401
+
+        return {}
+
+    return timed
+
+
+def _export(folder: str) -> Timed:
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    from classification import export, model_config
+
+    config = model_config.read(folder)
+    if config is None:
+        raise ValueError(f"expected a {model_config.FILE_NAME} in {folder}")
+    prefix = os.path.join(folder, CHECKPOINT)
+
+    def timed() -> dict[str, bytes]:
+        graph = export.build(config=config, batch_size=1, checkpoint=prefix)
+        return {"graph.pb": graph.graph_def.SerializeToString(deterministic=True)}
+
+    return timed
+
+
+def _freeze(folder: str) -> Timed:
+    from transforms import graph_transforms
+
+    graph, prefix = _read(folder, "graph.pb"), os.path.join(folder, CHECKPOINT)
+    return lambda: {
+        "frozen.pb": graph_transforms.freeze(graph, checkpoint=prefix, outputs=[_OUTPUT])
+    }
+
+
+def _fold(folder: str) -> Timed:
+    from transforms import graph_transforms
+
+    frozen = _read(folder, "frozen.pb")
+    return lambda: {
+        "folded.pb": graph_transforms.transform(
+            frozen, inputs=[_INPUT], outputs=[_OUTPUT], transforms=_TRANSFORMS
+        )
+    }
+
+
+def _convert(folder: str) -> Timed:
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    from transforms.tflite import convert, graph_file
+
+    folded = graph_file.read(os.path.join(folder, "folded.pb"))
+    return lambda: {"model.tflite": convert.convert(folded)}
+
+
+def _split(folder: str) -> Timed:
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    from transforms.tflite import model_file, split
+
+    model = model_file.read(os.path.join(folder, "model.tflite"))
+
+    def timed() -> dict[str, bytes]:
+        parts = split.split(model)
+        return {
+            "extractor.tflite": model_file.serialise(parts.extractor),
+            "head.tflite": model_file.serialise(parts.head),
+        }
+
+    return timed
+
+
+def _check(folder: str) -> Timed:
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    import numpy as np
+
+    from transforms.tflite import check, graph_file, model_file
+
+    model, extractor, head = (
+        model_file.read(os.path.join(folder, f"{part}.tflite"))
+        for part in ("model", "extractor", "head")
+    )
+    frozen = graph_file.read(os.path.join(folder, "frozen.pb"))
+    images = np.load(os.path.join(folder, IMAGES))
+
+    def timed() -> dict[str, bytes]:
+        checked = check.check(
+            model=model, extractor=extractor, head=head, frozen=frozen, images=images, labels=None
+        )
+        return {"checked.tflite": checked.model}
+
+    return timed
+
+
+def _freeze_graph(folder: str) -> Timed:
+    """TensorFlow's freeze_graph, from and to bytes, as ours."""
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    import tensorflow.compat.v1 as tf
+    from tensorflow.python.tools import freeze_graph
+
+    graph, prefix = _read(folder, "graph.pb"), os.path.join(folder, CHECKPOINT)
+
+    def timed() -> dict[str, bytes]:
+        with tf.Graph().as_default():
+            frozen = freeze_graph.freeze_graph_with_def_protos(
+                input_graph_def=tf.GraphDef.FromString(graph),
+                input_saver_def=None,
+                input_checkpoint=prefix,
+                output_node_names=_OUTPUT,
+                restore_op_name="",
+                filename_tensor_name="",
+                output_graph="",
+                clear_devices=True,
+                initializer_nodes="",
+            )
+        return {"freeze_graph.pb": frozen.SerializeToString(deterministic=True)}
+
+    return timed
+
+
+def _convert_variables(folder: str) -> Timed:
+    """The part of it that makes constants of variables, these being in memory already."""
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    import tensorflow.compat.v1 as tf
+
+    from classification import model_config, network
+
+    config = model_config.read(folder)
+    if config is None:
+        raise ValueError(f"expected a {model_config.FILE_NAME} in {folder}")
+    session = tf.Session(graph=tf.Graph())
+    with session.graph.as_default():
+        size = config.image_size
+        network.build(tf.placeholder(tf.float32, [1, size, size, 3], _INPUT), config)
+        tf.train.Saver().restore(session, os.path.join(folder, CHECKPOINT))
+        graph_def = session.graph.as_graph_def()
+
+    def timed() -> dict[str, bytes]:
+        frozen = tf.graph_util.convert_variables_to_constants(session, graph_def, [_OUTPUT])
+        return {"convert_variables.pb": frozen.SerializeToString(deterministic=True)}
+
+    return timed
+
+
+def _transform_graph(folder: str) -> Timed:
+    """What TensorFlow's Python function TransformGraph calls; the wheel has no more of it."""
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    from tensorflow.python.util import _pywrap_transform_graph
+
+    frozen = _read(folder, "frozen.pb")
+    return lambda: {
+        "transform_graph.pb": _pywrap_transform_graph.TransformGraphWithStringInputs(
+            frozen, _INPUT.encode(), _OUTPUT.encode(), _TENSORFLOW_TRANSFORMS.encode()
+        )
+    }
+
+
+def _optimize_for_inference(folder: str) -> Timed:
+    """TensorFlow's optimize_for_inference, all Python: it does not compute constants."""
+    import third_party.tensorflow.quiet  # noqa: F401
+
+    # isort: split
+    import tensorflow.compat.v1 as tf
+    from tensorflow.python.tools import optimize_for_inference_lib
+
+    frozen = _read(folder, "frozen.pb")
+
+    def timed() -> dict[str, bytes]:
+        optimised = optimize_for_inference_lib.optimize_for_inference(
+            tf.GraphDef.FromString(frozen), [_INPUT], [_OUTPUT], tf.float32.as_datatype_enum
+        )
+        return {"optimize_for_inference.pb": optimised.SerializeToString(deterministic=True)}
+
+    return timed
+
+
+OURS = ("export", "freeze", "fold", "convert", "split", "check")
+
+STEPS: dict[str, Callable[[str], Timed]] = {
+    "imports": _imports,
+    "export": _export,
+    "freeze": _freeze,
+    "fold": _fold,
+    "convert": _convert,
+    "split": _split,
+    "check": _check,
+    "freeze_graph": _freeze_graph,
+    "convert_variables": _convert_variables,
+    "transform_graph": _transform_graph,
+    "optimize_for_inference": _optimize_for_inference,
+}
