@@ -114,6 +114,9 @@ def find_labels(
 def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
     """The network as it is described in products: with labels, and without a path.
 
+    Its embedding has the range that a `.tflite` gives it, whatever was learned: a graph with
+    another would be of a network that no device runs.
+
     Of the folder that its data lay in the name is kept. One that is named "digits" gets a
     slash behind it, since that name alone means the data that comes along.
     """
@@ -122,7 +125,9 @@ def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
         dataset = os.path.basename(os.path.normpath(dataset)) if dataset else ""
         if dataset == "digits":
             dataset += "/"
-    return dataclasses.replace(config, labels=labels, dataset=dataset)
+    return dataclasses.replace(
+        config, labels=labels, dataset=dataset, learned_embedding_range=False
+    )
 
 
 def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) -> None:

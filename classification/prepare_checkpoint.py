@@ -6,9 +6,9 @@ writes model.ckpt.index, model.ckpt.data-00000-of-00001, model.json and labels.t
 networks give equal bytes, whatever else their checkpoints hold.
 
 What the network is, stands in the `model.json` beside the checkpoint; where there is none,
---image_size, --num_classes, --depth_multiplier, --quantize and --learned_embedding_range
-tell. A classifier as slim's checkpoints hold it, with the last layer
-MobilenetV1/Logits/Conv2d_1c_1x1, becomes a network of this project without training.
+--image_size, --num_classes, --depth_multiplier and --quantize tell. A classifier as slim's
+checkpoints hold it, with the last layer MobilenetV1/Logits/Conv2d_1c_1x1, becomes a network
+of this project without training.
 """
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -44,6 +44,7 @@ def main() -> None:
     checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
     config = network_flags.resolve(path, network_flags.given())
     labels, whose = deployment.find_labels(FLAGS.labels_file, folder, config)
+    learned = config.learned_embedding_range
     config = deployment.portable(config, labels)
     published = published_head.is_published(checkpoint)
     source = published_head if published else deployment
@@ -58,6 +59,8 @@ def main() -> None:
     )
     if published:
         print(published_head.describe(values))
+    if learned:
+        print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")
     print(f"Labels: {whose}.")
     print(f"Written to {FLAGS.output_dir}")
 

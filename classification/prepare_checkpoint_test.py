@@ -89,6 +89,15 @@ class PrepareTest(absltest.TestCase):
         _, out, _ = self.run_program("--checkpoint_dir=bare", *_BARE, "--output_dir=out")
         self.assertIn("\nLabels: the classes' numbers, since no file names them", out)
 
+    def test_a_learned_range_of_the_embedding_is_no_part_of_the_product(self):
+        config = dataclasses.replace(_QUANTISED, learned_embedding_range=True)
+        prefix = program_testing.write_network("learned", config)
+        flags = (f"--checkpoint_dir={prefix}", *_BARE, "--output_dir=out")
+        status, out, err = self.run_program(*flags)
+        self.assertIsNone(status, err)
+        self.assertIn("quantised with the range that a .tflite gives it, not the learned", out)
+        self.assertFalse(model_config.read("out").learned_embedding_range)
+
     def test_published_classifier(self):
         values = {"MobilenetV1/Logits/scale_factor": np.float32(20)}
         with (

@@ -204,7 +204,6 @@ def l2norm_tflite(
         num_classes = None,
         depth_multiplier = None,
         quantize = None,
-        learned_embedding_range = None,
         labels = None,
         images = [],
         settings = [],
@@ -222,12 +221,11 @@ def l2norm_tflite(
       checkpoint: label of the files of one checkpoint: PREFIX.index and PREFIX.data-…, or the
         file of the older format, and its model.json where it has one. Of several checkpoints
         the file `checkpoint` tells the newest.
-      image_size: pixels, from 32. This and the next four say what network it is where there is no
+      image_size: pixels, from 32. This and the next three say what network it is where there is no
         model.json; where there is one, they must not contradict it.
       num_classes: from 1.
       depth_multiplier: a string, such as "0.25".
       quantize: whether it is a quantised network.
-      learned_embedding_range: whether its embedding's range was learned, as by the reference.
       labels: a file with the classes' names, one a line.
       images: labels of JPEG, PNG or TFRecord files to check on, 128 images of them; of fewer,
         several parts of each. By default images that come with the build.
@@ -253,8 +251,7 @@ def l2norm_tflite(
             _flag(name, "image_size", image_size, "int", 32) +
             _flag(name, "num_classes", num_classes, "int", 1) +
             _flag(name, "depth_multiplier", depth_multiplier, "string") +
-            _flag(name, "quantize", quantize, "bool") +
-            _flag(name, "learned_embedding_range", learned_embedding_range, "bool")
+            _flag(name, "quantize", quantize, "bool")
         ),
         settings = settings,
         **kwargs

@@ -32,6 +32,9 @@ from transforms.tflite.model_graph import Graph, Model
 
 MIN_IMAGES = 64
 
+# Somewhat below 512, for the rounding of logits.
+_MAX_SUM = 500
+
 # Reference kernels take ten times as long: the parts are joined over that many images.
 _JOINED_BY_REFERENCE = 4
 
@@ -156,6 +159,21 @@ class Run:
         self.logits_quantum = tensors[1].scales[0] if tensors[1].scales else None
         self.embedding, _, self.probabilities = values
         self.real = Outputs(*(v.reshape(len(images), -1) for v in real))
+
+
+def require_peaks(logits: np.ndarray) -> None:
+    """Raises a ValueError for logits [n, classes] that TFLite's reference softmax cannot take.
+
+    Of uint8 logits it ends the process where the sum of exp(logit - highest logit) is 512 or
+    more, for which its 31 bits are too few: where no class has a probability above 1/512.
+    """
+    sums = np.exp(logits - logits.max(axis=1, keepdims=True)).sum(axis=1)
+    if sums.max() >= _MAX_SUM:
+        raise ValueError(
+            f"expected a network that tells classes apart, got one whose most likely class has a "
+            f"probability of {1 / sums.max():.2g} on some image, too little for TFLite's reference "
+            "softmax in uint8: train it for longer, or with fewer classes"
+        )
 
 
 def compare(got: Outputs, expected: Outputs, *, logits_quantum: float | None) -> list[Figure]:

@@ -140,6 +140,12 @@ class ModelTest(parameterized.TestCase):
         for name in ("embedding", "logits", "probabilities"):
             np.testing.assert_allclose(getattr(a, name), getattr(b, name), rtol=1e-5, atol=1e-6)
 
+    def test_probabilities_too_flat_for_the_reference_softmax(self):
+        agreement.require_peaks(np.zeros([2, 400]))
+        agreement.require_peaks(np.eye(2, 5000) * 10)
+        with self.assertRaisesRegex(ValueError, "a probability of 0.0005 on some image"):
+            agreement.require_peaks(np.zeros([2, 2000]))
+
     def test_parts_that_do_not_meet(self):
         small, images = testing.small(), testing.images(4)
         model, extractor, head = (
