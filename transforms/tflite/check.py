@@ -69,9 +69,7 @@ def check(
         agreement.require_peaks(default.real.logits)
     reference = agreement.Run(model, images, kernels=Kernels.REFERENCE)
     runs = {Kernels.REFERENCE: reference, Kernels.DEFAULT: default}
-    among = agreement.compare(
-        reference.real, default.real, logits_quantum=default.logits_quantum
-    )
+    among = agreement.compare(reference.real, default.real, logits_quantum=default.logits_quantum)
     figures = {}
     for kernels, run in runs.items():
         compared = agreement.compare(run.real, expected, logits_quantum=run.logits_quantum)
