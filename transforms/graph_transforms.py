@@ -2,7 +2,8 @@
 
 The work is done by the C++ module `_graph_transforms`, which holds no Python lock while it
 runs. Nothing here imports the Python side of TensorFlow. Graphs are serialised GraphDefs; equal
-graphs give equal bytes.
+graphs give equal bytes. Importing this sets the C library's allocator to keep up to 128 MiB of
+freed memory, which graphs are copied through in a third less time.
 """
 
 import os
