@@ -6,28 +6,14 @@ import logging
 import os
 
 from absl import flags
-from absl.testing import absltest, flagsaver, parameterized
+from absl.testing import absltest, parameterized
 
 from transforms import program
+from transforms.program_testing import run
 
 _SIZE = flags.DEFINE_integer("size", 7, "Of something.")
 flags.DEFINE_string("input", "", "A file.")
 flags.DEFINE_string("output", None, "Another.")
-
-
-def run(main, *arguments):
-    """Runs a program in this process; returns exit status, stdout and stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        flagsaver.flagsaver(),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            program.run(main, ["folder/prog.py", *arguments])
-        except SystemExit as end:
-            return end.code, out.getvalue(), err.getvalue()
-    raise AssertionError("the program did not end")
 
 
 class RunTest(parameterized.TestCase):

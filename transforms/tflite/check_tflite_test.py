@@ -8,6 +8,7 @@ import subprocess
 import numpy as np
 from absl.testing import absltest
 
+from transforms import program_testing
 from transforms.tflite import check_tflite, metadata, testing
 
 _PROGRAM = os.path.join(os.path.dirname(__file__), "check_tflite")
@@ -55,7 +56,7 @@ class CheckTfliteTest(absltest.TestCase):
         return [f"--{name}={value}" for name, value in (self.flags | changes).items()]
 
     def assert_fails(self, expected, *arguments, **changes):
-        status, out, err = testing.run_program(
+        status, out, err = program_testing.run(
             check_tflite.main, *self.arguments(**changes), *arguments
         )
         self.assertEqual((status, out), (1, ""))
@@ -63,7 +64,7 @@ class CheckTfliteTest(absltest.TestCase):
         self.assertEmpty(os.listdir("out"))
 
     def test_writes_products_and_report(self):
-        status, out, err = testing.run_program(
+        status, out, err = program_testing.run(
             check_tflite.main, *self.arguments(), "--sources=graph=folded.pb"
         )
         self.assertEqual((status, err), (None, ""))
@@ -97,7 +98,7 @@ class CheckTfliteTest(absltest.TestCase):
             self.assertNotIn(self.folder.encode(), read(f"out/{path}"))
 
     def test_another_process_writes_the_same_bytes_and_is_quiet(self):
-        self.assertIsNone(testing.run_program(check_tflite.main, *self.arguments())[0])
+        self.assertIsNone(program_testing.run(check_tflite.main, *self.arguments())[0])
         os.mkdir("again")
         done = subprocess.run(
             [_PROGRAM, *self.arguments(output_prefix="again/small")],
@@ -139,7 +140,7 @@ class CheckTfliteTest(absltest.TestCase):
         self.assert_fails("expected at least 64 images", images="few.npy")
 
     def test_flags_that_are_missing(self):
-        status, _, err = testing.run_program(check_tflite.main, "--model=a", "--head=b")
+        status, _, err = program_testing.run(check_tflite.main, "--model=a", "--head=b")
         self.assertEqual(status, 1)
         self.assertStartsWith(
             err, "prog: expected --extractor, --frozen_graph, --images, --output_prefix; "

@@ -5,6 +5,7 @@ import subprocess
 
 from absl.testing import absltest
 
+from transforms import program_testing
 from transforms.tflite import convert_graph, testing
 
 _PROGRAM = os.path.join(os.path.dirname(__file__), "convert_graph")
@@ -35,13 +36,13 @@ class ConvertGraphTest(absltest.TestCase):
 
     def test_float(self):
         self.write(testing.small(quantise=False).folded)
-        status, out, _ = testing.run_program(convert_graph.main, *self.arguments)
+        status, out, _ = program_testing.run(convert_graph.main, *self.arguments)
         self.assertIsNone(status)
         self.assertStartsWith(out, "Converted: float, ")
 
     def test_errors(self):
         def fails(expected):
-            status, out, err = testing.run_program(convert_graph.main, *self.arguments)
+            status, out, err = program_testing.run(convert_graph.main, *self.arguments)
             self.assertEqual((status, out), (1, ""))
             self.assertRegex(err, f"(?m)^prog: .*{expected}")
             self.assertFalse(os.path.exists(self.output))

@@ -4,6 +4,7 @@ import os
 
 from absl.testing import absltest
 
+from transforms import program_testing
 from transforms.tflite import split_tflite, testing
 
 
@@ -16,7 +17,7 @@ class SplitTfliteTest(absltest.TestCase):
         )
 
     def run_program(self):
-        return testing.run_program(
+        return program_testing.run(
             split_tflite.main,
             f"--model={self.model}",
             f"--extractor={self.extractor}",
@@ -54,7 +55,7 @@ class SplitTfliteTest(absltest.TestCase):
         self.assertFalse(os.path.exists(self.extractor) or os.path.exists(self.head))
 
     def test_flags_that_are_missing(self):
-        status, _, err = testing.run_program(split_tflite.main, "--head=a")
+        status, _, err = program_testing.run(split_tflite.main, "--head=a")
         self.assertEqual(status, 1)
         self.assertStartsWith(err, "prog: expected --model, --extractor; ")
 

@@ -1,16 +1,11 @@
 """What the tests here share: a small classifier, its graphs and its models, and images for it."""
 
-import contextlib
 import dataclasses
 import functools
-import io
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from absl.testing import flagsaver
 
-from transforms import program
 from transforms.tflite import convert, model_file, split
 
 SIZE = 32
@@ -129,18 +124,3 @@ def graph_def(
         net = tf.reshape(tf.squeeze(net, [1, 2]), [-1, CLASSES])
         tf.reshape(tf.nn.softmax(net), [-1, CLASSES], "probabilities")
         return graph.as_graph_def()
-
-
-def run_program(main: Callable[[], None], *arguments: str) -> tuple[int | str | None, str, str]:
-    """Runs a program in this process; returns exit status, stdout and stderr."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        flagsaver.flagsaver(),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            program.run(main, ["folder/prog.py", *arguments])
-        except SystemExit as end:
-            return end.code, out.getvalue(), err.getvalue()
-    raise AssertionError("the program did not end")
