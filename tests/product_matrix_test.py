@@ -65,7 +65,8 @@ class ProductMatrixTest(parameterized.TestCase):
             labels=labels,
         )
         for kernels in Kernels:
-            print(kernels.value, *(f"{f.name} {f.value:.5g}" for f in checked.agreement[kernels]))
+            for f in checked.agreement[kernels]:
+                print(f"{kernels.value} {f.name} {f.value:.5g} among {f.among} limit {f.limit}")
         self.assertEqual(checked.quantised, quantize)
         self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
         product = model_file.parse(checked.model)

@@ -1,5 +1,6 @@
 """The way from a checkpoint to products that the rule l2norm_tflite takes, in one process."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
@@ -20,8 +21,21 @@ class Built(NamedTuple):
     parts: Parts
 
 
-def build(config: ModelConfig, prefix: str) -> Built:
-    """Exports, freezes, folds, converts and splits a checkpoint's network."""
+def build(
+    config: ModelConfig,
+    prefix: str,
+    *,
+    fold_fake_quant: bool = False,
+    change: Callable[[tf.GraphDef], None] | None = None,
+) -> Built:
+    """Exports, freezes, folds, converts and splits a checkpoint's network.
+
+    Args:
+      config: the network.
+      prefix: the checkpoint's.
+      fold_fake_quant: whether kernels' ranges are lost on the way.
+      change: what is done to the folded graph before it is converted.
+    """
     graph = export.build(config=config, batch_size=1, checkpoint=prefix)
     exported = graph.graph_def.SerializeToString()
     frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
@@ -30,6 +44,10 @@ def build(config: ModelConfig, prefix: str) -> Built:
         inputs=[graph.input_name],
         outputs=[graph.output_name],
         transforms="strip_unused_nodes fold_l2_norm fold_constants",
+        fold_fake_quant=fold_fake_quant,
     )
-    model = model_file.parse(convert.convert(tf.GraphDef.FromString(folded)))
+    folded_def = tf.GraphDef.FromString(folded)
+    if change is not None:
+        change(folded_def)
+    model = model_file.parse(convert.convert(folded_def))
     return Built(tf.GraphDef.FromString(frozen), model, split.split(model))

@@ -70,7 +70,7 @@ absl::Status CheckShape(const tensorflow::TensorShapeProto& shape, absl::string_
 
 absl::Status CheckAttr(const AttrValue& value, absl::string_view where);
 
-absl::Status CheckFunctionName(const tensorflow::NameAttrList& function, absl::string_view where) {
+absl::Status CheckFunction(const tensorflow::NameAttrList& function, absl::string_view where) {
   for (const auto& [name, inner] : function.attr()) {
     if (absl::Status status = CheckAttr(inner, where); !status.ok()) return status;
   }
@@ -81,10 +81,10 @@ absl::Status CheckAttr(const AttrValue& value, absl::string_view where) {
   if (value.has_tensor()) return CheckTensor(value.tensor(), where);
   if (value.has_shape()) return CheckShape(value.shape(), where);
   if (value.has_func()) {
-    if (absl::Status status = CheckFunctionName(value.func(), where); !status.ok()) return status;
+    if (absl::Status status = CheckFunction(value.func(), where); !status.ok()) return status;
   }
   for (const auto& function : value.list().func()) {
-    if (absl::Status status = CheckFunctionName(function, where); !status.ok()) return status;
+    if (absl::Status status = CheckFunction(function, where); !status.ok()) return status;
   }
   for (const auto& tensor : value.list().tensor()) {
     if (absl::Status status = CheckTensor(tensor, where); !status.ok()) return status;

@@ -126,7 +126,7 @@ class Bundle : public Checkpoint {
         !header.ParseFromString(rows->front().second)) {
       return Damaged(index_, "it has no header");
     }
-    std::vector<uint64_t> sizes(0);
+    std::vector<uint64_t> sizes;
     for (int shard = 0; shard < header.num_shards(); ++shard) {
       const std::string path = tensorflow::DataFilename(prefix, shard, header.num_shards());
       uint64_t size = 0;

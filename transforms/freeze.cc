@@ -1,5 +1,6 @@
 #include "transforms/freeze.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -54,23 +55,19 @@ bool IsOfTraining(const NodeDef& node) {
 std::vector<const tensorflow::FunctionDef*> Called(const GraphDef& graph,
                                                    const NodesByName& needed) {
   std::vector<const tensorflow::FunctionDef*> called;
-  absl::flat_hash_set<std::string> names;
-  const auto add = [&](const NodeDef& node) {
-    names.insert(node.op());
-    for (const auto& [name, value] : node.attr()) {
-      if (value.has_func()) names.insert(value.func().name());
-      for (const auto& function : value.list().func()) names.insert(function.name());
-    }
-  };
-  for (const auto& [name, node] : needed) add(*node);
+  std::vector<std::string> names;
+  for (const auto& [name, node] : needed) AddCalled(*node, &names);
   absl::flat_hash_set<std::string> seen;
   for (bool changed = true; changed;) {
     changed = false;
     for (const auto& function : graph.library().function()) {
       const std::string& name = function.signature().name();
-      if (!names.contains(name) || !seen.insert(name).second) continue;
+      if (seen.contains(name) || std::find(names.begin(), names.end(), name) == names.end()) {
+        continue;
+      }
+      seen.insert(name);
       called.push_back(&function);
-      for (const NodeDef& node : function.node_def()) add(node);
+      for (const NodeDef& node : function.node_def()) AddCalled(node, &names);
       changed = true;
     }
   }

@@ -21,7 +21,6 @@
 namespace imprinting {
 namespace {
 
-using tensorflow::AttrValue;
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 using tensorflow::OpDef;
@@ -73,19 +72,6 @@ absl::Status CheckNode(const NodeDef& node) {
   return CheckOutputCount(node);
 }
 
-// The functions that a function calls, by name: as ops, or as attributes of ops.
-std::vector<std::string> Calls(const tensorflow::FunctionDef& function) {
-  std::vector<std::string> names;
-  for (const NodeDef& node : function.node_def()) {
-    names.push_back(node.op());
-    for (const auto& [name, value] : node.attr()) {
-      if (value.has_func()) names.push_back(value.func().name());
-      for (const auto& inner : value.list().func()) names.push_back(inner.name());
-    }
-  }
-  return names;
-}
-
 // Checks a graph's functions: one that calls itself is one that TensorFlow never finishes to read.
 absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
   absl::flat_hash_map<std::string, std::vector<std::string>> calls;
@@ -94,7 +80,9 @@ absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
     if (!IsName(name)) {
       return Invalid("expected a function's name, got \"", absl::CHexEscape(name), "\"");
     }
-    if (!calls.emplace(name, Calls(function)).second) {
+    std::vector<std::string> called;
+    for (const NodeDef& node : function.node_def()) AddCalled(node, &called);
+    if (!calls.emplace(name, std::move(called)).second) {
       return Invalid("expected each function once, got several named ", name);
     }
     if (absl::Status status = CheckAttrs(name, function.attr()); !status.ok()) return status;
@@ -274,6 +262,14 @@ NodesByName Needed(const GraphDef& graph, const std::vector<std::string>& output
     next.insert(next.end(), node->input().begin(), node->input().end());
   }
   return needed;
+}
+
+void AddCalled(const NodeDef& node, std::vector<std::string>* names) {
+  names->push_back(node.op());
+  for (const auto& [name, value] : node.attr()) {
+    if (value.has_func()) names->push_back(value.func().name());
+    for (const auto& function : value.list().func()) names->push_back(function.name());
+  }
 }
 
 std::string Some(std::vector<std::string> names) {

@@ -49,6 +49,10 @@ absl::Status CheckTensors(const tensorflow::GraphDef& graph, const std::vector<s
 // The nodes that the outputs need, themselves included, data and control inputs followed.
 NodesByName Needed(const tensorflow::GraphDef& graph, const std::vector<std::string>& outputs);
 
+// Adds the names of what a node may call: its op, which may be a function's name, and the functions
+// in its attributes.
+void AddCalled(const tensorflow::NodeDef& node, std::vector<std::string>* names);
+
 // A few of the names, for messages: "a, b, c and 5 more".
 std::string Some(std::vector<std::string> names);
 

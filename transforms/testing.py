@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from transforms import graph_transforms
+
 
 def save(folder: str, session: tf.Session, *, version: int = tf.train.SaverDef.V2) -> str:
     """Writes a checkpoint of the session's variables; returns its prefix."""
@@ -36,3 +38,23 @@ def run(graph: bytes, fetches: str | Sequence[str], feeds: Mapping[str, Any] | N
 def constant(graph: bytes, name: str) -> np.ndarray:
     """The value of a graph's constant."""
     return tf.make_ndarray(nodes(graph)[name].attr["value"].tensor)
+
+
+def quantised_layer(*, size: int = 4) -> bytes:
+    """A dense layer with a scaled and fake-quantised kernel, and a node that nobody needs."""
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float32, [1, 3], name="x")
+        kernel = tf.constant(np.linspace(-1, 1, 3 * size, dtype=np.float32).reshape(3, size))
+        kernel = tf.multiply(kernel, tf.rsqrt(tf.constant(4.0)), name="scaled")
+        kernel = tf.fake_quant_with_min_max_vars(kernel, -0.6, 0.6, narrow_range=True, name="quant")
+        tf.identity(tf.matmul(x, kernel), name="y")
+        tf.identity(x, name="unused")
+    return graph.as_graph_def().SerializeToString()
+
+
+def transform(
+    graph: bytes, transforms: str | Sequence[graph_transforms.Transform], **options: Any
+) -> bytes:
+    """Applies transforms to a graph from x to y."""
+    options = {"inputs": ["x"], "outputs": ["y"]} | options
+    return graph_transforms.transform(graph, transforms=transforms, **options)

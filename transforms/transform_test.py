@@ -1,74 +1,20 @@
 """Tests of applying transforms: TensorFlow's own, their parameters, and what is refused."""
 
 import os
-import pathlib
-import statistics
-import threading
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from transforms import _graph_transforms, graph_transforms, testing
-
-
-def quantised_layer(*, size: int = 4) -> bytes:
-    """A dense layer with a scaled and fake-quantised kernel, and a node that nobody needs."""
-    with tf.Graph().as_default() as graph:
-        x = tf.placeholder(tf.float32, [1, 3], name="x")
-        kernel = tf.constant(np.linspace(-1, 1, 3 * size, dtype=np.float32).reshape(3, size))
-        kernel = tf.multiply(kernel, tf.rsqrt(tf.constant(4.0)), name="scaled")
-        kernel = tf.fake_quant_with_min_max_vars(kernel, -0.6, 0.6, narrow_range=True, name="quant")
-        tf.identity(tf.matmul(x, kernel), name="y")
-        tf.identity(x, name="unused")
-    return graph.as_graph_def().SerializeToString()
-
-
-def transform(graph: bytes, transforms, **options) -> bytes:
-    options = {"inputs": ["x"], "outputs": ["y"]} | options
-    return graph_transforms.transform(graph, transforms=transforms, **options)
+from transforms import testing
+from transforms.testing import quantised_layer, transform
 
 
 class TransformTest(parameterized.TestCase):
-    def test_every_transform_of_tensorflow_is_there(self):
-        names = graph_transforms.transform_names()
-        self.assertContainsSubset(
-            {"strip_unused_nodes", "fold_constants", "fold_batch_norms", "quantize_weights"}, names
-        )
-        self.assertIn("fold_l2_norm", names)
-        self.assertEqual(names, sorted(names))
-
     def test_strip_unused_nodes(self):
         graph = quantised_layer()
         self.assertIn("unused", testing.nodes(graph))
         self.assertNotIn("unused", testing.nodes(transform(graph, "strip_unused_nodes")))
-
-    def test_both_ways_to_write_transforms(self):
-        graph = quantised_layer()
-        text = 'strip_unused_nodes(type=half, shape="1,5") rename_op(old_op_name=MatMul,' \
-               " new_op_name=BatchMatMul)"  # fmt: skip
-        listed = [
-            ("strip_unused_nodes", {"type": "half", "shape": ["1,5"]}),
-            ("rename_op", {"old_op_name": ["MatMul"], "new_op_name": "BatchMatMul"}),
-        ]
-        options = {"inputs": ["quant"]}
-        result = transform(graph, text, **options)
-        self.assertEqual(result, transform(graph, listed, **options))
-        quant = testing.nodes(result)["quant"]
-        self.assertEqual(quant.op, "Placeholder")
-        self.assertEqual(quant.attr["dtype"].type, tf.float16.as_datatype_enum)
-        self.assertEqual([dim.size for dim in quant.attr["shape"].shape.dim], [1, 5])
-        self.assertEqual(testing.nodes(result)["MatMul"].op, "BatchMatMul")
-        parsed = [(name, {k: [v] if isinstance(v, str) else v for k, v in values.items()})
-                  for name, values in listed]  # fmt: skip
-        self.assertEqual(graph_transforms.parse_transforms(text), parsed)
-
-    def test_line_breaks_between_transforms(self):
-        text = "\n strip_unused_nodes\n  fold_constants(ignore_errors=true)\n"
-        self.assertEqual(
-            graph_transforms.parse_transforms(text),
-            [("strip_unused_nodes", {}), ("fold_constants", {"ignore_errors": ["true"]})],
-        )
 
     def test_fold_constants_keeps_fake_quant_nodes_and_their_ranges(self):
         graph = quantised_layer()
@@ -111,42 +57,6 @@ class TransformTest(parameterized.TestCase):
             transform(graph, "strip_unused_nodes", inputs=["x:0"], outputs=["y:0"]),
             transform(graph, "strip_unused_nodes"),
         )
-
-    def test_text(self):
-        graph = tf.GraphDef.FromString(quantised_layer())
-        read = graph_transforms.from_text(str(graph).encode())
-        self.assertEqual(tf.GraphDef.FromString(read), graph)
-        with self.assertRaisesRegex(ValueError, r"in text form, got something else \(line 1: "):
-            graph_transforms.from_text(b"nodes { }")
-        with self.assertRaisesRegex(ValueError, r"something else \(no node\)"):
-            graph_transforms.from_text(b"")
-
-    def test_python_goes_on_meanwhile(self):
-        graph = quantised_layer(size=1 << 22)
-        counted, done, progress = 0, False, []
-
-        def work():
-            nonlocal done
-            for _ in range(9):
-                before = counted
-                transform(graph, "strip_unused_nodes")
-                progress.append(counted - before)
-            done = True
-
-        thread = threading.Thread(target=work)
-        thread.start()
-        while not done:
-            counted += 1
-        thread.join()
-        # Held back, the count would stand still in nearly every call.
-        self.assertGreater(statistics.median(progress), 100)
-
-    def test_the_stub_names_what_the_module_has(self):
-        stub = pathlib.Path(__file__).with_name("_graph_transforms.pyi").read_text()
-        names = [name for name in dir(_graph_transforms) if not name.startswith("_")]
-        for name in names:
-            self.assertIn(f"def {name}(", stub)
-        self.assertLen(names, stub.count("def "))
 
 
 class TransformErrorsTest(parameterized.TestCase):
@@ -195,13 +105,6 @@ class TransformErrorsTest(parameterized.TestCase):
     def test_names(self, options, pattern):
         with self.assertRaisesRegex(ValueError, pattern):
             transform(quantised_layer(), "strip_unused_nodes", **options)
-
-    def test_names_and_values_of_other_types(self):
-        with self.assertRaisesRegex(ValueError, "outputs as a list of names, got one string, 'y'"):
-            transform(quantised_layer(), "strip_unused_nodes", outputs="y")
-        listed = [("quantize_weights", {"minimum_size": 5, "ignore_errors": False})]
-        text = "quantize_weights(minimum_size=5, ignore_errors=false)"
-        self.assertEqual(transform(quantised_layer(), listed), transform(quantised_layer(), text))
 
     def test_an_unknown_op_is_no_missing_file(self):
         graph = tf.GraphDef.FromString(quantised_layer())

@@ -8,8 +8,9 @@ how many values its layers and its average pool sum up, and on how far they are 
 
 TFLite's reference kernels and its default ones are two such computations, both right by
 definition. Where they differ from each other by more than a limit allows, no computation can
-keep that limit against both of them. The limit is then half as far again as they differ; and
-never beyond what only a wrong model would miss.
+keep that limit against both of them. The limit is then a quarter as far again as they differ;
+and never beyond what only a wrong model would miss. Which class comes first has no such
+allowance: a network that cannot keep that is not fit for eight bits.
 """
 
 import dataclasses
@@ -18,8 +19,8 @@ from collections.abc import Sequence
 from transforms.tflite.agreement import Figure
 
 # Both kinds of kernels round biases to 32 bits, which the graph does not: it may be farther from
-# either than they are from one another. Seen were factors of up to 1.3, of untrained networks.
-_FACTOR = 1.5
+# either than they are from one another. Seen were factors of up to 1.17 (product_matrix_test).
+_FACTOR = 1.25
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,10 +37,9 @@ class _Allowance:
 
 
 _ALLOWANCES = {
-    "logits_p99": _Allowance(0, 30),
-    "embedding_cosine_mean": _Allowance(1, 0.9),
-    "embedding_cosine_worst": _Allowance(1, 0.8),
-    "top1_equal": _Allowance(1, 0.9),
+    "logits_p99": _Allowance(0, 12),
+    "embedding_cosine_mean": _Allowance(1, 0.95),
+    "embedding_cosine_worst": _Allowance(1, 0.9),
 }
 
 
@@ -52,7 +52,7 @@ def allow(figures: Sequence[Figure], among: Sequence[Figure]) -> list[Figure]:
 
     Returns:
       The figures, with what is found `among` the kernels, and a limit that is the usual one
-      wherever they keep it among themselves with that half to spare.
+      wherever they keep it among themselves with that quarter to spare.
     """
     own = {figure.name: figure.value for figure in among}
     return [_allow(figure, own.get(figure.name)) for figure in figures]

@@ -19,11 +19,12 @@ class NoiseTest(parameterized.TestCase):
         # Of a quiet network the usual limit holds.
         (0.9995, 0.999),
         (1.0, 0.999),
-        (0.9990, 0.9985),
-        (0.9970, 0.9955),
-        (0.95, 0.925),
+        (0.9992, 0.999),
+        (0.9988, 0.9985),
+        (0.9960, 0.9950),
         # What is this noisy is broken.
-        (0.9, 0.9),
+        (0.95, 0.95),
+        (0.9, 0.95),
     )
     def test_cosine(self, among, limit):
         (figure,) = noise.allow([cosine(0.998)], [cosine(among)])
@@ -32,7 +33,7 @@ class NoiseTest(parameterized.TestCase):
         self.assertEqual(figure.value, 0.998)
         self.assertEqual(figure.kept, 0.998 >= limit)
 
-    @parameterized.parameters((0, 5), (3, 5), (4, 6), (8, 12), (50, 30))
+    @parameterized.parameters((0, 5), (4, 5), (8, 10), (50, 12))
     def test_logits(self, among, limit):
         (figure,) = noise.allow([quanta(6)], [quanta(among)])
         self.assertEqual(figure.limit, limit)
@@ -43,6 +44,7 @@ class NoiseTest(parameterized.TestCase):
             Figure("parts_differing", "the number of values", 1, 0),
             Figure("logits_max", "the largest difference", 12.0),
             Figure("probabilities_max", "the largest difference", 1.0, 1e-4),
+            Figure("top1_equal", "the fraction", 0.5, 0.97, at_least=True),
         ]
         among = [Figure(f.name, f.says, 100.0, f.limit) for f in figures]
         self.assertEqual(noise.allow(figures, among), figures)
