@@ -2,14 +2,14 @@
 
 import dataclasses
 import functools
+import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from classification.data import digits, imagenet, records
-
-_SPLITS = ("train", "validation")
+from classification.data import dataset_info, digits, imagenet, records, storage
+from classification.data.dataset_info import DatasetInfo, Shard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -18,12 +18,14 @@ class Dataset:
 
     Attributes:
       name: "digits" or "imagenet".
-      split: "train" or "validation".
-      source: "digits", or the absolute path of the folder of the record files, which says
-        the same wherever it is read.
-      num_examples: how many images it holds, counted.
+      split: "train", "validation" or "test".
+      source: "digits", or the folder of the record files, as an absolute path or with its
+        scheme, which says the same wherever it is read.
+      num_examples: how many images it holds.
       num_classes: labels are below this.
       labels: the classes' names, index = label; None where they are unknown.
+      files: the record files, in the order of evaluation; none for the digits. Where reading
+        ends in a tf.errors.DataLossError, `records.find_damage` tells which is damaged.
     """
 
     name: str
@@ -32,7 +34,21 @@ class Dataset:
     num_examples: int
     num_classes: int
     labels: tuple[str, ...] | None
+    files: tuple[str, ...] = dataclasses.field(repr=False)
     _make_batches: Callable[..., tf.data.Dataset] = dataclasses.field(repr=False, compare=False)
+    _content: Callable[[], str] = dataclasses.field(repr=False, compare=False)
+
+    def fingerprint(self) -> str:
+        """SHA-256, in hex, of what the data holds, wherever and in whatever files it lies.
+
+        Of record files it is that of the records' lengths and checksums, in order, and of the
+        number of classes; computed anew at each call, which reads a little of each record.
+
+        Raises:
+          ValueError: a file is cut short or damaged.
+          OSError: a file cannot be read.
+        """
+        return hashlib.sha256(f"{self.num_classes} {self._content()}".encode()).hexdigest()
 
     def batches(
         self,
@@ -43,21 +59,23 @@ class Dataset:
         seed: int = 0,
         num_shards: int = 1,
         shard_index: int = 0,
+        start: int = 0,
     ) -> tf.data.Dataset:
         """Batches of images and labels; can be called in graph mode too.
 
         In training: without end, every epoch shuffled and distorted anew, full batches
-        alone. Equal arguments give equal batches. In evaluation: one pass, in the order of
-        the files, every image once; the last batch may be short.
+        alone. Equal arguments give equal batches, and with a start these go on where an
+        earlier run stopped, pixel for pixel. In evaluation: one pass, in the order of the
+        files, every image once; the last batch may be short.
 
         Args:
           batch_size: images in a batch.
           image_size: their height and width, in pixels.
           is_training: whether the batches are for training.
-          seed: what shuffling and distortion follow from. A run that goes on where another
-            stopped should take another one, or it sees the same batches again.
+          seed: what shuffling and distortion follow from, and nothing else.
           num_shards: among how many workers the images are divided.
           shard_index: which of them this one is, from 0.
+          start: in training, how many batches of this size an earlier run has taken.
 
         Returns:
           Elements {"image": float32 [b, image_size, image_size, 3] in [-1, 1],
@@ -75,6 +93,10 @@ class Dataset:
                 f"Expected a shard_index in 0..{num_shards - 1} with num_shards {num_shards}, "
                 f"got {shard_index}."
             )
+        if start < 0 or (start and not is_training):
+            raise ValueError(
+                f"Expected a start of at least 0, and 0 where is_training is false, got {start}."
+            )
         if is_training and num_shards > self.num_examples:
             raise ValueError(
                 f"Expected at least an image for each worker, but {num_shards} workers share "
@@ -87,6 +109,7 @@ class Dataset:
             seed=seed,
             num_shards=num_shards,
             shard_index=shard_index,
+            start=start,
         )
         options = tf.data.Options()
         options.deterministic = True
@@ -97,22 +120,28 @@ def open_dataset(dataset_dir: str | None, split: str) -> Dataset:
     """Opens a part of a set of images: reads and checks its files, but decodes no image.
 
     Args:
-      dataset_dir: the folder with TFRecord files named `train-*` and `validation-*`, as
-        slim writes ImageNet (see `imagenet`), and, if the classes are not ImageNet's,
-        `labels.txt` (see `records.read_labels`). '' or None: the digits.
-      split: "train" or "validation".
+      dataset_dir: the folder with TFRecord files named `train-*`, `validation-*` and `test-*`,
+        as slim writes ImageNet (see `imagenet`), and, if the classes are not ImageNet's,
+        `labels.txt` (see `records.read_labels`); it may be on any of TensorFlow's file
+        systems. Where it holds a `dataset.json` (see `dataset_info`), that says which
+        files there are and how much they hold. '' or None: the digits.
+      split: "train", "validation" or "test"; the digits have no test split.
 
     Raises:
       FileNotFoundError: the folder or the split's files are missing.
       NotADirectoryError: the folder is a file.
-      ValueError: the split is unknown, a file is cut short or damaged, all are empty, the
-        first record lacks a feature, or `labels.txt` has gaps.
+      OSError: the folder or a file cannot be read.
+      ValueError: the split is unknown, a file is cut short, damaged or another than
+        `dataset.json` describes, all are empty, the first record lacks a feature, or
+        `labels.txt` has gaps.
     """
-    if split not in _SPLITS:
-        raise ValueError(f"Expected one of {', '.join(_SPLITS)} as the split, got {split!r}.")
+    if split not in dataset_info.SPLITS:
+        raise ValueError(
+            f"Expected one of {', '.join(dataset_info.SPLITS)} as the split, got {split!r}."
+        )
     if not dataset_dir:
         return _open_digits(split)
-    return _open_imagenet(dataset_dir, split)
+    return _open_records(dataset_dir, split)
 
 
 def _open_digits(split: str) -> Dataset:
@@ -124,32 +153,97 @@ def _open_digits(split: str) -> Dataset:
         num_examples=len(labels),
         num_classes=digits.NUM_CLASSES,
         labels=tuple(str(label) for label in range(digits.NUM_CLASSES)),
+        files=(),
         _make_batches=functools.partial(digits.batches, images, labels),
+        _content=functools.partial(digits.fingerprint, images, labels),
     )
 
 
-def _open_imagenet(folder: str, split: str) -> Dataset:
-    files = records.find_files(folder, split)
-    counts = records.count_each(files)
+def _open_records(folder: str, split: str) -> Dataset:
+    info = _read_info(folder)
+    shards = _counted(folder, split) if info is None else _described(folder, split, info)
     # A worker that was given an empty file alone would have nothing to train on.
-    files = tuple(path for path in files if counts[path])
-    if not files:
+    full = [shard for shard in shards if shard.num_examples]
+    if not full:
         raise ValueError(
-            f"Expected records in the files named {split}-* in {folder}, but all {len(counts)} "
-            "are empty. Write the files again."
+            f"Expected records in the files of {split} in {folder}, but all {len(shards)} are "
+            "empty. Write the files again."
         )
+    files = tuple(shard.path for shard in full)
     imagenet.check_first_record(files[0])
-    num_examples = sum(counts.values())
     labels = records.read_labels(folder)
-    num_classes = len(labels) if labels else imagenet.NUM_CLASSES
+    num_classes = _num_classes(folder, labels, info)
     return Dataset(
         name="imagenet",
         split=split,
-        source=os.path.abspath(folder),
-        num_examples=num_examples,
+        source=storage.location(folder),
+        num_examples=sum(shard.num_examples for shard in full),
         num_classes=num_classes,
         labels=labels,
-        _make_batches=functools.partial(
-            imagenet.batches, files, num_examples=num_examples, num_classes=num_classes
-        ),
+        files=files,
+        _make_batches=functools.partial(imagenet.batches, full, num_classes=num_classes),
+        _content=functools.partial(records.fingerprint, files),
     )
+
+
+def _read_info(folder: str) -> DatasetInfo | None:
+    try:
+        return dataset_info.read(folder)
+    except tf.errors.OpError as error:
+        raise OSError(
+            f"The dataset folder {folder} cannot be read: {error.message}. Give a folder with "
+            "TFRecord files."
+        ) from error
+
+
+def _counted(folder: str, split: str) -> list[Shard]:
+    """The record files that are there."""
+    files = records.find_files(folder, split)
+    counts = records.count_each(list(files))
+    return [Shard(path, counts[path], size) for path, size in files.items()]
+
+
+def _described(folder: str, split: str, info: DatasetInfo) -> list[Shard]:
+    """The record files that `dataset.json` names, which must be as it says."""
+    where = os.path.join(folder, dataset_info.FILE_NAME)
+    if split not in info.splits:
+        raise FileNotFoundError(
+            f"Expected a split {split} in {where}, but it has {', '.join(info.splits)} alone. Take "
+            "one of these, or convert the images again."
+        )
+    shards = [
+        dataclasses.replace(shard, path=storage.join(folder, shard.path))
+        for shard in info.splits[split]
+    ]
+    _check_sizes(where, shards)
+    return shards
+
+
+def _check_sizes(where: str, shards: Sequence[Shard]) -> None:
+    try:
+        sizes = storage.sizes([shard.path for shard in shards])
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"Expected the record files that {where} names, but {error} Copy or convert the "
+            "images again."
+        ) from error
+    for shard, size in zip(shards, sizes, strict=True):
+        if size != shard.num_bytes:
+            found = "a folder" if size is None else f"{size} bytes"
+            raise ValueError(
+                f"Expected {shard.num_bytes} bytes in {shard.path}, as {where} says, got {found}: "
+                "it has been cut short or changed. Copy or convert the images again."
+            )
+
+
+def _num_classes(folder: str, labels: Sequence[str] | None, info: DatasetInfo | None) -> int:
+    counts = next(iter(info.class_counts.values()), None) if info else None
+    if labels is None:
+        return imagenet.NUM_CLASSES if counts is None else len(counts)
+    if counts is not None and len(counts) != len(labels):
+        raise ValueError(
+            f"Expected the same number of classes in {dataset_info.FILE_NAME} and "
+            f"{records.LABELS_FILE} in {folder}, got {len(counts)} and {len(labels)}. Convert the "
+            "images again."
+        )
+    return len(labels)

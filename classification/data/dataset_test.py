@@ -60,8 +60,16 @@ class DatasetTest(parameterized.TestCase):
 
     @parameterized.parameters("", "somewhere")
     def test_unknown_split(self, folder):
-        with self.assertRaisesRegex(ValueError, "train, validation as the split, got 'test'"):
-            dataset.open_dataset(folder, "test")
+        with self.assertRaisesRegex(ValueError, "validation, test as the split, got 'eval'"):
+            dataset.open_dataset(folder, "eval")
+
+    def test_test_split(self):
+        folder = self.create_tempdir().full_path
+        testing.write_grey_images(folder, "test", [2])
+        data = dataset.open_dataset(folder, "test")
+        self.assertEqual((data.split, data.num_examples), ("test", 2))
+        with self.assertRaisesRegex(ValueError, '"train" or "validation" as the split, got "test"'):
+            dataset.open_dataset("", "test")
 
     def test_missing_folder(self):
         with self.assertRaisesRegex(FileNotFoundError, "does not exist"):
@@ -140,6 +148,25 @@ class DatasetTest(parameterized.TestCase):
         self.assertLess(np.mean(once[0]["label"] == other[0]["label"]), 0.5)
 
     @parameterized.parameters("digits", "imagenet")
+    def test_training_goes_on_where_it_stopped(self, name):
+        data = self.open(name, "train")
+        # Epochs end inside batches. Two workers have files of their own, and four share them.
+        batch_size = 20 if name == "imagenet" else 400
+        for workers in ({}, {"num_shards": 2}, {"num_shards": 4, "shard_index": 3}):
+            options: dict[str, Any] = {
+                "batch_size": batch_size,
+                "image_size": 8,
+                "is_training": True,
+                "seed": 5,
+                **workers,
+            }
+            whole = testing.run_batches(data.batches(**options), limit=8)
+            rest = testing.run_batches(data.batches(start=5, **options), limit=3)
+            for a, b in zip(whole[5:], rest, strict=True):
+                np.testing.assert_array_equal(a["label"], b["label"])
+                np.testing.assert_array_equal(a["image"], b["image"])
+
+    @parameterized.parameters("digits", "imagenet")
     def test_training_images(self, name):
         data = self.open(name, "train")
         batches = data.batches(batch_size=64, image_size=32, is_training=True)
@@ -174,12 +201,71 @@ class DatasetTest(parameterized.TestCase):
         ({"num_shards": 2, "shard_index": 2}, r"shard_index in 0\.\.1"),
         ({"num_shards": 0}, "num_shards of at least 1, got 0"),
         ({"num_shards": 71}, "71 workers share the 70 images"),
+        ({"start": -1}, "start of at least 0.* got -1"),
+        ({"start": 1, "is_training": False}, "0 where is_training is false, got 1"),
     )
     def test_bad_arguments(self, arguments, message):
         data = self.open("imagenet", "train")
         arguments = {"batch_size": 4, "image_size": 32, "is_training": True} | arguments
         with self.assertRaisesRegex(ValueError, message):
             data.batches(**arguments)
+
+    def test_workers_of_an_epoch_of_training_have_each_image_once(self):
+        data = self.open("imagenet", "train")
+        for num_shards, sizes in ((2, (53, 17)), (4, (18, 18, 17, 17))):
+            labels = []
+            for index, size in enumerate(sizes):
+                batches = data.batches(
+                    batch_size=size,
+                    image_size=8,
+                    is_training=True,
+                    seed=index,
+                    num_shards=num_shards,
+                    shard_index=index,
+                )
+                labels.extend(testing.run_batches(batches, limit=1)[0]["label"])
+            self.assertCountEqual(labels, range(70))
+
+    def test_fingerprint(self):
+        found = {dataset.open_dataset("", split).fingerprint() for split in ("train", "validation")}
+        data = self.open("imagenet", "train")
+        self.assertEqual(data.fingerprint(), self.open("imagenet", "validation").fingerprint())
+        self.assertRegex(data.fingerprint(), "^[0-9a-f]{64}$")
+        folder = self.create_tempdir()
+        testing.write_grey_images(folder.full_path, "train", [70])
+        self.assertEqual(
+            dataset.open_dataset(folder.full_path, "train").fingerprint(), data.fingerprint()
+        )
+        found.add(data.fingerprint())
+        folder.create_file("labels.txt", "".join(f"{i}\n" for i in range(70)))
+        found.add(dataset.open_dataset(folder.full_path, "train").fingerprint())
+        self.assertLen(found, 4)
+
+    def test_files(self):
+        self.assertEqual(self.open("digits", "train").files, ())
+        names = [pathlib.Path(path).name for path in self.open("imagenet", "train").files]
+        self.assertEqual(names, [f"train-0000{i}-of-00004" for i in (0, 2, 3)])
+
+    def test_another_file_system(self):
+        folder = "ram://dataset_test"
+        for path in pathlib.Path(self.folder).glob("train-*"):
+            tf.io.gfile.copy(str(path), f"{folder}/{path.name}", overwrite=True)
+        data, local = dataset.open_dataset(f"{folder}/", "train"), self.open("imagenet", "train")
+        self.assertEqual(data.source, folder)
+        self.assertEqual(data.num_examples, 70)
+        self.assertEqual(data.fingerprint(), local.fingerprint())
+        options: dict[str, Any] = {"batch_size": 40, "image_size": 8, "is_training": True}
+        batches = [testing.run_batches(d.batches(**options), limit=2) for d in (data, local)]
+        for a, b in zip(*batches, strict=True):
+            np.testing.assert_array_equal(a["image"], b["image"])
+
+    def test_folder_beneath_a_file(self):
+        with self.assertRaisesRegex(OSError, "train-0.*/x cannot be read: .*Not a directory"):
+            dataset.open_dataset(f"{self.folder}/train-00000-of-00004/x", "train")
+
+    def test_unknown_file_system(self):
+        with self.assertRaisesRegex(OSError, "foo://x cannot be read: .*'foo' not implemented"):
+            dataset.open_dataset("foo://x", "train")
 
     def test_file_changed_after_opening(self):
         folder = self.create_tempdir().full_path

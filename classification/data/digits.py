@@ -9,12 +9,13 @@ writers of the images held out have written others that are trained on: the accu
 one for known hands.
 """
 
+import hashlib
 import math
 
 import numpy as np
 import tensorflow as tf
 
-from classification.data import shipped_files
+from classification.data import epochs, shipped_files
 
 NUM_CLASSES = 10
 SIDE = 8
@@ -71,17 +72,27 @@ def batches(
     seed: int,
     num_shards: int,
     shard_index: int,
+    start: int,
 ) -> tf.data.Dataset:
     """The batches described in `dataset.Dataset.batches`, of the images given.
 
     Args:
       images: uint8 [n, 8, 8] in 0..16.
       labels: int64 [n].
-      batch_size, image_size, is_training, seed, num_shards, shard_index: see there.
+      batch_size, image_size, is_training, seed, num_shards, shard_index, start: see there.
     """
-    indices = tf.data.Dataset.range(len(labels)).shard(num_shards, shard_index)
+
+    def own() -> tf.data.Dataset:
+        return tf.data.Dataset.range(len(labels)).shard(num_shards, shard_index)
+
     if is_training:
-        indices = indices.shuffle(len(labels), seed=seed).repeat()
+        indices = epochs.endless(
+            lambda epoch: epochs.shuffle(own(), len(labels), seed=seed, epoch=epoch),
+            size=len(range(shard_index, len(labels), num_shards)),
+            seen=start * batch_size,
+        )
+    else:
+        indices = own()
     indices = indices.batch(batch_size, drop_remainder=is_training)
 
     def make(count: tf.Tensor, chosen: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -94,7 +105,12 @@ def batches(
         return {"image": image, "label": tf.gather(labels, chosen)}
 
     # A batch at a time: one call for 64 images costs hardly more than one for a single image.
-    return indices.enumerate().map(make, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
+    return indices.enumerate(start).map(make, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
+
+
+def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
+    """SHA-256, in hex, of images and labels."""
+    return hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
 
 
 def enlarge(images: tf.Tensor, *, image_size: int) -> tf.Tensor:

@@ -6,19 +6,19 @@ also have, is not read: the encoded bytes tell their own format.
 """
 
 import functools
-import os
 from collections.abc import Sequence
 
 import tensorflow as tf
 from google.protobuf import message
 
-from classification.data import preprocessing, records
+from classification.data import epochs, explained, preprocessing, records
+from classification.data.dataset_info import Shard
 
 NUM_CLASSES = 1001
 
 _IMAGE = "image/encoded"
 _LABEL = "image/class/label"
-_NO_LABEL = -1
+_NO_LABEL = tf.int64.min
 
 _FILES_AT_ONCE = 8
 # Files written for training are shuffled already, so that a part of them will do here.
@@ -63,9 +63,8 @@ def encoded_image(record: bytes) -> bytes:
 
 
 def batches(
-    files: Sequence[str],
+    shards: Sequence[Shard],
     *,
-    num_examples: int,
     num_classes: int,
     batch_size: int,
     image_size: int,
@@ -73,96 +72,141 @@ def batches(
     seed: int,
     num_shards: int,
     shard_index: int,
+    start: int,
     shuffle_bytes: int = _SHUFFLE_BYTES,
 ) -> tf.data.Dataset:
     """The batches described in `dataset.Dataset.batches`.
 
     Args:
-      files: the record files, in the order in which evaluation reads them, none empty.
-      num_examples: how many records they hold together.
+      shards: the record files, in the order in which evaluation reads them, none empty.
       num_classes: one more than the highest label allowed.
-      batch_size, image_size, is_training, seed, num_shards, shard_index: see there.
+      batch_size, image_size, is_training, seed, num_shards, shard_index, start: see there.
       shuffle_bytes: of the records that shuffling mixes at once, in training.
 
     Raises (when run):
       tf.errors.InvalidArgumentError: a record lacks its image or its label, or the label
-        is out of range, or the image cannot be decoded.
-      tf.errors.DataLossError: a file is damaged.
+        is out of range, or the image cannot be decoded, or a file has become shorter.
+      tf.errors.DataLossError: a file is damaged (see `records.find_damage`).
     """
-    by_file = len(files) >= num_shards
-    num_bytes = sum(os.path.getsize(path) for path in files)
-    paths = tf.data.Dataset.from_tensor_slices(list(files))
-    if by_file:
-        paths = paths.shard(num_shards, shard_index)
+    part = (num_shards, shard_index)
+    if len(shards) >= num_shards:
+        # Whole files, so that each is read by one worker alone.
+        shards, part = shards[shard_index::num_shards], (1, 0)
+    total = sum(shard.num_examples for shard in shards)
+    buffer = max(1, shuffle_bytes * total // sum(shard.num_bytes for shard in shards))
+
+    def read(epoch: tf.Tensor) -> tf.data.Dataset:
+        files = _files(shards)
+        # Where workers share files, what each reads of them must not depend on its own seed.
+        if is_training and part == (1, 0):
+            files = epochs.shuffle(files, len(shards), seed=seed, epoch=epoch)
+        examples = files.interleave(
+            _read_file,
+            cycle_length=_FILES_AT_ONCE if is_training else 1,
+            num_parallel_calls=tf.data.AUTOTUNE,
+        ).shard(*part)
+        if is_training:
+            examples = epochs.shuffle(examples, min(buffer, total), seed=seed, epoch=epoch)
+        return examples
+
+    seen = start * batch_size
     if is_training:
-        paths = paths.shuffle(len(files), seed=seed)
-    examples = paths.interleave(
-        _read_file,
-        cycle_length=_FILES_AT_ONCE if is_training else 1,
-        num_parallel_calls=tf.data.AUTOTUNE,
-    )
-    if not by_file:
-        examples = examples.shard(num_shards, shard_index)
-    if is_training:
-        buffer = min(num_examples, max(1, shuffle_bytes * num_examples // num_bytes))
-        examples = examples.shuffle(buffer, seed=seed).repeat()
+        size = len(range(part[1], total, part[0]))
+        examples = epochs.endless(read, size=size, seen=seen)
+    else:
+        examples = read(tf.constant(0, tf.int64))
     decode = functools.partial(
         _decode,
         num_classes=num_classes,
         image_size=image_size,
-        is_training=is_training,
-        seed=(seed, shard_index),
+        # One sequence of seeds for each worker, so that no two distort alike.
+        seed=(seed, shard_index) if is_training else None,
     )
-    return (
-        examples.enumerate()
-        .map(decode, num_parallel_calls=tf.data.AUTOTUNE)
-        .batch(batch_size, drop_remainder=is_training)
-        .prefetch(2)
-    )
+    return explained.batches(
+        examples.enumerate(seen).map(lambda count, example: {"count": count, **example}),
+        decode,
+        [functools.partial(_explain, num_classes=num_classes), _explain_other_kind],
+        batch_size=batch_size,
+        drop_remainder=is_training,
+    ).prefetch(2)
 
 
-def _read_file(path: tf.Tensor) -> tf.data.Dataset:
+def _files(shards: Sequence[Shard]) -> tf.data.Dataset:
+    paths, counts = ([getattr(s, name) for s in shards] for name in ("path", "num_examples"))
+    return tf.data.Dataset.from_tensor_slices((paths, tf.constant(counts, tf.int64)))
+
+
+def _read_file(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
     """A file's records, each with where it stands, for the messages of errors."""
+
+    def fail(path: tf.Tensor) -> tf.Tensor:
+        number = tf.strings.as_string(count)
+        words = ["Expected ", number, " records in ", path, ", but it has fewer now. Start again."]
+        return explained.failure(tf.strings.join(words), tf.TensorSpec([], tf.string))
+
+    # Every epoch has to have as many examples as were counted, or nobody knew where it ends.
     return (
         tf.data.TFRecordDataset(path)
+        .concatenate(tf.data.Dataset.from_tensors(path).map(fail))
+        .take(count)
         .enumerate()
         .map(lambda index, record: {"path": path, "index": index, "record": record})
     )
 
 
-def _decode(
-    count: tf.Tensor,
-    example: dict[str, tf.Tensor],
-    *,
-    num_classes: int,
-    image_size: int,
-    is_training: bool,
-    seed: tuple[int, int],
-) -> dict[str, tf.Tensor]:
+def _parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The encoded image, empty where there is none, and the label of a record."""
     features = tf.io.parse_single_example(
-        example["record"],
+        record,
         {
             _IMAGE: tf.io.FixedLenFeature([], tf.string, default_value=""),
             _LABEL: tf.io.FixedLenFeature([], tf.int64, default_value=_NO_LABEL),
         },
     )
-    encoded, label = features[_IMAGE], features[_LABEL]
-    place = ["in record", example["index"], "of", example["path"]]
-    checks = [
-        tf.debugging.Assert(
-            tf.strings.length(encoded) > 0, [f"Expected an image under {_IMAGE}, got none", *place]
-        ),
-        tf.debugging.Assert(
-            (label >= 0) & (label < num_classes),
-            [f"Expected {_LABEL} in 0..{num_classes - 1}, got (-1: none)", label, *place],
-        ),
-    ]
-    with tf.control_dependencies(checks):
-        encoded = tf.identity(encoded)
-    if is_training:
-        # One sequence of seeds for each worker, so that no two distort alike.
-        image_seed = tf.random.fold_in(tf.constant(seed, tf.int64), count)
-        image = preprocessing.for_training(encoded, image_seed, image_size=image_size)
-    else:
+    return features[_IMAGE], features[_LABEL]
+
+
+def _decode(
+    example: dict[str, tf.Tensor],
+    *,
+    num_classes: int,
+    image_size: int,
+    seed: tuple[int, int] | None,
+) -> dict[str, tf.Tensor]:
+    encoded, label = _parse(example["record"])
+    if seed is None:
         image = preprocessing.for_evaluation(encoded, image_size=image_size)
-    return {"image": image, "label": label}
+    else:
+        image_seed = tf.random.fold_in(tf.constant(seed, tf.int64), example["count"])
+        image = preprocessing.for_training(encoded, image_seed, image_size=image_size)
+    with tf.control_dependencies([tf.debugging.Assert(_is_label(label, num_classes), [label])]):
+        return {"image": image, "label": tf.identity(label)}
+
+
+def _is_label(label: tf.Tensor, num_classes: int) -> tf.Tensor:
+    return (label >= 0) & (label < num_classes)
+
+
+def _explain(example: dict[str, tf.Tensor], *, num_classes: int) -> tf.Tensor:
+    """Why an example cannot be used, as a sentence."""
+    encoded, label = _parse(example["record"])
+    number = tf.where(tf.equal(label, _NO_LABEL), "none", tf.strings.as_string(label))
+    reason = tf.where(
+        tf.equal(tf.strings.length(encoded), 0),
+        f"Expected an image under {_IMAGE}, got none",
+        tf.where(
+            _is_label(label, num_classes),
+            f"Expected a JPEG or PNG image under {_IMAGE}, got one that cannot be decoded",
+            tf.strings.join([f"Expected {_LABEL} in 0..{num_classes - 1}, got ", number]),
+        ),
+    )
+    return _with_place(reason, example)
+
+
+def _explain_other_kind(example: dict[str, tf.Tensor]) -> tf.Tensor:
+    return _with_place(tf.constant("Expected a tf.train.Example, got another kind"), example)
+
+
+def _with_place(reason: tf.Tensor, example: dict[str, tf.Tensor]) -> tf.Tensor:
+    place = [" in record ", tf.strings.as_string(example["index"]), " of ", example["path"]]
+    return tf.strings.join([reason, *place, ". Repair the record, or leave it out."])

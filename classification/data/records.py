@@ -1,17 +1,22 @@
-"""TFRecord files on disk: which there are, how many records they hold, their class names.
+"""TFRecord files: which there are, how many records they hold, their class names.
 
 A TFRecord file is a row of records, each the payload's length (8 bytes, little
 endian), a checksum of the length (4 bytes), the payload, and a checksum of the
 payload (4 bytes). Counting reads the 12 bytes at the head of each record and skips
-the rest, so that it costs seconds for a million images.
+the rest, so that it costs seconds for a million images on a disk of this machine.
+
+Files may be on any of TensorFlow's file systems.
 """
 
-import concurrent.futures
+import hashlib
 import os
-import pathlib
 import re
 import struct
 from collections.abc import Iterator, Sequence
+
+import tensorflow as tf
+
+from classification.data import storage
 
 # What a folder's class names are in.
 LABELS_FILE = "labels.txt"
@@ -20,8 +25,8 @@ _HEAD_BYTES = 12
 _TAIL_BYTES = 4
 
 
-def find_files(folder: str, split: str) -> tuple[str, ...]:
-    """The record files of a split in a folder, sorted by name.
+def find_files(folder: str, split: str) -> dict[str, int]:
+    """The record files of a split in a folder, sorted by name, with their sizes in bytes.
 
     Args:
       folder: the folder with the files.
@@ -30,27 +35,30 @@ def find_files(folder: str, split: str) -> tuple[str, ...]:
     Raises:
       FileNotFoundError: the folder does not exist, or holds no such file.
       NotADirectoryError: the folder is something else.
+      OSError: the folder cannot be read.
     """
-    root = pathlib.Path(folder)
-    if not root.exists():
+    try:
+        names = storage.list_folder(folder)
+    except FileNotFoundError as error:
         raise FileNotFoundError(
             f"The dataset folder {folder} does not exist. Give a folder with TFRecord files "
             f"named {split}-*."
-        )
-    if not root.is_dir():
+        ) from error
+    except NotADirectoryError as error:
         raise NotADirectoryError(
             f"Expected a folder with TFRecord files named {split}-*, but {folder} is a file. "
             "Give the folder that holds it."
-        )
-    names = sorted(path.name for path in root.iterdir())
-    found = [n for n in names if n.startswith(f"{split}-") and (root / n).is_file()]
+        ) from error
+    paths = [storage.join(folder, name) for name in names if name.startswith(f"{split}-")]
+    sizes = zip(paths, storage.sizes(paths), strict=True)
+    found = {path: size for path, size in sizes if size is not None}
     if not found:
         there = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         raise FileNotFoundError(
             f"Expected TFRecord files named {split}-* in {folder}, but it holds "
             f"{there or 'nothing'}. Rename the files, or give another folder."
         )
-    return tuple(str(root / name) for name in found)
+    return found
 
 
 def count(path: str) -> int:
@@ -65,17 +73,43 @@ def count(path: str) -> int:
 
 def count_each(paths: Sequence[str]) -> dict[str, int]:
     """The number of records in each of several files. Raises what `count` raises."""
-    # Several at once, since what takes the time is a cold disk, not the reckoning.
-    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return dict(zip(paths, pool.map(count, paths), strict=True))
+    return dict(zip(paths, storage.each(count, paths), strict=True))
+
+
+def fingerprint(paths: Sequence[str]) -> str:
+    """SHA-256, in hex, of the lengths and checksums of all records, in order.
+
+    It tells records by what they hold, however they are divided among files, but reads no
+    payload. Raises what `count` raises.
+    """
+    digest = hashlib.sha256()
+    for marks in storage.each(_marks, paths):
+        digest.update(marks)
+    return digest.hexdigest()
+
+
+def find_damage(paths: Sequence[str]) -> str | None:
+    """What is wrong with the first of these files that is not whole, in a sentence, or None.
+
+    It reads everything, and compares each checksum: for those who have been told of damage,
+    by a tf.errors.DataLossError, say, which does not name the file.
+    """
+    for path in paths:
+        try:
+            count(path)
+        except (ValueError, OSError) as error:
+            return str(error)
+        whole = _count_whole(path)
+        if whole is not None:
+            return _wrong_checksum(path, whole)
+    return None
 
 
 def read_first(path: str) -> bytes:
     """The payload of the first record of a file, which has one. Raises what `count` raises."""
     offset, length = next(_spans(path))
-    with open(path, "rb") as file:
-        file.seek(offset)
-        return file.read(length)
+    with storage.opened(path) as (read_at, _):
+        return read_at(offset, length)
 
 
 def read(path: str, indices: Sequence[int]) -> list[bytes]:
@@ -90,19 +124,15 @@ def read(path: str, indices: Sequence[int]) -> list[bytes]:
     """
     wanted = list(indices)
     payloads: list[bytes] = []
-    with open(path, "rb") as file:
+    with storage.opened(path) as (read_at, _):
         for index, (offset, length) in enumerate(_spans(path)):
             if len(payloads) == len(wanted):
                 break
             if index != wanted[len(payloads)]:
                 continue
-            file.seek(offset)
-            payload, checksum = file.read(length), file.read(_TAIL_BYTES)
+            payload, checksum = read_at(offset, length), read_at(offset + length, _TAIL_BYTES)
             if _masked_crc32c(payload) != int.from_bytes(checksum, "little"):
-                raise ValueError(
-                    f"Expected a whole TFRecord as number {index} of {path}, but its checksum is "
-                    "wrong. Copy or write the file again."
-                )
+                raise ValueError(_wrong_checksum(path, index))
             payloads.append(payload)
     if len(payloads) < len(wanted):
         raise ValueError(
@@ -118,7 +148,7 @@ def read_labels(folder: str) -> tuple[str, ...] | None:
     Raises what `read_label_file` raises.
     """
     path = os.path.join(folder, LABELS_FILE)
-    return read_label_file(path) if os.path.isfile(path) else None
+    return read_label_file(path) if storage.exists(path) else None
 
 
 def read_label_file(path: str) -> tuple[str, ...]:
@@ -132,7 +162,7 @@ def read_label_file(path: str) -> tuple[str, ...]:
       ValueError: the file is no text or empty, or its IDs are not 0, 1, 2, … each once.
     """
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
+        text = storage.read(path).decode()
     except UnicodeDecodeError as error:
         raise ValueError(
             f"Expected a class name a line, as text in UTF-8, in {path}, but it is none: {error}"
@@ -156,11 +186,10 @@ def read_label_file(path: str) -> tuple[str, ...]:
 
 def _spans(path: str) -> Iterator[tuple[int, int]]:
     """The offset and the length, in bytes, of each payload."""
-    with open(path, "rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
+    with storage.opened(path) as (read_at, size):
         offset = 0
         while offset < size:
-            head = os.pread(file.fileno(), _HEAD_BYTES, offset)
+            head = read_at(offset, _HEAD_BYTES)
             if len(head) < _HEAD_BYTES:
                 raise _truncated(path, offset, size)
             length, checksum = struct.unpack("<QI", head)
@@ -175,6 +204,40 @@ def _spans(path: str) -> Iterator[tuple[int, int]]:
                 raise _truncated(path, offset, size)
             yield offset + _HEAD_BYTES, length
             offset = end
+
+
+def _marks(path: str) -> bytes:
+    """The length and the checksum of each payload, 12 bytes a record."""
+    with storage.opened(path) as (read_at, _):
+        return b"".join(
+            struct.pack("<Q", length) + read_at(offset + length, _TAIL_BYTES)
+            for offset, length in _spans(path)
+        )
+
+
+def _count_whole(path: str) -> int | None:
+    """How many records stand before the first with a wrong checksum; None without such a one."""
+    whole = 0
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        # Nothing here is random; but where operations are to be deterministic, it is asked for.
+        tf.compat.v1.set_random_seed(0)
+        lengths = tf.data.TFRecordDataset(path).map(tf.strings.length)
+        length = tf.compat.v1.data.make_one_shot_iterator(lengths).get_next()
+        try:
+            while True:
+                session.run(length)
+                whole += 1
+        except tf.errors.OutOfRangeError:
+            return None
+        except tf.errors.DataLossError:
+            return whole
+
+
+def _wrong_checksum(path: str, index: int) -> str:
+    return (
+        f"Expected a whole TFRecord as number {index} of {path}, but its checksum is wrong. Copy "
+        "or write the file again."
+    )
 
 
 def _truncated(path: str, offset: int, size: int) -> ValueError:

@@ -78,13 +78,73 @@ class RecordsTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, f"as number 1 of {path}, but its checksum"):
             records.read(path, [1])
 
+    def test_fingerprint_tells_what_records_hold(self):
+        paths = [self.write(str(i), [b"a", b"b"][: i + 1] + [b"c"]) for i in range(2)]
+        found = records.fingerprint(paths)
+        self.assertRegex(found, "^[0-9a-f]{64}$")
+        # a c a b c
+        divided = [self.write("x", [b"a"]), self.write("y", [b"c", b"a", b"b"])]
+        self.assertEqual(records.fingerprint([*divided, self.write("z", [b"c"])]), found)
+        self.assertNotEqual(records.fingerprint([*divided, self.write("z", [b"d"])]), found)
+        self.assertNotEqual(records.fingerprint(paths[::-1]), found)
+        self.assertNotEqual(records.fingerprint(paths[:1]), found)
+
+    def test_fingerprint_reads_no_payload(self):
+        path = self.write("r", [b"zero", b"first"])
+        found = records.fingerprint([path])
+        data = pathlib.Path(path).read_bytes()
+        pathlib.Path(path).write_bytes(data.replace(b"first", b"worst"))
+        self.assertEqual(records.fingerprint([path]), found)
+
+    def test_no_damage(self):
+        self.assertIsNone(records.find_damage([self.write("r", [b"a"] * 3), self.write("s", [])]))
+        self.assertIsNone(records.find_damage([]))
+
+    def test_damage_is_found(self):
+        whole = self.write("whole", [b"0123456789"] * 2)
+        content = pathlib.Path(whole).read_bytes()
+        for name, changed, message in (
+            ("payload", content[:-5] + b"x" + content[-4:], "number 1 of .*payload, but its check"),
+            ("cut", content[:-5], "at offset 26 of .*cut, but the file ends"),
+            ("head", b"x" + content[1:], "at offset 0 of .*head, but the checksum"),
+        ):
+            path = self.folder / name
+            path.write_bytes(changed)
+            self.assertRegex(records.find_damage([whole, str(path)]) or "", message)
+        self.assertRegex(records.find_damage([str(self.folder / "gone")]) or "", "gone")
+
+    def test_another_file_system(self):
+        folder = "ram://records_test"
+        path = f"{folder}/train-0"
+        payloads = [b"zero", b"x" * 70_000, b"", b"three"]
+        with tf.io.TFRecordWriter(path) as writer:
+            for payload in payloads:
+                writer.write(payload)
+        size = 70_009 + 4 * 16
+        self.assertEqual(records.find_files(folder, "train"), {path: size})
+        self.assertEqual(records.count(path), 4)
+        self.assertEqual(records.read_first(path), b"zero")
+        self.assertEqual(records.read(path, [1, 3]), [b"x" * 70_000, b"three"])
+        self.assertEqual(
+            records.fingerprint([path]), records.fingerprint([self.write("r", payloads)])
+        )
+        self.assertIsNone(records.find_damage([path]))
+        self.assertIsNone(records.read_labels(folder))
+        with tf.io.gfile.GFile(f"{folder}/labels.txt", "w") as file:
+            file.write("0:Äpfel\n1:pears\n")
+        self.assertEqual(records.read_labels(folder), ("Äpfel", "pears"))
+        with self.assertRaisesRegex(FileNotFoundError, f"{folder}/no does not exist"):
+            records.find_files(f"{folder}/no", "train")
+        with self.assertRaisesRegex(NotADirectoryError, f"{path} is a file"):
+            records.find_files(path, "train")
+
     def test_files_of_the_split_sorted(self):
         for name in ("train-00001-of-2", "train-00000-of-2", "validation-0", "training", "x"):
-            self.write(name, [])
+            self.write(name, [b"0123456789"])
         (self.folder / "train-folder").mkdir()
         self.assertEqual(
-            records.find_files(str(self.folder), "train"),
-            (str(self.folder / "train-00000-of-2"), str(self.folder / "train-00001-of-2")),
+            list(records.find_files(str(self.folder), "train").items()),
+            [(str(self.folder / f"train-0000{i}-of-2"), 26) for i in range(2)],
         )
 
     def test_missing_folder(self):
@@ -95,6 +155,11 @@ class RecordsTest(parameterized.TestCase):
         path = self.write("train-0", [])
         with self.assertRaisesRegex(NotADirectoryError, "train-0 is a file"):
             records.find_files(path, "train")
+
+    def test_folder_beneath_a_file(self):
+        path = self.write("train-0", [])
+        with self.assertRaisesRegex(OSError, "train-0/x cannot be read: .*Not a directory"):
+            records.find_files(f"{path}/x", "train")
 
     def test_no_files_of_the_split(self):
         for i in range(7):

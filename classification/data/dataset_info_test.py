@@ -1,0 +1,114 @@
+"""Tests of `dataset.json`."""
+
+import json
+import os
+
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification.data import dataset_info
+from classification.data.dataset_info import DatasetInfo, Shard
+
+_INFO = DatasetInfo(
+    splits={
+        "train": (Shard("train-00000-of-00002", 3, 400), Shard("gs://bucket/a", 2, 300)),
+        "validation": (Shard("/elsewhere/validation", 1, 99),),
+    },
+    class_counts={"train": (2, 3), "validation": (1, 0)},
+    seed=7,
+    validation_fraction=0.25,
+    skipped={"Äpfel/two words.jpg": "it is empty"},
+    ignored=("LICENSE",),
+)
+
+
+def _text(**values) -> str:
+    shard = {"path": "a", "num_examples": 2, "num_bytes": 9}
+    return json.dumps({"splits": {"train": [shard]}} | values)
+
+
+class DatasetInfoTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.path = os.path.join(self.folder, dataset_info.FILE_NAME)
+
+    @parameterized.parameters(_INFO, DatasetInfo(splits={"test": ()}))
+    def test_comes_back_as_it_was_written(self, info):
+        DatasetInfo(splits={"train": ()}).write(self.folder)
+        info.write(self.folder)
+        self.assertEqual(dataset_info.read(self.folder), info)
+        self.assertEqual(os.listdir(self.folder), ["dataset.json"])
+
+    def test_is_json_that_people_can_read(self):
+        _INFO.write(self.folder)
+        with open(self.path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("Äpfel", text)
+        values = json.loads(text)
+        self.assertEqual(values["class_counts"], {"train": [2, 3], "validation": [1, 0]})
+        self.assertEqual(values["splits"]["train"][1]["path"], "gs://bucket/a")
+
+    def test_on_another_file_system(self):
+        tf.io.gfile.makedirs("ram://dataset_info_test/a")
+        self.assertIsNone(dataset_info.read("ram://dataset_info_test/a"))
+        _INFO.write("ram://dataset_info_test/a")
+        self.assertEqual(dataset_info.read("ram://dataset_info_test/a"), _INFO)
+        self.assertEqual(tf.io.gfile.listdir("ram://dataset_info_test/a"), ["dataset.json"])
+
+    def test_absent(self):
+        self.assertIsNone(dataset_info.read(self.folder))
+        self.assertIsNone(dataset_info.read(os.path.join(self.folder, "missing")))
+        with self.assertRaisesRegex(tf.errors.NotFoundError, "missing"):
+            _INFO.write(os.path.join(self.folder, "missing"))
+
+    def test_nothing_is_left_where_it_cannot_be_written(self):
+        os.mkdir(self.path)
+        with self.assertRaisesRegex(tf.errors.OpError, self.path):
+            _INFO.write(self.folder)
+        self.assertEqual(os.listdir(self.folder), ["dataset.json"])
+        with self.assertRaisesRegex(tf.errors.OpError, self.path):
+            dataset_info.read(self.folder)
+
+    def test_record_files_alone_will_do(self):
+        with open(self.path, "w") as file:
+            file.write(_text())
+        info = dataset_info.read(self.folder)
+        self.assertEqual(info, DatasetInfo(splits={"train": (Shard("a", 2, 9),)}))
+        self.assertEqual(info.num_examples("train"), 2)
+
+    @parameterized.parameters(
+        ("", "Expecting value"),
+        ("[1]", 'expected a JSON object with an object "splits"'),
+        ("{}", 'expected a JSON object with an object "splits"'),
+        ('{"splits": {}}', "got none"),
+        ('{"splits": {"trian": []}}', "expected splits named train, validation, test, got trian"),
+        ('{"splits": {"train": ["a"]}}', "Shard"),
+        ('{"splits": {"train": [{"path": "a"}]}}', "num_examples"),
+        (_text(seeds=1), "seeds"),
+        (_text(class_counts={"train": [1]}), "add up to 2, the images of train, got 1"),
+        (_text(class_counts={"train": ["2"]}), "class_counts to be a whole number from 0, got '2'"),
+        (_text(class_counts={"test": [2]}), "got some of test"),
+        (_text(class_counts=[2]), "items"),
+    )
+    def test_damaged_file_is_named(self, text, expected):
+        with open(self.path, "w") as file:
+            file.write(text)
+        with self.assertRaises(ValueError) as caught:
+            dataset_info.read(self.folder)
+        self.assertStartsWith(str(caught.exception), f"{self.path} does not describe a data set: ")
+        self.assertIn(expected, str(caught.exception))
+
+    def test_classes_are_the_same_in_all_splits(self):
+        shards = {"train": (Shard("a", 2, 9),), "test": (Shard("b", 2, 9),)}
+        with self.assertRaisesRegex(ValueError, "as many classes in each split"):
+            DatasetInfo(splits=shards, class_counts={"train": (1, 1), "test": (2,)})
+
+    @parameterized.parameters(("", 1, 1), ("a", -1, 1), ("a", 1, 1.0), ("a", True, 1), (7, 1, 1))
+    def test_bad_shards(self, path, num_examples, num_bytes):
+        with self.assertRaisesRegex(ValueError, "expected (path|num_examples|num_bytes) to be"):
+            Shard(path, num_examples, num_bytes)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,173 @@
+"""From an image file to the bytes of a record, which TensorFlow decodes to the same picture.
+
+Most files are stored byte for byte as they are: JPEG in RGB or grey and PNG of eight bits,
+upright and opaque. All others are stored as another file, of the picture that a viewer
+shows: turned as EXIF says, in RGB, and over white where they are transparent. That file is a
+PNG, which loses nothing, except where it comes from a JPEG or a WebP: then it is a JPEG of
+quality 95 at full colour resolution, since a photograph's PNG would be five times as large and
+slow to decode. Of an animation, it is the first frame. Colour profiles are left out of
+account, as they are in training and on devices.
+"""
+
+import dataclasses
+import io
+import os
+from types import TracebackType
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+# Pillow knows more, but some of them run other programs.
+_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+# MPO is what Pillow calls a JPEG with others behind it, as some cameras write.
+_JPEG_FORMATS = ("JPEG", "MPO")
+_LOSSY_FORMATS = (*_JPEG_FORMATS, "WEBP")
+_JPEG_QUALITY = 95
+
+# Where a PNG file has its bits a channel, and its kind of colour (W3C's "PNG specification",
+# section 11.2.1, IHDR).
+_PNG_BITS, _PNG_COLOUR = 24, 25
+_PNG_GREY_OR_RGB = (0, 2)
+
+
+# All formats are known then, also to threads that start at once.
+Image.init()
+
+
+class BadImageError(ValueError):
+    """An image file cannot be read. The message says why, but not which file it is."""
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedImage:
+    """An image as it stands in a record.
+
+    Attributes:
+      encoded: a JPEG or PNG file.
+      format: "jpeg" or "png".
+      height: in pixels.
+      width: likewise.
+      channels: 3 for RGB, 1 for grey.
+    """
+
+    encoded: bytes
+    format: str
+    height: int
+    width: int
+    channels: int
+
+
+class Reader:
+    """Reads image files; a context manager. Several threads may use one at once."""
+
+    def __init__(self) -> None:
+        with tf.Graph().as_default() as graph:
+            self._encoded = tf.placeholder(tf.string, [])
+            image = tf.io.decode_image(self._encoded, channels=3, expand_animations=False)
+            self._shape = tf.shape(image)
+        self._session = tf.Session(graph=graph)
+
+    def __enter__(self) -> "Reader":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._session.close()
+
+    def read(self, path: str) -> EncodedImage:
+        """Reads a JPEG, PNG, BMP, WebP or GIF file, and decodes it wholly.
+
+        Args:
+          path: the file; what its name ends in does not matter.
+
+        Raises:
+          BadImageError: it cannot be read, or is no such image, or damaged or cut short.
+        """
+        data = _read_file(path)
+        try:
+            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image.load()
+            orientation = _orientation(image)
+            if orientation == 1 and _is_plain(image, data) and self._decodes(data):
+                kind = "jpeg" if image.format in _JPEG_FORMATS else "png"
+                return EncodedImage(data, kind, image.height, image.width, len(image.getbands()))
+            return _encode(image, turn=orientation != 1)
+        except UnidentifiedImageError as error:
+            raise BadImageError("it is no JPEG, PNG, BMP, WebP or GIF image") from error
+        # On damaged files, Pillow raises errors of every kind.
+        except Exception as error:
+            raise BadImageError(f"it cannot be decoded: {error}") from error
+
+    def _decodes(self, data: bytes) -> bool:
+        # TensorFlow refuses some damaged files, and some rare kinds, that Pillow takes:
+        # whatever is stored as it is must not stop a training.
+        try:
+            self._session.run(self._shape, {self._encoded: data})
+        except tf.errors.InvalidArgumentError:
+            return False
+        return True
+
+
+def _read_file(path: str) -> bytes:
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise BadImageError("it is not a regular file")
+    try:
+        with open(path, "rb") as file:
+            data = file.read()
+    except OSError as error:
+        raise BadImageError(f"it cannot be opened: {error.strerror}") from error
+    if not data:
+        raise BadImageError("it is empty")
+    return data
+
+
+def _orientation(image: Image.Image) -> int:
+    """How the picture is to be turned, 1 to 8 (EXIF 2.3, section 4.6.4, Orientation)."""
+    # A photograph whose EXIF data is damaged is shown as it lies.
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:
+        return 1
+    return value if value in range(1, 9) else 1
+
+
+def _is_plain(image: Image.Image, data: bytes) -> bool:
+    """Whether TensorFlow decodes the file to the pixels that a viewer shows."""
+    if image.format in _JPEG_FORMATS:
+        return image.mode in ("RGB", "L")
+    return (
+        image.format == "PNG"
+        and data[_PNG_BITS] == 8
+        and data[_PNG_COLOUR] in _PNG_GREY_OR_RGB
+        and not image.has_transparency_data
+    )
+
+
+def _encode(image: Image.Image, *, turn: bool) -> EncodedImage:
+    """An image as a new file, upright and in RGB."""
+    rgb = _to_rgb(ImageOps.exif_transpose(image) if turn else image)
+    # What is known of the old file is not true of the new one.
+    rgb.info.clear()
+    file = io.BytesIO()
+    if image.format in _LOSSY_FORMATS:
+        rgb.save(file, "JPEG", quality=_JPEG_QUALITY, subsampling="4:4:4")
+        return EncodedImage(file.getvalue(), "jpeg", rgb.height, rgb.width, 3)
+    rgb.save(file, "PNG")
+    return EncodedImage(file.getvalue(), "png", rgb.height, rgb.width, 3)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        # Pillow would cut off what is above 255.
+        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    # Over white, as nearly all viewers and pages show it. The colours of pixels that are not
+    # seen are arbitrary, and often black.
+    layer = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

@@ -1,0 +1,213 @@
+"""Tests of which classes, images and splits are found in a folder."""
+
+import os
+import pathlib
+import shutil
+import unittest.mock
+from collections.abc import Iterable
+
+from absl.testing import absltest, parameterized
+
+from classification.data import image_folder
+from classification.data.image_folder import ImageFolder
+
+
+def names(folder: ImageFolder, split: str) -> list[str]:
+    return [image.name for image in folder.splits[split]]
+
+
+class ScanTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.path = self.create_tempdir().full_path
+
+    def add(self, *files: str) -> None:
+        for name in files:
+            path = pathlib.Path(self.path, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def add_classes(self, sizes: dict[str, int]) -> None:
+        for name, size in sizes.items():
+            self.add(*(f"{name}/{index:02}.jpg" for index in range(size)))
+
+    def assert_fails(self, expected: str, **options) -> None:
+        with self.assertRaisesRegex(ValueError, expected):
+            image_folder.scan(self.path, **options)
+
+    @parameterized.parameters((None, 2, 1, 2), (0.5, 5, 1, 4), (0.99, 9, 1, 8), (0.01, 1, 1, 1))
+    def test_a_part_of_each_class_is_held_out(self, fraction, *held_out):
+        self.add_classes({"a": 10, "b": 2, "c": 9})
+        folder = image_folder.scan(self.path, validation_fraction=fraction)
+        self.assertEqual(folder.class_names, ("a", "b", "c"))
+        self.assertEqual(folder.validation_fraction, fraction or 0.2)
+        validation = folder.splits["validation"]
+        counts = [sum(image.label == label for image in validation) for label in range(3)]
+        self.assertEqual(counts, list(held_out))
+        self.assertEqual(names(folder, "validation"), sorted(names(folder, "validation")))
+        self.assertLen({*names(folder, "train"), *names(folder, "validation")}, 21)
+        self.assertLen([*names(folder, "train"), *names(folder, "validation")], 21)
+        for image in (*folder.splits["train"], *validation):
+            self.assertEqual(image.label, "abc".index(image.name[0]))
+
+    def test_train_is_mixed_by_the_seed(self):
+        self.add_classes({"a": 40, "b": 40})
+        first, again, other = (image_folder.scan(self.path, seed=seed) for seed in (1, 1, 2))
+        self.assertEqual(first, again)
+        for split in ("train", "validation"):
+            self.assertNotEqual(set(names(first, split)), set(names(other, split)))
+        labels = [image.label for image in first.splits["train"]]
+        self.assertNotIn(sum(labels[:32]), (*range(8), *range(25, 33)))
+        self.assertNotEqual(names(first, "train"), sorted(names(first, "train")))
+
+    def test_the_choice_is_always_the_same(self):
+        self.add_classes({"a": 5, "b": 5})
+        folder = image_folder.scan(self.path)
+        self.assertEqual(names(folder, "validation"), ["a/00.jpg", "b/01.jpg"])
+        order = "a1 a3 a2 b4 b0 b3 b2 a4"
+        self.assertEqual(names(folder, "train"), [f"{n[0]}/0{n[1]}.jpg" for n in order.split()])
+
+    def test_the_order_of_the_file_system_does_not_matter(self):
+        self.add_classes({"b": 5, "a": 5})
+        self.add("x", "y", ".z")
+        expected = image_folder.scan(self.path)
+        scandir = os.scandir
+
+        class Backwards:
+            def __init__(self, path: str) -> None:
+                with scandir(path) as entries:
+                    self._entries = sorted(entries, key=lambda e: e.name, reverse=True)
+
+            def __enter__(self) -> Iterable[os.DirEntry]:
+                return self._entries
+
+            def __exit__(self, *_) -> None:
+                pass
+
+        with unittest.mock.patch.object(os, "scandir", Backwards):
+            self.assertEqual(image_folder.scan(self.path), expected)
+
+    def test_an_image_more_moves_few_others(self):
+        self.add_classes({"a": 50, "b": 50})
+        before = set(names(image_folder.scan(self.path), "validation"))
+        self.add("a/new.jpg")
+        after = set(names(image_folder.scan(self.path), "validation"))
+        self.assertLessEqual(len(before ^ after), 2)
+
+    def test_passing_over_is_as_if_they_were_not_there(self):
+        self.add_classes({"a": 9, "b": 9})
+        expected = image_folder.scan(self.path)
+        self.add("a/bad.jpg", "b/bad.jpg")
+        folder = image_folder.scan(self.path, without=["a/bad.jpg", "b/bad.jpg"])
+        self.assertEqual(folder, expected)
+
+    def test_splits_of_its_own(self):
+        self.add("train/a/1.jpg", "train/b/2.jpg", "val/b/3.jpg", "test/a/4.jpg", "test/b/5.jpg")
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a", "b"))
+        self.assertEqual(list(folder.splits), ["train", "validation", "test"])
+        self.assertIsNone(folder.validation_fraction)
+        self.assertCountEqual(names(folder, "train"), ["train/a/1.jpg", "train/b/2.jpg"])
+        self.assertEqual(names(folder, "validation"), ["val/b/3.jpg"])
+        self.assertEqual(folder.splits["validation"][0].label, 1)
+        self.assertEqual(names(folder, "test"), ["test/a/4.jpg", "test/b/5.jpg"])
+
+    def test_test_alone_is_for_validation(self):
+        self.add("train/a/1.jpg", "train/b/2.jpg", "test/b/3.jpg", "LICENSE")
+        folder = image_folder.scan(self.path)
+        self.assertEqual(list(folder.splits), ["train", "validation"])
+        self.assertEqual(names(folder, "validation"), ["test/b/3.jpg"])
+        self.assertEqual(folder.ignored, ("LICENSE",))
+
+    def test_a_class_may_be_named_as_a_split(self):
+        self.add_classes({"train": 2, "bus": 2})
+        self.assertEqual(image_folder.scan(self.path).class_names, ("bus", "train"))
+
+    def test_what_is_taken_for_an_image(self):
+        taken = ["a b/Ä ö.JPG", "a b/x.jpeg", "a b/y.Png", "ß/1.webp", "ß/2.bmp", "ß/3.heic"]
+        self.add(*taken)
+        others = [".hidden/1.jpg", "a b/.x.jpg", "a b/Thumbs.db", "loose.jpg", "ß/notes.txt"]
+        self.add(*others)
+        os.symlink("nowhere", os.path.join(self.path, "ß", "4.jpg"))
+        os.symlink("nowhere", os.path.join(self.path, "ß", "other"))
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a b", "ß"))
+        found = [*names(folder, "train"), *names(folder, "validation")]
+        self.assertCountEqual(found, [*taken, "ß/4.jpg"])
+        self.assertEqual(folder.ignored, (".hidden", *others[1:], "ß/other"))
+
+    def test_names_that_are_no_text(self):
+        self.add_classes({"a": 2, "b": 2})
+        odd = os.fsdecode(b"\xff.jpg")
+        self.add(f"a/{odd}")
+        folder = image_folder.scan(self.path)
+        self.assertIn(f"a/{odd}", [*names(folder, "train"), *names(folder, "validation")])
+        self.assertEqual(image_folder.printable(f"a/{odd}"), "a/\\xff.jpg")
+
+    def test_classes_that_differ_in_case(self):
+        self.add_classes({"a": 2, "A": 2})
+        self.assertEqual(image_folder.scan(self.path).class_names, ("A", "a"))
+
+    def test_no_classes(self):
+        self.assert_fails(f"a folder for each class in {self.path}, got 0 files and no folder;")
+        self.add("1.jpg", "2.jpg")
+        self.assert_fails("got 2 files and no folder; put the images of each class in a folder")
+        with self.assertRaisesRegex(FileNotFoundError, "nowhere: there is no such folder"):
+            image_folder.scan("nowhere")
+        with self.assertRaises(NotADirectoryError):
+            image_folder.scan(os.path.join(self.path, "1.jpg"))
+
+    def test_too_few(self):
+        self.add("a/1.jpg")
+        self.assert_fails("at least two classes in .*, got a alone; add others")
+        self.add("b/1.jpg", "c/1.jpg", "c/2.jpg")
+        self.assert_fails("at least two images of each class in .*, got one of a, b; add others")
+        self.add("d/readme")
+        self.assert_fails("images in each class folder of .*, got none in d; add some, or remove")
+        self.add_classes({f"e{index}": 0 for index in range(20)})
+        for index in range(20):
+            os.mkdir(os.path.join(self.path, f"e{index:02}"))
+        self.assert_fails("got none in d, e00, .*, e08 and 11 more;")
+
+    def test_deeper_folders(self):
+        self.add("a/1.jpg", "b/part/1.jpg")
+        self.assert_fails(f"images alone in the class folder {self.path}/b, got the folder part in")
+
+    @parameterized.parameters(" a", "a ", "a\nb", "a\u2028b", os.fsdecode(b"\xff"))
+    def test_names_that_labels_cannot_have(self, name):
+        self.add_classes({"b": 2, name: 2})
+        self.assert_fails("class folders named in UTF-8, on one line, without space at either end")
+
+    def test_incomplete_splits(self):
+        self.add("train/a/1.jpg", "train/b/1.jpg")
+        self.assert_fails("train beside validation or test in .*, got train alone; add what is")
+        self.add("test/a/1.jpg", "test/c/1.jpg", "test/d/1.jpg")
+        self.assert_fails("classes of train alone in test of .*, got c, d; add images of them")
+        self.assert_fails("no validation fraction where .*, got 0.5", validation_fraction=0.5)
+        shutil.rmtree(os.path.join(self.path, "test"))
+        self.add("test/1.jpg")
+        self.assert_fails("a folder for each class in .*/test, got 1 files and no folder;")
+        shutil.rmtree(os.path.join(self.path, "train", "b"))
+        self.add("test/a/1.jpg")
+        self.assert_fails("two classes in .*/train, .* got a alone")
+        shutil.rmtree(os.path.join(self.path, "train"))
+        self.add("val/a/1.jpg")
+        self.assert_fails("got test, val alone")
+        self.add("validation/a/1.jpg")
+        self.assert_fails("one of validation and val in .*, got both; remove one")
+
+    @parameterized.parameters(0.0, 1.0, -0.1, float("nan"))
+    def test_bad_fractions(self, fraction):
+        self.add_classes({"a": 2, "b": 2})
+        self.assert_fails("fraction above 0 and below 1, got", validation_fraction=fraction)
+
+
+class ShortenTest(absltest.TestCase):
+    def test_names(self):
+        self.assertEqual(image_folder.shorten("ab"), "a, b")
+        self.assertEqual(image_folder.shorten("abcdefghij"), "a, b, c, d, e, f, g, h, i, j")
+        self.assertEndsWith(image_folder.shorten("abcdefghijkl"), ", i, j and 2 more")
+
+
+if __name__ == "__main__":
+    absltest.main()
