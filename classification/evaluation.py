@@ -1,4 +1,4 @@
-"""Evaluation: how many images a checkpoint's network names right."""
+"""Evaluation: which images a checkpoint's network names right."""
 
 import contextlib
 import dataclasses
@@ -8,27 +8,49 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification import checkpoints, network
+from classification.data import records
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
 
 _TOP = 5
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """What an evaluation counted.
+    """What a network made of each image, in the order of the data.
 
     Attributes:
-      num_examples: how many images, each once.
-      num_correct: of how many the label has the highest logit.
-      num_in_top_5: of how many the label is among the five highest.
+      labels: int64 [n], the images' classes.
+      top: int [n, k], the classes of the highest logits, the highest first; k is 5, or the
+        number of classes where that is less.
+      probability: float32 [n], that of the first of these, in 0..1.
       global_step: the checkpoint's; None where it does not tell.
     """
 
-    num_examples: int
-    num_correct: int
-    num_in_top_5: int
+    labels: np.ndarray
+    top: np.ndarray
+    probability: np.ndarray
     global_step: int | None
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """Int [n], the class of the highest logit."""
+        return self.top[:, 0]
+
+    @property
+    def num_examples(self) -> int:
+        """How many images, each once."""
+        return len(self.labels)
+
+    @property
+    def num_correct(self) -> int:
+        """Of how many the label has the highest logit."""
+        return int((self.predictions == self.labels).sum())
+
+    @property
+    def num_in_top_5(self) -> int:
+        """Of how many the label is among the five highest."""
+        return int((self.top == self.labels[:, np.newaxis]).sum())
 
     @property
     def accuracy(self) -> float:
@@ -77,47 +99,53 @@ def evaluate(
     total = min(num_examples or dataset.num_examples, dataset.num_examples)
     with contextlib.ExitStack() as stack:
         stack.enter_context(tf.Graph().as_default())
+        # Initial values, which nobody asks for, need one where everything must be repeatable.
+        tf.set_random_seed(0)
         batches = dataset.batches(
             batch_size=min(batch_size, total), image_size=config.image_size, is_training=False
         )
         batch = tf.data.make_one_shot_iterator(batches).get_next()
-        logits = network.build(batch["image"], config)["Logits"]
+        end_points = network.build(batch["image"], config)
+        logits = end_points["Logits"]
         fetches = {
             "label": batch["label"],
             "top": tf.nn.top_k(logits, min(_TOP, config.num_classes)).indices,
+            "probability": tf.reduce_max(end_points["Predictions"], axis=1),
             "finite": tf.reduce_all(tf.is_finite(logits)),
         }
         restoration = checkpoints.plan(checkpoint, tf.global_variables())
         checkpoints.require_all(restoration)
         session = stack.enter_context(tf.Session(master))
         tf.train.Saver(restoration.variables).restore(session, restoration.prefix)
-        done, correct, in_top = 0, 0, 0
+        done = 0
+        collected: dict[str, list[np.ndarray]] = {"label": [], "top": [], "probability": []}
         while done < total:
             try:
                 values = session.run(fetches)
             except tf.errors.OutOfRangeError:
                 break
             except tf.errors.DataLossError as error:
+                # Nothing, where the file is whole when it is read again.
+                damage = records.find_damage(dataset.files)
                 raise ValueError(
-                    f"expected whole record files in {dataset.source}, got a record with a wrong "
-                    "checksum: copy or write the files again"
+                    damage or f"expected whole record files in {dataset.source}, got one that was "
+                    "damaged when it was read, and is not now: evaluate again"
                 ) from error
             if not values["finite"]:
                 raise ValueError(
                     f"expected numbers as logits, got NaN or infinity: the network in "
                     f"{checkpoint} has diverged in training; take an earlier checkpoint"
                 )
-            labels = values["label"][: total - done, np.newaxis]
-            _check_labels(labels, config, dataset)
-            hits = values["top"][: total - done] == labels
-            done += len(hits)
-            correct += int(hits[:, 0].sum())
-            in_top += int(hits.sum())
+            _check_labels(values["label"][: total - done], config, dataset)
+            for name, parts in collected.items():
+                parts.append(values[name][: total - done])
+            done += len(collected["label"][-1])
             if on_progress is not None:
                 on_progress(done, total)
     if done < total:
         raise ValueError(f"expected {total} images in {dataset.source}, got {done}: it has changed")
-    return Result(done, correct, in_top, checkpoints.global_step(checkpoint))
+    labels, top, probability = (np.concatenate(parts) for parts in collected.values())
+    return Result(labels, top, probability, checkpoints.global_step(checkpoint))
 
 
 def write_summaries(folder: str, result: Result) -> None:

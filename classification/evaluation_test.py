@@ -69,6 +69,17 @@ class DigitsTest(parameterized.TestCase):
         self.assertEqual(result.recall_at_5, self.in_top_5.mean())
         self.assertEqual(result.global_step, program_testing.STEP)
 
+    def test_predictions_of_each_image(self):
+        result = self.evaluate(num_examples=150)
+        images, labels = program_testing.images_and_labels(self.digits, 32)
+        logits = logits_of(self.checkpoint, images[:150])
+        order = np.argsort(-logits, axis=1, kind="stable")
+        np.testing.assert_array_equal(result.labels, labels[:150])
+        np.testing.assert_array_equal(result.top, order[:, :5])
+        np.testing.assert_array_equal(result.predictions, order[:, 0])
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        np.testing.assert_allclose(result.probability, 1 / exponentials.sum(axis=1), rtol=1e-5)
+
     @parameterized.parameters((1, 64), (100, 64), (50_000, 250))
     def test_num_examples_takes_the_first(self, num_examples, batch_size):
         result = self.evaluate(num_examples=num_examples, batch_size=batch_size)
@@ -171,21 +182,23 @@ class RecordsTest(absltest.TestCase):
         data = bytearray(path.read_bytes())
         data[-5] ^= 1  # The last byte before the checksum.
         path.write_bytes(data)
-        with self.assertRaisesRegex(ValueError, f"whole record files in {self.folder}, got"):
+        with self.assertRaisesRegex(ValueError, f"as number [0-9]+ of {path}, but its checksum"):
             self.evaluate()
 
 
 class SummaryTest(absltest.TestCase):
     def test_values_and_step(self):
         folder = os.path.join(self.create_tempdir().full_path, "a", "b")
-        evaluation.write_summaries(folder, evaluation.Result(8, 2, 6, 42))
+        labels, top = np.array([0, 1, 2, 3]), np.array([[0, 1], [0, 1], [2, 0], [0, 1]])
+        result = evaluation.Result(labels, top, np.ones(4, np.float32), 42)
+        evaluation.write_summaries(folder, result)
         (path,) = glob.glob(os.path.join(folder, "events*"))
         values = {
             value.tag: (event.step, value.simple_value)
             for event in tf.train.summary_iterator(path)
             for value in event.summary.value
         }
-        self.assertEqual(values, {"accuracy": (42, 0.25), "recall_at_5": (42, 0.75)})
+        self.assertEqual(values, {"accuracy": (42, 0.5), "recall_at_5": (42, 0.75)})
 
 
 if __name__ == "__main__":

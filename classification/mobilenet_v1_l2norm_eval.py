@@ -7,25 +7,35 @@ trained. Another network, and other data:
 
   ./bazelw run eval -- --checkpoint_dir=DIR --dataset_dir=DIR
 
+--output_dir=DIR leaves a report: figures as JSON and CSV, the confusion matrix and photos
+of the most confused classes as PNG.
+
 What the network is, stands in the `model.json` beside its checkpoints; where there is
 none, --image_size, --num_classes, --depth_multiplier and --quantize tell. Every image
 counts once, whatever the batch size.
 """
 
+import contextlib
 import os
-import sys
-import time
-from types import TracebackType
 
 import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
-import rich.console
-import rich.progress
 from absl import flags
 
-from classification import checkpoints, evaluation, network_flags, program
+from classification import (
+    checkpoints,
+    evaluation,
+    evaluation_classes,
+    evaluation_report,
+    evaluation_table,
+    files,
+    network_flags,
+    program,
+)
 from classification.data.dataset import Dataset, open_dataset
+from classification.model_config import ModelConfig
+from classification.progress_bar import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
@@ -45,46 +55,23 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "dataset_dir",
     "",
-    "Folder of TFRecords in slim's form, validation-*. Default: the data that the network was "
+    "Folder of TFRecords in slim's form, as validation-*. Default: the data that the network was "
     "trained on, as its model.json tells, else handwritten digits.",
 )
+flags.DEFINE_string(
+    "dataset_split_name",
+    "validation",
+    "Which images: validation, those held out; or train, those trained on; or test.",
+)
+flags.DEFINE_string(
+    "output_dir",
+    "",
+    "Folder for a report: figures as JSON and CSV, the confusion matrix and photos of the most "
+    "confused classes as PNG. An earlier report there is replaced. Default: none is written.",
+)
 
-_SECONDS_BETWEEN_LINES = 10
-
-
-class _Progress:
-    """A bar on a terminal, elsewhere a plain line now and then; on stderr."""
-
-    def __init__(self) -> None:
-        console = rich.console.Console(stderr=True)
-        self._bar = rich.progress.Progress(
-            *rich.progress.Progress.get_default_columns(),
-            rich.progress.MofNCompleteColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._bar.add_task("images", total=None)
-        self._last_line = time.monotonic()
-
-    def __enter__(self) -> "_Progress":
-        self._bar.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._bar.stop()
-
-    def show(self, done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, total=total)
-        now = time.monotonic()
-        if self._bar.disable and now - self._last_line >= _SECONDS_BETWEEN_LINES:
-            self._last_line = now
-            print(f"{done} of {total} images", file=sys.stderr, flush=True)
+_HELD_OUT = "validation"
+_PURPOSES = {_HELD_OUT: "are held out from training", "train": "are trained on"}
 
 
 def _describe(dataset: Dataset) -> str:
@@ -93,27 +80,41 @@ def _describe(dataset: Dataset) -> str:
     count = f"{total:,}"
     if 0 < FLAGS.num_examples < total:
         count = f"first {FLAGS.num_examples:,} of {total:,}"
-    if dataset.name != "digits":
-        return f"the {count} images in {dataset.source}"
-    total += open_dataset(None, "train").num_examples
-    return f"digits: of {total:,} handwritten digits, the {count} that are held out from training"
+    if dataset.name != "digits" or dataset.split not in _PURPOSES:
+        of = "" if dataset.split == _HELD_OUT else f" of the split {dataset.split!r}"
+        return f"the {count} images{of} in {dataset.source}"
+    total = sum(open_dataset(None, split).num_examples for split in _PURPOSES)
+    return f"digits: of {total:,} handwritten digits, the {count} that {_PURPOSES[dataset.split]}"
 
 
 def main() -> None:
-    """Evaluates, and prints the result."""
+    """Evaluates, prints the result, and writes what was asked for."""
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
     config = network_flags.resolve(path, network_flags.given())
     dataset_dir = FLAGS.dataset_dir
     if config.dataset != "digits" and not FLAGS["dataset_dir"].present:
         dataset_dir = config.dataset
-    dataset = open_dataset(dataset_dir, "validation")
+    dataset = open_dataset(dataset_dir, FLAGS.dataset_split_name)
     if FLAGS.eval_dir:
         os.makedirs(FLAGS.eval_dir, exist_ok=True)
     step = checkpoints.global_step(checkpoint)
     at = "" if step is None else f" (step {step:,})"
     print(f"Evaluating {checkpoint}{at} on {_describe(dataset)}.", flush=True)
-    with _Progress() as progress:
+    with contextlib.ExitStack() as stack:
+        folder = None
+        if FLAGS.output_dir:
+            # Asked for before the work, so that what stands in its way shows at once.
+            output = files.whole_folder(FLAGS.output_dir, evaluation_report.FILES)
+            folder = stack.enter_context(output)
+        _evaluate(checkpoint, config, dataset, folder)
+    if FLAGS.output_dir:
+        print(f"Wrote {', '.join(evaluation_report.FILES)} in {FLAGS.output_dir}.")
+
+
+def _evaluate(checkpoint: str, config: ModelConfig, dataset: Dataset, folder: str | None) -> None:
+    """Evaluates, prints the result, and writes the report in a folder, if there is one."""
+    with ProgressBar() as progress:
         result = evaluation.evaluate(
             checkpoint=checkpoint,
             config=config,
@@ -123,13 +124,23 @@ def main() -> None:
             master=FLAGS.master,
             on_progress=progress.show,
         )
-    for name, part, count in (
-        ("Accuracy", result.accuracy, result.num_correct),
-        ("Recall at 5", result.recall_at_5, result.num_in_top_5),
-    ):
-        print(f"{name}: {100 * part:.2f} % ({count:,} of {result.num_examples:,} images)")
+    names = evaluation_classes.class_names(config, dataset)
+    evaluation_table.show(result, names)
     if FLAGS.eval_dir:
         evaluation.write_summaries(FLAGS.eval_dir, result)
+    if folder is None:
+        return
+    with ProgressBar() as progress:
+        evaluation_report.write(
+            folder,
+            result,
+            names=names,
+            checkpoint=checkpoint,
+            dataset=dataset,
+            image_size=config.image_size,
+            batch_size=FLAGS.batch_size,
+            on_progress=progress.show,
+        )
 
 
 if __name__ == "__main__":

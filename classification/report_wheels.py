@@ -1,0 +1,77 @@
+"""matplotlib and scikit-learn, kept where TensorFlow does not find them.
+
+Keras, which TensorFlow imports, imports both wherever they are on the path: a second for
+every program, and a font cache in the home directory. So they lie beside the other wheels,
+and come on the path when a report asks for them here.
+"""
+
+import contextlib
+import functools
+import importlib
+import logging
+import os
+import pathlib
+import sys
+import tempfile
+from collections.abc import Iterator
+from types import ModuleType
+
+_WHEELS = pathlib.Path(__file__).parents[2] / "pypi" / "site"
+_PARTS = ("backends.backend_agg", "colors", "figure", "font_manager")
+
+
+@functools.cache
+def sklearn_metrics() -> ModuleType:
+    """The module sklearn.metrics.
+
+    Raises:
+      ImportError: if this file is not run out of the build.
+    """
+    _extend_path()
+    return importlib.import_module("sklearn.metrics")
+
+
+@functools.cache
+def matplotlib() -> ModuleType:
+    """Matplotlib for figures that are the same bytes on every machine.
+
+    It has its default settings and the fonts that come with it, whatever the machine and its
+    user have, and writes nothing in the home directory. Of its parts, figure, colors and
+    font_manager are there; pyplot is not.
+
+    Raises:
+      ImportError: if this file is not run out of the build.
+    """
+    _extend_path()
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
+    # It looks for its settings, and leaves its cache of fonts, while it is imported.
+    with tempfile.TemporaryDirectory() as folder, _environment("MPLCONFIGDIR", folder):
+        module = importlib.import_module("matplotlib")
+        for part in _PARTS:
+            importlib.import_module(f"matplotlib.{part}")
+    module.rcdefaults()
+    fonts = module.font_manager.fontManager
+    own = module.get_data_path()
+    fonts.ttflist = [font for font in fonts.ttflist if font.fname.startswith(own)]
+    return module
+
+
+def _extend_path() -> None:
+    if not _WHEELS.is_dir():
+        raise ImportError(
+            f"expected the build's wheels in {_WHEELS}; run this by ./bazelw, or out of .bazel/bin"
+        )
+    known = set(sys.path)
+    sys.path += [str(path) for path in sorted(_WHEELS.iterdir()) if str(path) not in known]
+
+
+@contextlib.contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    old = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if old is not None:
+            os.environ[name] = old

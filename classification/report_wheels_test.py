@@ -1,0 +1,31 @@
+"""Tests that reports find their wheels, TensorFlow does not, and the home directory stays clean."""
+
+import os
+import sys
+from unittest import mock
+
+import tensorflow  # noqa: F401
+from absl.testing import absltest
+
+from classification import report_wheels
+
+
+class WheelsTest(absltest.TestCase):
+    def test_come_when_asked_for_and_write_nothing_at_home(self):
+        self.assertNoCommonElements(["matplotlib", "sklearn"], sys.modules)
+        home = self.create_tempdir().full_path
+        variables = {"HOME": home, "MPLCONFIGDIR": os.path.join(home, "settings")}
+        with mock.patch.dict(os.environ, variables):
+            matplotlib = report_wheels.matplotlib()
+            self.assertEqual(os.environ["MPLCONFIGDIR"], variables["MPLCONFIGDIR"])
+        self.assertEqual(report_wheels.sklearn_metrics().accuracy_score([1, 2], [1, 3]), 0.5)
+        self.assertEmpty(os.listdir(home))
+        self.assertNotIn("matplotlib.pyplot", sys.modules)
+        data = matplotlib.get_data_path()
+        for font in matplotlib.font_manager.fontManager.ttflist:
+            self.assertTrue(font.fname.startswith(data), msg=font.fname)
+        self.assertIs(report_wheels.matplotlib(), matplotlib)
+
+
+if __name__ == "__main__":
+    absltest.main()
