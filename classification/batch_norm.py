@@ -123,6 +123,53 @@ def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable
     def gradient(d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
         count = _count(net)
         slope = d_variance * 2.0 / tf.maximum(count - 1.0, 1.0)
-        return net * slope + (d_mean / count - mean * slope)
+        return _affine(net, slope, d_mean / count - mean * slope)
 
     return (mean, variance), gradient
+
+
+@tf.custom_gradient
+def affine(
+    net: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
+    """Each channel times a number plus a number, in one pass, and so its gradients.
+
+    Batch norm with a mean of 0 and a variance of 1 is that. As products and sums, it takes
+    five passes over memory, which is what a training step on few cores waits for.
+
+    Args:
+      net: float32 [batch, height, width, channels].
+      scale: float32 [channels].
+      offset: float32 [channels].
+
+    Returns:
+      float32, of net's shape.
+    """
+
+    def gradient(d_net: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        d_input, d_scale, d_offset, *_ = tf.raw_ops.FusedBatchNormGradV3(
+            y_backprop=d_net,
+            x=net,
+            scale=scale,
+            reserve_space_1=tf.zeros_like(scale),
+            reserve_space_2=tf.ones_like(scale),
+            reserve_space_3=tf.zeros_like(scale),
+            epsilon=0.0,
+            is_training=False,
+        )
+        return d_input, d_scale, d_offset
+
+    return _affine(net, scale, offset), gradient
+
+
+def _affine(net: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    result, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=net,
+        scale=scale,
+        offset=offset,
+        mean=tf.zeros_like(scale),
+        variance=tf.ones_like(scale),
+        epsilon=0.0,
+        is_training=False,
+    )
+    return result

@@ -12,7 +12,7 @@ contrib.quantize named them, so that checkpoints are interchangeable with its.
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import tensorflow.compat.v1 as tf
 
@@ -24,6 +24,9 @@ TFLITE_L2_NORM_RANGE = (-1.0, 127.0 / 128.0)
 # Variables that are in a checkpoint for other programs to read, and that nothing of
 # a checkpoint may change here.
 CONSTANT_RANGES = "constant_quantization_ranges"
+
+# A range that is still nothing is not to be divided by.
+_TINY = 1e-12
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,6 +121,49 @@ def quantize_weights(
         return _delayed(quantized, weights, quantization)
 
 
+def quantize_relu6(
+    inputs: tf.Tensor, name: str, *, quantization: Quantization, is_training: bool
+) -> tf.Tensor:
+    """A Relu6, and its result fake-quantised: `quantize_activations`, with a faster gradient.
+
+    Args:
+      inputs: float32, any shape.
+      name: see `quantize_activations`.
+      quantization: likewise.
+      is_training: likewise.
+    """
+    activations = tf.nn.relu6(inputs)
+    quantized = quantize_activations(
+        tf.stop_gradient(activations) if is_training else activations,
+        name,
+        quantization=quantization,
+        is_training=is_training,
+        relu6=True,
+    )
+    if not is_training:
+        return quantized
+    limits = _range(name)
+    assert limits is not None
+    limit = _delayed(tf.minimum(limits[1], 6.0), tf.constant(6.0), quantization)
+
+    # The two gradients in one: both are zero from the range's end, and below zero. The fake-quant
+    # node's own op finds the gradients of its range besides, which nobody needs, in two more
+    # passes over memory.
+    @tf.custom_gradient
+    def pass_through(
+        inputs: tf.Tensor,
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]]:
+        del inputs
+
+        def gradient(d_quantized: tf.Tensor) -> tf.Tensor:
+            scaled = activations * (6.0 / tf.maximum(limit, _TINY))
+            return tf.raw_ops.Relu6Grad(gradients=d_quantized, features=scaled)
+
+        return tf.identity(quantized), gradient
+
+    return pass_through(inputs)
+
+
 def quantize_activations(
     inputs: tf.Tensor,
     name: str,
@@ -169,6 +215,13 @@ def _remember_range(scope: str, low: tf.Tensor, high: tf.Tensor) -> None:
         tf.add_to_collection(f"{scope}/range", limit)
 
 
+def _range(name: str) -> tuple[tf.Tensor, tf.Tensor] | None:
+    """The range that a layer's activations were last quantised with, if they were."""
+    # Not the variables: in training they are about to change.
+    limits = tf.get_collection(f"{name}/act_quant/range")[-2:]
+    return (limits[0], limits[1]) if limits else None
+
+
 def _debiased_average(
     variable: tf.Variable, name: str, value: tf.Tensor, decay: float
 ) -> tf.Tensor:
@@ -203,9 +256,8 @@ def quantize_like(
     Raises:
       ValueError: if no layer of that name has quantised its activations.
     """
-    # Not the variables: in training they are about to change.
-    limits = tf.get_collection(f"{source}/act_quant/range")[-2:]
-    if not limits:
+    limits = _range(source)
+    if limits is None:
         raise ValueError(
             f"expected a layer whose activations were quantised as {source!r}; there is none: "
             "build it first, and name it as it was named to quantize_activations"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import tensorflow.compat.v1 as tf
 
 from classification import fake_quant
-from classification.batch_norm import BatchNorm, Statistics
+from classification.batch_norm import BatchNorm, Statistics, affine
 from classification.fake_quant import Quantization
 from third_party.tf_slim.slim import slim
 
@@ -34,6 +34,7 @@ def conv2d(
     regularizer: Callable[[tf.Tensor], tf.Tensor] | None = None,
     trainable: bool = True,
     is_training: bool = True,
+    fold_once: bool = False,
     quantization: Quantization | None = None,
     range_prefix: str = "",
     scope: str,
@@ -55,6 +56,9 @@ def conv2d(
       trainable: whether any of the layer's variables is trained.
       is_training: whether batch norm takes the batch's statistics, and moves its
         averages and the quantisation's ranges.
+      fold_once: whether the kernel, batch norm folded in and quantised, and the biases are
+        computed once, when local variables are initialised, and not at every step: for a
+        layer with batch norm, not in training, whose variables do not change.
       quantization: how to quantise; None for float.
       range_prefix: what the names of quantisation's variables have before the layer's.
       scope: the layer's name.
@@ -84,6 +88,7 @@ def conv2d(
             train_biases=train_biases,
             trainable=trainable,
             is_training=is_training,
+            fold_once=fold_once,
             quantization=quantization,
             name=range_prefix + variable_scope.name,
         )
@@ -101,6 +106,7 @@ def depthwise_conv2d(
     regularizer: Callable[[tf.Tensor], tf.Tensor] | None = None,
     trainable: bool = True,
     is_training: bool = True,
+    fold_once: bool = False,
     quantization: Quantization | None = None,
     range_prefix: str = "",
     scope: str,
@@ -128,6 +134,7 @@ def depthwise_conv2d(
             train_biases=True,
             trainable=trainable,
             is_training=is_training,
+            fold_once=fold_once,
             quantization=quantization,
             name=range_prefix + variable_scope.name,
         )
@@ -162,6 +169,7 @@ def _layer(
     train_biases: bool,
     trainable: bool,
     is_training: bool,
+    fold_once: bool,
     quantization: Quantization | None,
     name: str,
 ) -> tf.Tensor:
@@ -182,7 +190,7 @@ def _layer(
             trainable=trainable and train_biases,
         )
         net = tf.nn.bias_add(convolve(inputs, quantized_weights(weights)), biases)
-    elif quantization is None:
+    elif quantization is None and not fold_once:
         net = slim.batch_norm(
             convolve(inputs, weights),
             decay=batch_norm.decay,
@@ -203,17 +211,24 @@ def _layer(
                 fold = statistics.fold()
         for factor in fold.kernel:
             weights = scale_kernel(weights, factor)
-        net = convolve(inputs, quantized_weights(weights))
-        if fold.output is not None:
-            net *= fold.output
-        net += fold.bias
-    if relu6:
-        net = tf.nn.relu6(net)
-    if quantization is not None:
-        net = fake_quant.quantize_activations(
-            net, name, quantization=quantization, is_training=is_training, relu6=relu6
+        kernel, bias = quantized_weights(weights), fold.bias
+        if fold_once:
+            kernel, bias = _once(kernel), _once(bias)
+        net = convolve(inputs, kernel)
+        net = net + bias if fold.output is None else affine(net, fold.output, bias)
+    if quantization is None:
+        return tf.nn.relu6(net) if relu6 else net
+    quantize = fake_quant.quantize_relu6 if relu6 else fake_quant.quantize_activations
+    return quantize(net, name, quantization=quantization, is_training=is_training)
+
+
+def _once(value: tf.Tensor) -> tf.Variable:
+    """A variable that is given a value when local variables are initialised."""
+    # Not on a parameter server: each worker has its own.
+    with tf.device(value.device):
+        return tf.Variable(
+            value, trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES], name="once"
         )
-    return net
 
 
 # tf-slim compares with `is`, and takes its own code, which needs no Keras, for

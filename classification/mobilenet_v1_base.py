@@ -51,7 +51,8 @@ def mobilenet_v1_base(
       inputs: float32 [batch, height, width, channels].
       depth_multiplier: above 0; multiplies each layer's channels, of which there
         remain at least eight.
-      freeze: whether it is built for inference, and none of it trained.
+      freeze: whether it is built for inference, its kernels folded once, when local
+        variables are initialised, and none of it trained.
       update_statistics: whether a frozen base's moving statistics and ranges adapt to
         the data all the same, its batch norm running on the batch's.
       batch_norm: of all layers.
@@ -67,7 +68,7 @@ def mobilenet_v1_base(
 
     frozen = {"trainable": False} if freeze else {}
     if freeze and not update_statistics:
-        frozen["is_training"] = False
+        frozen.update(is_training=False, fold_once=True)
     end_points = {}
     # Entering the scope a second time doubles it in the names of operations and of
     # quantisation's variables, not in those of the layers' own: so it is in checkpoints.

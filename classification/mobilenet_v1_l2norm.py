@@ -18,13 +18,14 @@ from third_party.tf_slim.slim import slim
 
 EMBEDDING_SIZE = 1024
 MIN_IMAGE_SIZE = 32
+WEIGHT_DECAY = 0.00004
 _POOL_SIZE = 7
 
 
 def mobilenet_v1_l2norm_arg_scope(
     *,
     is_training: bool = True,
-    weight_decay: float = 0.00004,
+    weight_decay: float = WEIGHT_DECAY,
     stddev: float = 0.09,
     batch_norm_decay: float = 0.9997,
     batch_norm_epsilon: float = 0.001,
@@ -70,9 +71,11 @@ def mobilenet_v1_l2norm(
     *,
     depth_multiplier: float = 1.0,
     dropout_keep_prob: float = 0.999,
+    dropout_seed: tf.Tensor | None = None,
     global_pool: bool = False,
     freeze_base: bool = False,
     update_base_statistics: bool = False,
+    features: tf.Tensor | None = None,
     is_training: bool = True,
     quantization: Quantization | None = None,
     scope: str = "MobilenetV1",
@@ -87,11 +90,15 @@ def mobilenet_v1_l2norm(
       depth_multiplier: above 0; see `mobilenet_v1_base`. The embedding has 1024
         channels all the same.
       dropout_keep_prob: in (0, 1], for the embedding's components, in training.
+      dropout_seed: integers [2] that tell what is dropped; None draws anew at each step.
       global_pool: whether to average over the whole of the last feature map, for
         inputs of any size; else a 7x7 window does so, shrunk to smaller maps.
-      freeze_base: whether the base is built for inference, and none of it trained.
+      freeze_base: whether the base is built for inference, and none of it trained; its
+        kernels are folded when local variables are initialised.
       update_base_statistics: whether the frozen base's moving statistics and ranges
         adapt to the data all the same, its batch norm running on the batch's.
+      features: float32 [batch, 1, 1, depth], what was the end point Features for the
+        images meant; the base is then built for its variables alone.
       is_training: see `mobilenet_v1_l2norm_arg_scope`, which sets it.
       quantization: likewise.
       scope: what the variables' names start with.
@@ -100,8 +107,8 @@ def mobilenet_v1_l2norm(
     Returns:
       The logits, float32 [batch, num_classes], or else the embedding, float32
       [batch, 1, 1, 1024] of unit length; and the end points by name: the base's
-      layers, AvgPool_1a or global_pool, Normalize_1a (the embedding before it is
-      quantised), Embedding, Logits, Predictions.
+      layers, AvgPool_1a or global_pool, Features (that, quantised), Normalize_1a (the
+      embedding before it is quantised), Embedding, Logits, Predictions.
 
     Raises:
       ValueError: for inputs of a rank other than 4, smaller than 32 x 32 pixels, of an
@@ -126,13 +133,16 @@ def mobilenet_v1_l2norm(
                     quantization=quantization,
                     is_training=is_training,
                 )
+            if features is not None:
+                net = tf.ensure_shape(features, [None, *net.shape[1:]])
+            end_points["Features"] = net
             net = layers.conv2d(net, EMBEDDING_SIZE, 1, scope="Conv2d_1c_1x1_negative")
             net = _normalize(net, head.name, quantization, is_training, end_points)
             end_points["Embedding"] = net
             if not num_classes:
                 return net, end_points
             if is_training and dropout_keep_prob < 1:
-                net = tf.nn.dropout(net, rate=1 - dropout_keep_prob, name="Dropout_1b")
+                net = _drop(net, 1 - dropout_keep_prob, dropout_seed)
             net = layers.conv2d(
                 net,
                 num_classes,
@@ -196,6 +206,13 @@ def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -
         net = tf.nn.avg_pool2d(net, kernel, strides=2, padding="VALID", name="AvgPool")
     end_points["AvgPool_1a"] = net
     return net
+
+
+def _drop(net: tf.Tensor, rate: float, seed: tf.Tensor | None) -> tf.Tensor:
+    name = "Dropout_1b"
+    if seed is None:
+        return tf.nn.dropout(net, rate=rate, name=name)
+    return tf.nn.experimental.stateless_dropout(net, rate, seed, name=name)
 
 
 def _normalize(

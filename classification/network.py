@@ -4,7 +4,11 @@ import tensorflow.compat.v1 as tf
 
 from classification.batch_norm import BatchNorm
 from classification.fake_quant import Quantization
-from classification.mobilenet_v1_l2norm import mobilenet_v1_l2norm, mobilenet_v1_l2norm_arg_scope
+from classification.mobilenet_v1_l2norm import (
+    WEIGHT_DECAY,
+    mobilenet_v1_l2norm,
+    mobilenet_v1_l2norm_arg_scope,
+)
 from classification.model_config import ModelConfig
 
 
@@ -16,8 +20,11 @@ def build(
     embedding_only: bool = False,
     quant_delay: int = 0,
     batch_norm_decay: float = BatchNorm.decay,
+    weight_decay: float = WEIGHT_DECAY,
+    dropout_seed: tf.Tensor | None = None,
     freeze_base: bool = False,
     update_base_statistics: bool = False,
+    features: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
     """Builds the network in the default graph.
 
@@ -29,8 +36,11 @@ def build(
       embedding_only: whether to leave out what follows the embedding.
       quant_delay: the step from which a quantised training graph quantises.
       batch_norm_decay: of the moving statistics, per step.
-      freeze_base: see `mobilenet_v1_l2norm`.
+      weight_decay: see `mobilenet_v1_l2norm_arg_scope`.
+      dropout_seed: see `mobilenet_v1_l2norm`.
+      freeze_base: likewise.
       update_base_statistics: likewise.
+      features: likewise.
 
     Returns:
       The end points, as `mobilenet_v1_l2norm` does.
@@ -41,13 +51,18 @@ def build(
             delay=quant_delay, learned_embedding_range=config.learned_embedding_range
         )
     with mobilenet_v1_l2norm_arg_scope(
-        is_training=is_training, batch_norm_decay=batch_norm_decay, quantization=quantization
+        is_training=is_training,
+        weight_decay=weight_decay,
+        batch_norm_decay=batch_norm_decay,
+        quantization=quantization,
     ):
         _, end_points = mobilenet_v1_l2norm(
             images,
             None if embedding_only else config.num_classes,
             depth_multiplier=config.depth_multiplier,
+            dropout_seed=dropout_seed,
             freeze_base=freeze_base,
             update_base_statistics=update_base_statistics,
+            features=features,
         )
     return end_points
