@@ -8,10 +8,12 @@ import dataclasses
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
+
+from classification import files
 
 # What training leaves its networks in when no folder is named, below the user's own.
 DEFAULT_ROOT = "models"
@@ -93,6 +95,43 @@ def newest_model(root: str = DEFAULT_ROOT) -> str:
     return os.path.dirname(max(states, key=lambda path: (os.stat(path).st_mtime_ns, path)))
 
 
+def by_step(path: str) -> list[str]:
+    """The prefixes of the checkpoints that training left in a folder, the newest step first."""
+    if not os.path.isdir(path):
+        return []
+    numbered = [re.fullmatch(r"(.+-(\d+))\.index", name) for name in os.listdir(path)]
+    found = sorted(((int(match[2]), match[1]) for match in numbered if match), reverse=True)
+    return [os.path.join(path, name) for _, name in found]
+
+
+def newest_step(path: str) -> int | None:
+    """The step of the newest checkpoint that training left in a folder, as its name tells."""
+    prefixes = by_step(path)
+    return int(prefixes[0].rpartition("-")[2]) if prefixes else None
+
+
+def write_state(folder: str, names: Sequence[str]) -> None:
+    """Writes the file that tells a folder's checkpoints, by names without a folder, oldest first.
+
+    Raises:
+      OSError: if it cannot be written.
+    """
+    lines = [f'model_checkpoint_path: "{names[-1]}"']
+    lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+    files.write_whole(os.path.join(folder, _STATE), ("\n".join(lines) + "\n").encode())
+
+
+def damage(prefix: str) -> str | None:
+    """What keeps a checkpoint from being read to its end, checksums included; None: nothing."""
+    try:
+        reader = _open(prefix)
+        for name in reader.get_variable_to_shape_map():
+            reader.get_tensor(name)
+    except _READ_ERRORS as error:
+        return str(error).splitlines()[0]
+    return None
+
+
 def global_step(prefix: str) -> int | None:
     """The training step that a checkpoint was written at; None where it does not tell.
 
@@ -159,6 +198,7 @@ class Restoration:
       missing: names of those that it lacks.
       mismatched: those that it has in another shape, as "NAME [shape], not [shape]".
       variables: the graph's variables that are restored.
+      shapes: of all that the checkpoint holds, by name.
     """
 
     prefix: str
@@ -166,6 +206,7 @@ class Restoration:
     missing: tuple[str, ...]
     mismatched: tuple[str, ...]
     variables: tuple[tf.Variable, ...] = dataclasses.field(repr=False)
+    shapes: dict[str, list[int]] = dataclasses.field(repr=False)
 
     def summary(self) -> str:
         """How many variables were restored and which were not, in a few lines."""
@@ -186,6 +227,10 @@ def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
+    broken = damage(prefix)
+    if broken:
+        # While the session restores, when files are written already, it would be too late.
+        raise ValueError(f"{prefix} cannot be read as a checkpoint: {broken}")
     there = shapes(prefix)
     found: list[tf.Variable] = []
     missing, mismatched = [], []
@@ -198,7 +243,7 @@ def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
         else:
             found.append(variable)
     names = tuple(v.op.name for v in found)
-    return Restoration(prefix, names, tuple(missing), tuple(mismatched), tuple(found))
+    return Restoration(prefix, names, tuple(missing), tuple(mismatched), tuple(found), there)
 
 
 def require_all(restoration: Restoration) -> None:

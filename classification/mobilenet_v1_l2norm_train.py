@@ -19,6 +19,8 @@ is started with the same flags, from the newest checkpoint in there.
 
 import itertools
 import os
+import signal
+import sys
 from typing import Any
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -26,17 +28,31 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, program, training, training_defaults
+from classification import (
+    checkpoints,
+    cluster,
+    cluster_spec,
+    optimizers,
+    program,
+    training,
+    training_defaults,
+    training_session,
+)
+from classification.cluster import Cluster
 from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display
-from classification.training_graph import TrainingConfig
+from classification.training_config import TrainingConfig
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("master", "", "Address of the TensorFlow server to run on; '': this process.")
 flags.DEFINE_integer("task", 0, "Number of this worker; 0 is the chief, which writes all files.")
 flags.DEFINE_integer("ps_tasks", 0, "Parameter servers that hold the variables; 0: none.")
+flags.DEFINE_integer("worker_replicas", 1, "Workers, among which the data is divided.")
+flags.DEFINE_bool(
+    "sync_replicas", False, "Let workers take each step together, with the mean of gradients."
+)
 flags.DEFINE_integer("batch_size", 64, "Images a step.")
 flags.DEFINE_integer("num_classes", 1001, "Classes; by default as many as the data has.")
 flags.DEFINE_integer(
@@ -93,25 +109,57 @@ flags.DEFINE_bool(
     "With --freeze_base_model: let the base's batch norm statistics and quantisation ranges "
     "adapt to the data all the same.",
 )
+flags.DEFINE_string(
+    "cache_features",
+    "",
+    "With --freeze_base_model: compute what the base makes of each image once, without "
+    "distortion, and keep it: in `memory`, or in this folder, for later runs too.",
+)
+flags.DEFINE_enum("optimizer", "sgd", optimizers.NAMES, "What turns gradients into updates.")
+flags.DEFINE_float("momentum", 0.9, "Of the optimizers momentum and rmsprop.")
+flags.DEFINE_float("label_smoothing", 0.0, "Part of each label that is spread over all classes.")
+flags.DEFINE_integer(
+    "warmup_steps", 0, "Steps over which the learning rate rises to where it starts; 0: none."
+)
+flags.DEFINE_float("weight_decay", 0.00004, "Of kernels, but for depthwise and class vectors'.")
+flags.DEFINE_float(
+    "moving_average_decay",
+    None,
+    "Keep moving averages of weights, statistics and ranges, and let the checkpoints hold them in "
+    "the places of these. Default: none.",
+)
+flags.DEFINE_integer(
+    "eval_every",
+    0,
+    "Steps between two evaluations on the validation split; the best checkpoint is kept in the "
+    "folder best/ of --checkpoint_dir. 0: none.",
+)
 flags.DEFINE_float("batch_norm_decay", 0.9997, "Decay of batch norm's moving statistics a step.")
 flags.DEFINE_integer("seed", 0, "Of initial values, shuffling, distortion and dropout.")
 
 _MODEL_FLAGS = ("image_size", "depth_multiplier", "quantize", "learned_embedding_range")
+_CLUSTER_FLAGS = ("master", "task", "ps_tasks", "worker_replicas")
 _CONFIG_FLAGS = (
     "number_of_steps",
     "batch_size",
     "learning_rate",
+    "warmup_steps",
+    "optimizer",
+    "momentum",
+    "label_smoothing",
+    "weight_decay",
+    "moving_average_decay",
     "batch_norm_decay",
     "quant_delay",
     "fine_tune_checkpoint",
     "update_base_statistics",
+    "cache_features",
+    "sync_replicas",
     "seed",
+    "eval_every",
     "log_every_n_steps",
     "save_summaries_secs",
     "save_interval_secs",
-    "master",
-    "task",
-    "ps_tasks",
 )
 
 
@@ -172,8 +220,47 @@ def _describe_training(values: dict[str, Any]) -> str:
     return f"Training: {parts[0]} {', '.join(parts[1:])}."
 
 
+def _validation(dataset: Dataset) -> Dataset | None:
+    """The images to evaluate on during training, if that is asked for."""
+    if not FLAGS.eval_every:
+        return None
+    return open_dataset("" if dataset.name == "digits" else FLAGS.dataset_dir, "validation")
+
+
+def _join_cluster() -> Cluster | None:
+    """This process's place among those that train; None where it was a parameter server."""
+    task = cluster_spec.from_environment(os.environ.get("TF_CONFIG", ""))
+    given = program.given(_CLUSTER_FLAGS)
+    if task is None:
+        return cluster.from_flags(
+            master=FLAGS.master,
+            task=FLAGS.task,
+            ps_tasks=FLAGS.ps_tasks,
+            worker_replicas=FLAGS.worker_replicas,
+        )
+    if given:
+        raise ValueError(
+            f"expected the cluster either in TF_CONFIG or in flags, got both: {task.job} "
+            f"{task.index} there, and --{next(iter(given))}; leave the flag out, or unset TF_CONFIG"
+        )
+    if not FLAGS.checkpoint_dir:
+        raise ValueError(
+            "expected --checkpoint_dir with TF_CONFIG: a folder that all its processes reach"
+        )
+    if task.job == "worker":
+        return cluster.join(task)
+    if not training_session.has_ended(FLAGS.checkpoint_dir, FLAGS.number_of_steps):
+        print(f"Parameter server {task.index} of {len(task.ps)}, at {task.ps[task.index]}.")
+        cluster.serve(task)
+    print("Training has ended.")
+    return None
+
+
 def main() -> None:
     """Reads the flags, and trains."""
+    place = _join_cluster()
+    if place is None:
+        return
     dataset = open_dataset(FLAGS.dataset_dir, "train")
     print(_describe_data(dataset), flush=True)
     values = _values(dataset)
@@ -202,11 +289,27 @@ def main() -> None:
         every_n_steps=config.log_every_n_steps,
         batch_size=config.batch_size,
     ) as display:
-        step = training.train(
-            model=model, config=config, dataset=dataset, checkpoint_dir=folder, display=display
+        outcome = training.train(
+            model=model,
+            config=config,
+            dataset=dataset,
+            checkpoint_dir=folder,
+            validation=_validation(dataset),
+            cluster=place,
+            display=display,
         )
-    print(f"Trained to step {step}. The network is in {folder}.")
+    if outcome.signal is not None:
+        print(
+            f"Stopped by {outcome.signal.name} at step {outcome.step}, with a checkpoint: the same "
+            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} goes on "
+            "from there."
+        )
+    else:
+        print(f"Trained to step {outcome.step}. The network is in {folder}.")
     print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")
+    if outcome.signal is signal.SIGTERM:
+        # What a shell and a cluster manager take for "ended by SIGTERM, to be started again".
+        sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

@@ -150,6 +150,10 @@ class Display:
         elif first or step.number % self._every_n_steps == 0 or step.number == self._last_step:
             self._console.print(self.describe(step), soft_wrap=True)
 
+    def say(self, text: str) -> None:
+        """Shows a line, above the live one where there is one."""
+        self._console.print(text, soft_wrap=True, markup=False)
+
     def describe(self, step: Step) -> str:
         """A step in words: number, loss, learning rate, images/s and time left; 80 columns."""
         of = f"/{self._last_step}" if self._last_step is not None else ""

@@ -18,7 +18,7 @@ from absl import flags
 from classification import checkpoints, deployment, program, training, training_defaults
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
-from classification.training_graph import TrainingConfig
+from classification.training_config import TrainingConfig
 
 FLAGS = flags.FLAGS
 

@@ -1,16 +1,48 @@
 """Training: where it starts from, how it goes on, and what it leaves behind."""
 
+import contextlib
 import dataclasses
 import os
+import signal
+import time
+from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
 from tensorflow import config as tf_config
 
-from classification import checkpoints, fake_quant, model_config, training_graph
+from classification import (
+    checkpoints,
+    features,
+    folder_lock,
+    program,
+    training_graph,
+    training_session,
+    training_start,
+)
+from classification.best_checkpoint import BestCheckpoint
+from classification.cluster import Cluster
+from classification.data import records
 from classification.data.dataset import Dataset
+from classification.features import Features
 from classification.model_config import ModelConfig
-from classification.progress import Display, StepHook
-from classification.training_graph import Graph, TrainingConfig
+from classification.progress import Display
+from classification.stop_signals import Stopped, StopSignals
+from classification.training_config import TrainingConfig
+
+_SECONDS_BETWEEN_LINES = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+      step: the global step at the end.
+      signal: what ended it early; None where it was not.
+    """
+
+    step: int
+    signal: signal.Signals | None
 
 
 def train(
@@ -19,177 +51,196 @@ def train(
     config: TrainingConfig,
     dataset: Dataset,
     checkpoint_dir: str,
+    validation: Dataset | None = None,
+    cluster: Cluster | None = None,
     display: Display | None = None,
-) -> int:
+) -> Outcome:
     """Trains a network, and leaves checkpoints, summaries and `model.json` in a folder.
 
-    Where the folder holds a checkpoint, training goes on from there, whatever
-    `fine_tune_checkpoint` says. An interrupt (Ctrl-C) ends it early, after a checkpoint.
+    Where the folder holds a checkpoint, training goes on from the newest that is whole,
+    whatever `fine_tune_checkpoint` says, and takes the steps that it would have taken
+    without a stop. Ctrl-C and SIGTERM end it early, after a checkpoint.
 
     Args:
       model: the network.
       config: how to train it.
       dataset: the training split.
       checkpoint_dir: made if it is missing.
+      validation: the images to evaluate on, for `eval_every`.
+      cluster: where this process stands among workers; None: it is alone.
       display: shows how it goes; None is silent.
-
-    Returns:
-      The global step at the end.
 
     Raises:
       ValueError: if the folder holds another network, or the checkpoint to fine-tune
-        from does not fit.
+        from does not fit, or a record cannot be used; the steps before it are saved.
       FileNotFoundError: if there is no such checkpoint.
+      BlockingIOError: if somebody else trains in the folder.
+      OSError: if the folder cannot be written to.
       ArithmeticError: if the loss is no longer a number; the checkpoints written before
         are left.
     """
-    _check_data(model, dataset)
-    known = model_config.read(checkpoint_dir)
-    if known is not None and dataclasses.replace(known, dataset=model.dataset) != model:
-        raise ValueError(
-            f"{os.path.join(checkpoint_dir, model_config.FILE_NAME)} describes another network, "
-            f"{known}, than the one to train, {model}; name another --checkpoint_dir, or give the "
-            "flags that this one was trained with"
-        )
-    newest = tf.train.latest_checkpoint(checkpoint_dir)
-    start = tf.train.load_checkpoint(newest).get_tensor("global_step") if newest else 0
-    if newest:
-        unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
-        print(f"Going on from {newest}, step {start}.{unused}", flush=True)
-        if config.number_of_steps is not None and start >= config.number_of_steps:
-            print(f"That is all of the {config.number_of_steps} steps asked for.")
-            return int(start)
-    elif config.freeze_base and not config.fine_tune_checkpoint:
-        raise ValueError(
-            "expected --fine_tune_checkpoint with --freeze_base_model: a base that nobody has "
-            "trained is not worth freezing"
-        )
-    tf_config.experimental.enable_op_determinism()
-    with tf.Graph().as_default(), tf.device(training_graph.placement(config)):
-        tf.set_random_seed(config.seed)
-        tf.train.create_global_step()
-        graph = training_graph.build(model, config, dataset, int(start))
-        restoration = None
-        if newest:
-            _check_resumption(newest)
-        elif config.fine_tune_checkpoint:
-            restoration = _fine_tuning(model, config)
-        os.makedirs(checkpoint_dir, exist_ok=True)
-        if config.task == 0:
-            model.write(checkpoint_dir)
+    cluster = cluster or Cluster()
+    say = print if display is None else display.say
+    _check_data(model, config, dataset, validation, cluster)
+    training_start.check_folder(checkpoint_dir, model)
+    with contextlib.ExitStack() as stack:
+        signals = stack.enter_context(StopSignals())
+        if cluster.is_chief and os.path.isdir(checkpoint_dir):
+            stack.enter_context(folder_lock.hold(checkpoint_dir))
+        newest = training_start.newest_whole(checkpoint_dir)
+        start = checkpoints.global_step(newest) or 0 if newest else 0
+        if newest and _is_done(newest, start, config, say):
+            cluster.leave()
+            return Outcome(start, None)
+        if not newest and config.freeze_base and not config.fine_tune_checkpoint:
+            raise ValueError(
+                "expected --fine_tune_checkpoint with --freeze_base_model: a base that nobody has "
+                "trained is not worth freezing"
+            )
+        tf_config.experimental.enable_op_determinism()
         try:
-            return _run(graph, restoration, config, checkpoint_dir, display)
+            kept = _features(model, config, dataset, newest, signals, say)
+            stack.enter_context(tf.Graph().as_default())
+            stack.enter_context(tf.device(cluster.placement()))
+            tf.set_random_seed(config.seed)
+            tf.train.create_global_step()
+            graph = training_graph.build(
+                model, config, dataset, start=start, features=kept, cluster=cluster
+            )
+            restoration = None
+            if newest:
+                training_start.check_resumption(newest)
+            elif config.fine_tune_checkpoint:
+                restoration = training_start.fine_tuning(model, config, graph.variables)
+            best = None
+            if cluster.is_chief:
+                if not os.path.isdir(checkpoint_dir):
+                    os.makedirs(checkpoint_dir)
+                    stack.enter_context(folder_lock.hold(checkpoint_dir))
+                training_start.prepare_folder(checkpoint_dir, model, newest)
+                best = _best(model, config, validation, checkpoint_dir, signals)
+            step = training_session.run(
+                graph,
+                config,
+                cluster=cluster,
+                folder=checkpoint_dir,
+                restoration=restoration,
+                signals=signals,
+                best=best,
+                display=display,
+                say=say,
+            )
+        except Stopped:
+            newest = training_start.newest_whole(checkpoint_dir)
+            return Outcome(checkpoints.global_step(newest) or 0 if newest else 0, signals.received)
         except tf.train.NanLossDuringTrainingError as error:
             raise ArithmeticError(
                 "the loss is no longer a number, and training was stopped; a --learning_rate "
                 f"below {config.learning_rate:g} may help. The newest checkpoint left is "
                 f"{tf.train.latest_checkpoint(checkpoint_dir)}"
             ) from error
+        except training_session.StepFailed as failure:
+            raise ValueError(_explain(failure, dataset)) from failure
+        if kept is not None:
+            say(kept.describe_saving((step - start) * config.batch_size))
+    return Outcome(step, signals.received)
 
 
-def _check_data(model: ModelConfig, dataset: Dataset) -> None:
+def _explain(failure: training_session.StepFailed, dataset: Dataset) -> str:
+    error = failure.__cause__
+    assert isinstance(error, tf.errors.OpError)
+    reason = program.sentence(error)
+    if isinstance(error, tf.errors.DataLossError):
+        reason = records.find_damage(dataset.files) or reason
+    if failure.saved is None:
+        return reason
+    return (
+        f"{reason}{'' if reason.endswith('.') else '.'} Training stopped behind step "
+        f"{failure.saved}, with a checkpoint: the same command goes on from there."
+    )
+
+
+def _check_data(
+    model: ModelConfig,
+    config: TrainingConfig,
+    dataset: Dataset,
+    validation: Dataset | None,
+    cluster: Cluster,
+) -> None:
     if model.num_classes < dataset.num_classes:
         raise ValueError(
             f"expected --num_classes of at least {dataset.num_classes}, which {dataset.source} "
             f"has, got {model.num_classes}"
         )
-
-
-def _check_resumption(newest: str) -> None:
-    restoration = checkpoints.plan(newest, tf.global_variables())
-    if restoration.missing or restoration.mismatched:
+    if config.sync_replicas and not cluster.num_ps:
         raise ValueError(
-            "expected to go on with the training that this folder holds, with the flags that it "
-            "was started with; a training of another kind (a base no longer frozen, say) starts "
-            f"in another --checkpoint_dir, with --fine_tune_checkpoint={newest}\n"
-            + restoration.summary()
+            "expected several workers with --sync_replicas, got one process alone: set TF_CONFIG, "
+            "or --ps_tasks and --worker_replicas"
+        )
+    if config.eval_every and validation is None:
+        raise ValueError(
+            f"expected images to evaluate on, for --eval_every={config.eval_every}; give a "
+            "validation split, or leave the flag out"
         )
 
 
-def _fine_tuning(model: ModelConfig, config: TrainingConfig) -> checkpoints.Restoration:
-    """Finds out, and says, what the checkpoint to start from gives."""
-    kept = {tf.train.get_global_step(), *tf.get_collection(fake_quant.CONSTANT_RANGES)}
-    variables = [v for v in tf.global_variables() if v not in kept]
-    restoration = checkpoints.plan(checkpoints.find(config.fine_tune_checkpoint), variables)
-    checkpoints.require_base(restoration)
-    print(restoration.summary(), flush=True)
-    base = [
-        name
-        for name in (*restoration.missing, *restoration.mismatched)
-        if "MobilenetV1/Logits/" not in name
-    ]
-    if base and config.freeze_base and not config.update_base_statistics:
-        raise ValueError(
-            f"expected a checkpoint with the whole base, to freeze it; it lacks {len(base)} "
-            f"variables, {base[0]} for one. "
-            + (
-                "A checkpoint of a float network has no quantisation ranges: "
-                "--update_base_statistics finds them in the data. "
-                if model.quantize
-                else ""
-            )
-            + "Or leave --freeze_base_model out."
-        )
-    return restoration
+def _is_done(newest: str, start: int, config: TrainingConfig, say: Callable[[str], None]) -> bool:
+    """Says where training goes on from; whether there is nothing left to do."""
+    unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
+    say(f"Going on from {newest}, step {start}.{unused}")
+    if config.number_of_steps is None or start < config.number_of_steps:
+        return False
+    say(f"That is all of the {config.number_of_steps} steps asked for.")
+    return True
 
 
-def _run(
-    graph: Graph,
-    restoration: checkpoints.Restoration | None,
+def _features(
+    model: ModelConfig,
     config: TrainingConfig,
-    checkpoint_dir: str,
-    display: Display | None,
-) -> int:
-    """Runs training steps until there were enough; returns the global step."""
-    initialize = None
-    if restoration is not None:
-        saver = tf.train.Saver(restoration.variables)
+    dataset: Dataset,
+    newest: str | None,
+    signals: StopSignals,
+    say: Callable[[str], None],
+) -> Features | None:
+    """What the frozen base computes of the data, if it shall be kept."""
+    if not config.cache_features:
+        return None
+    last = time.monotonic()
 
-        def initialize(scaffold: tf.train.Scaffold, session: tf.Session) -> None:
-            del scaffold
-            saver.restore(session, restoration.prefix)
+    def show(done: int, total: int) -> None:
+        nonlocal last
+        signals.check()
+        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
+            last = time.monotonic()
+            say(f"features of {done:,} of {total:,} images")
 
-    summaries = checkpoint_dir if config.task == 0 and config.save_summaries_secs else None
-    hooks: list[tf.train.SessionRunHook] = [
-        tf.train.NanTensorHook(graph.loss),
-        StepHook(
-            loss=graph.loss,
-            learning_rate=graph.learning_rate,
-            step=graph.step,
-            batch_size=config.batch_size,
-            display=display,
-            summary_dir=summaries,
-            summary_secs=config.save_summaries_secs,
-        ),
-    ]
-    if config.number_of_steps is not None:
-        hooks.append(tf.train.StopAtStepHook(last_step=config.number_of_steps))
-    reached, interrupted = 0, False
-    with tf.train.MonitoredTrainingSession(
-        master=config.master,
-        is_chief=config.task == 0,
-        checkpoint_dir=checkpoint_dir,
-        scaffold=tf.train.Scaffold(
-            init_fn=initialize,
-            # A folder can be moved or copied, and still means its own checkpoints.
-            saver=tf.train.Saver(save_relative_paths=True),
-        ),
-        hooks=hooks,
-        save_checkpoint_secs=config.save_interval_secs,
-        save_summaries_secs=config.save_summaries_secs or None,
-        save_summaries_steps=None,
-        log_step_count_steps=None,
-        save_graph_def=False,
-    ) as session:
-        try:
-            while not session.should_stop():
-                reached = session.run(graph.step)
-        except KeyboardInterrupt:
-            # Leaving the session as if it had ended writes a last checkpoint.
-            print("\nInterrupted: writing a checkpoint. The same flags go on from there.")
-            interrupted = True
-    if interrupted and config.task == 0:
-        # The step that was under way may or may not have been taken.
-        newest = tf.train.latest_checkpoint(checkpoint_dir)
-        reached = tf.train.load_checkpoint(newest).get_tensor("global_step")
-    return int(reached)
+    try:
+        kept = features.get(
+            config.cache_features,
+            model=model,
+            checkpoint=newest or checkpoints.find(config.fine_tune_checkpoint),
+            dataset=dataset,
+            on_progress=show,
+        )
+    except tf.errors.DataLossError as error:
+        raise ValueError(records.find_damage(dataset.files) or program.sentence(error)) from error
+    say(kept.describe(config.cache_features))
+    return kept
+
+
+def _best(
+    model: ModelConfig,
+    config: TrainingConfig,
+    validation: Dataset | None,
+    folder: str,
+    signals: StopSignals,
+) -> BestCheckpoint | None:
+    if not config.eval_every or validation is None:
+        return None
+    return BestCheckpoint(
+        folder,
+        model=model,
+        validation=validation,
+        batch_size=config.batch_size,
+        on_progress=lambda *_: signals.check(),
+    )

@@ -1,149 +1,267 @@
 """The graph of a training step: loss, schedule, optimiser, summaries."""
 
-import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow.compat.v1 as tf
 
-from classification import network
+from classification import network, optimizers
+from classification.cluster import Cluster, claim_step
 from classification.data.dataset import Dataset
+from classification.features import Features
 from classification.model_config import ModelConfig
+from classification.synchronous import AggregateHook
+from classification.training_config import TrainingConfig
 
 # The reference's schedule: stairs of this height, each as many epochs long.
 _DECAY_FACTOR = 0.94
 _EPOCHS_PER_DECAY = 2.5
 
 
-@dataclasses.dataclass(frozen=True)
-class TrainingConfig:
-    """How a network is trained.
+class Graph(NamedTuple):
+    """A training step.
 
     Attributes:
-      number_of_steps: at which global step training ends; None trains on until stopped.
-      batch_size: images a step.
-      learning_rate: of stochastic gradient descent at the start; it is multiplied by
-        0.94 every 2.5 epochs of the data.
-      batch_norm_decay: of the moving statistics, per step.
-      quant_delay: the step from which a quantised network's fake-quant nodes quantise.
-      fine_tune_checkpoint: prefix of the checkpoint that variables start from, or ''.
-      freeze_base: whether only what is under Logits is trained, and the base computes as
-        it will when it is deployed.
-      update_base_statistics: whether a frozen base's moving statistics and ranges adapt
-        to the data.
-      seed: of initial values, shuffling, distortion and dropout.
-      log_every_n_steps: how often a line is printed where there is no terminal.
-      save_summaries_secs: seconds between summaries for TensorBoard; 0 for none.
-      save_interval_secs: seconds between checkpoints.
-      master: address of the TensorFlow server to run on; '' for this process.
-      task: number of this worker; 0 is the chief, which writes all files.
-      ps_tasks: how many parameter servers hold the variables; 0 for none.
+      step: the global step, read once the step's updates are done.
+      loss: the total loss, likewise.
+      learning_rate: of the step, likewise.
+      variables: the network's, all that a checkpoint to fine-tune from can give.
+      initialize: to be run behind initialisation, where variables are not restored.
+      stored_as: the variable whose value a checkpoint holds, by its name there.
+      hooks: what a session that runs the step needs, and what ends it at the last step.
+      feed: what each step is to be fed, made anew at each call.
     """
-
-    number_of_steps: int | None = None
-    batch_size: int = 64
-    learning_rate: float = 0.045
-    batch_norm_decay: float = 0.9997
-    quant_delay: int = 0
-    fine_tune_checkpoint: str = ""
-    freeze_base: bool = False
-    update_base_statistics: bool = False
-    seed: int = 0
-    log_every_n_steps: int = 100
-    save_summaries_secs: int = 100
-    save_interval_secs: int = 100
-    master: str = ""
-    task: int = 0
-    ps_tasks: int = 0
-
-    def __post_init__(self) -> None:
-        least = {
-            "number_of_steps": 1,
-            "batch_size": 1,
-            "quant_delay": 0,
-            "log_every_n_steps": 1,
-            "save_summaries_secs": 0,
-            "save_interval_secs": 1,
-            "task": 0,
-            "ps_tasks": 0,
-        }
-        for name, limit in least.items():
-            value = getattr(self, name)
-            if value is not None and value < limit:
-                raise ValueError(f"expected --{name} to be at least {limit}, got {value}")
-        if self.update_base_statistics and not self.freeze_base:
-            raise ValueError(
-                "expected --freeze_base_model with --update_base_statistics: a base that is "
-                "trained updates them anyway"
-            )
-        if not self.learning_rate > 0:
-            raise ValueError(f"expected --learning_rate to be above 0, got {self.learning_rate}")
-        if not 0 <= self.batch_norm_decay < 1:
-            raise ValueError(f"expected --batch_norm_decay in [0, 1), got {self.batch_norm_decay}")
-
-
-def placement(config: TrainingConfig) -> Any:
-    """Where variables and operations are put: what `tf.device` takes."""
-    if not config.ps_tasks:
-        return None
-    return tf.train.replica_device_setter(
-        ps_tasks=config.ps_tasks, worker_device=f"/job:worker/task:{config.task}"
-    )
-
-
-class Graph(NamedTuple):
-    """A training step: scalars that are read once its updates are done."""
 
     step: tf.Tensor
     loss: tf.Tensor
     learning_rate: tf.Tensor
+    variables: tuple[tf.Variable, ...]
+    initialize: tf.Operation
+    stored_as: dict[str, tf.Variable]
+    hooks: tuple[tf.train.SessionRunHook, ...]
+    feed: Callable[[], dict[tf.Tensor, Any]]
 
 
-def build(model: ModelConfig, config: TrainingConfig, dataset: Dataset, start: int) -> Graph:
-    """Builds the graph of a training step, in the default graph.
+def build(
+    model: ModelConfig,
+    config: TrainingConfig,
+    dataset: Dataset,
+    *,
+    start: int = 0,
+    features: Features | None = None,
+    cluster: Cluster | None = None,
+) -> Graph:
+    """Builds the graph of a training step, in the default graph, where there is a global step.
+
+    What a step does is a function of its number and of the variables alone, so that a run
+    that goes on does what it would have done without a stop.
 
     Args:
       model: the network.
       config: how it is trained.
       dataset: the training split.
       start: the global step that this run starts at.
+      features: what the frozen base computes of the data, in the place of images.
+      cluster: where this process stands among workers; None: it is alone.
     """
-    # A run that goes on must not see the batches again that the one before saw first.
-    batches = dataset.batches(
-        batch_size=config.batch_size,
-        image_size=model.image_size,
-        is_training=True,
-        seed=config.seed + start + config.task,
-    )
-    batch = tf.data.make_one_shot_iterator(batches).get_next()
+    cluster = cluster or Cluster()
+    step = tf.train.get_global_step()
+    in_turn = bool(cluster.num_ps) and not config.sync_replicas
+    # A copy, since what is read of a reference variable changes with it.
+    number = claim_step(config.number_of_steps) if in_turn else tf.raw_ops.DeepCopy(x=step)
+    # Workers that take steps in turn have taken their part of them each.
+    taken = start if config.sync_replicas else start // cluster.num_workers
+    images, labels, given, feed = _inputs(model, config, dataset, taken, features, cluster)
+    if in_turn:
+        # All of the step hangs on these, and so comes after the claim.
+        with tf.control_dependencies([number]):
+            images, labels = tf.identity(images), tf.identity(labels)
     end_points = network.build(
-        batch["image"],
+        images,
         model,
         is_training=True,
         quant_delay=config.quant_delay,
         batch_norm_decay=config.batch_norm_decay,
+        weight_decay=config.weight_decay,
+        dropout_seed=tf.stack([number, config.seed * cluster.num_workers + cluster.worker]),
         freeze_base=config.freeze_base,
         update_base_statistics=config.update_base_statistics,
+        features=given,
     )
-    tf.losses.sparse_softmax_cross_entropy(batch["label"], end_points["Logits"])
+    variables = tuple(v for v in tf.global_variables() if v is not step)
+    _add_cross_entropy(labels, end_points["Logits"], config.label_smoothing)
     loss = tf.losses.get_total_loss()
+    rate = learning_rate(config, number, dataset.num_examples, cluster.num_workers)
+    optimizer = optimizers.make(config.optimizer, rate, momentum=config.momentum)
+    train_op, hooks = _train_op(loss, number, optimizer, config, cluster)
+    averages: dict[tf.Variable, tf.Variable] = {}
+    if config.moving_average_decay is not None:
+        averages = _averages([v for v in variables if _changes(v, config)])
+        if cluster.is_chief:
+            decay = tf.cast((1 + number) / (10 + number), tf.float32)
+            decay = tf.minimum(config.moving_average_decay, decay)
+            train_op = _move(averages, decay, train_op)
+    initialize = tf.group(*(average.assign(v) for v, average in averages.items()))
+    _summarize(loss, rate)
+    with tf.control_dependencies([train_op]):
+        return Graph(
+            step=step.read_value() if config.sync_replicas else number + 1,
+            loss=tf.identity(loss),
+            learning_rate=tf.identity(rate),
+            variables=variables,
+            initialize=initialize,
+            stored_as=_stored_as(averages),
+            hooks=hooks,
+            feed=feed,
+        )
+
+
+def learning_rate(
+    config: TrainingConfig, step: tf.Tensor, num_examples: int, num_workers: int = 1
+) -> tf.Tensor:
+    """The schedule: times 0.94 for every whole 2.5 epochs, behind a straight rise.
+
+    Args:
+      config: the training.
+      step: the global step.
+      num_examples: in an epoch.
+      num_workers: among which an epoch's images are divided.
+    """
+    # Each of several workers' batches is a step, unless all take each step together.
+    together = config.batch_size * (num_workers if config.sync_replicas else 1)
+    steps_per_stair = max(1, int(num_examples / together * _EPOCHS_PER_DECAY))
+    rate = tf.train.exponential_decay(
+        config.learning_rate, step, steps_per_stair, _DECAY_FACTOR, staircase=True
+    )
+    if not config.warmup_steps:
+        return rate
+    risen = tf.cast(step + 1, tf.float32) / config.warmup_steps
+    return rate * tf.minimum(risen, 1.0)
+
+
+def _inputs(
+    model: ModelConfig,
+    config: TrainingConfig,
+    dataset: Dataset,
+    start: int,
+    features: Features | None,
+    cluster: Cluster,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, Callable[[], dict]]:
+    """Images, labels, features in the place of images, and what to feed."""
+    size = model.image_size
+    if features is not None:
+        given = tf.placeholder(tf.float32, [None, 1, 1, features.depth], "features")
+        labels = tf.placeholder(tf.int64, [None], "labels")
+        batches = features.batches(
+            config.batch_size,
+            seed=config.seed,
+            start=start,
+            num_shards=cluster.num_workers,
+            shard_index=cluster.worker,
+        )
+        feed = lambda: dict(zip((given, labels), next(batches), strict=True))  # noqa: E731
+        return tf.zeros([1, size, size, 3]), labels, given, feed
+    batches = dataset.batches(
+        batch_size=config.batch_size,
+        image_size=size,
+        is_training=True,
+        seed=config.seed,
+        start=start,
+        num_shards=cluster.num_workers,
+        shard_index=cluster.worker,
+    )
+    batch = tf.data.make_one_shot_iterator(batches).get_next()
+    return batch["image"], batch["label"], None, dict
+
+
+def _add_cross_entropy(labels: tf.Tensor, logits: tf.Tensor, smoothing: float) -> None:
+    if not smoothing:
+        tf.losses.sparse_softmax_cross_entropy(labels, logits)
+        return
+    one_hot = tf.one_hot(labels, logits.shape[-1])
+    # Szegedy et al., "Rethinking the Inception Architecture", arXiv 1512.00567, section 7.
+    tf.losses.softmax_cross_entropy(one_hot, logits, label_smoothing=smoothing)
+
+
+def _train_op(
+    loss: tf.Tensor,
+    number: tf.Tensor,
+    optimizer: tf.train.Optimizer,
+    config: TrainingConfig,
+    cluster: Cluster,
+) -> tuple[tf.Operation, tuple[tf.train.SessionRunHook, ...]]:
+    """The operation that updates variables and counts the step; and hooks that end training."""
     step = tf.train.get_global_step()
-    rate = learning_rate(config.learning_rate, step, dataset.num_examples, config.batch_size)
-    optimizer = tf.train.GradientDescentOptimizer(rate)
+    if config.sync_replicas:
+        workers = cluster.num_workers
+        optimizer = tf.train.SyncReplicasOptimizer(
+            optimizer, replicas_to_aggregate=workers, total_num_replicas=workers
+        )
     # Updates change reference variables in place: nothing may still be reading them.
     gradients = optimizer.compute_gradients(
         loss, tf.trainable_variables(), gate_gradients=tf.train.Optimizer.GATE_GRAPH
     )
-    with tf.control_dependencies([loss, *tf.get_collection(tf.GraphKeys.UPDATE_OPS)]):
-        train_op = optimizer.apply_gradients(gradients, global_step=step)
-    _summarize(loss, rate)
+    hooks: tuple[tf.train.SessionRunHook, ...] = ()
+    with tf.control_dependencies([loss, number, *tf.get_collection(tf.GraphKeys.UPDATE_OPS)]):
+        if config.sync_replicas:
+            train_op = optimizer.apply_gradients(gradients, step)
+        elif cluster.num_ps:
+            return optimizer.apply_gradients(gradients), hooks
+        else:
+            train_op = optimizer.apply_gradients(gradients, step)
+    if config.sync_replicas:
+        hook = AggregateHook(optimizer, is_chief=cluster.is_chief, last_step=config.number_of_steps)
+        return train_op, (hook,)
+    if config.number_of_steps is not None:
+        hooks = (tf.train.StopAtStepHook(last_step=config.number_of_steps),)
+    return train_op, hooks
+
+
+def _averages(variables: Sequence[tf.Variable]) -> dict[tf.Variable, tf.Variable]:
+    """Variables to hold moving averages of others, by these."""
+    model_variables = set(tf.model_variables())
+    averages = {}
+    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
+        for variable in variables:
+            if variable in model_variables:
+                averages[variable] = tf.get_variable(
+                    f"{variable.op.name}/ExponentialMovingAverage",
+                    variable.shape,
+                    initializer=tf.zeros_initializer(),
+                    trainable=False,
+                )
+    return averages
+
+
+def _move(
+    averages: Mapping[tf.Variable, tf.Variable], decay: tf.Tensor, train_op: tf.Operation
+) -> tf.Operation:
+    """The train_op, and averages moved behind it."""
     with tf.control_dependencies([train_op]):
-        return Graph(step.read_value(), tf.identity(loss), tf.identity(rate))
+        return tf.group(
+            *(
+                average.assign_sub((1.0 - decay) * (average.read_value() - variable.read_value()))
+                for variable, average in averages.items()
+            )
+        )
 
 
-def learning_rate(start: float, step: tf.Tensor, num_examples: int, batch_size: int) -> tf.Tensor:
-    """The schedule: start times 0.94 for every whole 2.5 epochs of num_examples images."""
-    steps_per_stair = max(1, int(num_examples / batch_size * _EPOCHS_PER_DECAY))
-    return tf.train.exponential_decay(start, step, steps_per_stair, _DECAY_FACTOR, staircase=True)
+
+def _stored_as(averages: Mapping[tf.Variable, tf.Variable]) -> dict[str, tf.Variable]:
+    """The variables by their names in a checkpoint.
+
+    A checkpoint holds averages by the variables' own names, so that every program that reads
+    a checkpoint takes them, and the variables themselves by the averages' names.
+    """
+    stored_as = {v.op.name: v for v in tf.global_variables()}
+    for variable, average in averages.items():
+        stored_as[variable.op.name], stored_as[average.op.name] = average, variable
+    return stored_as
+
+
+def _changes(variable: tf.Variable, config: TrainingConfig) -> bool:
+    """Whether training changes a variable."""
+    return not config.freeze_base or config.update_base_statistics or "/Logits/" in variable.op.name
 
 
 def _summarize(loss: tf.Tensor, rate: tf.Tensor) -> None:

@@ -7,9 +7,10 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from classification import training_graph
+from classification.cluster import Cluster
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
-from classification.training_graph import TrainingConfig
+from classification.training_config import TrainingConfig
 
 _FLOAT = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=10)
 _FAST = TrainingConfig(number_of_steps=2, batch_size=8)
@@ -26,7 +27,7 @@ class TrainingGraphTest(absltest.TestCase):
             tf.set_random_seed(0)
             tf.train.create_global_step()
             model = dataclasses.replace(_FLOAT, quantize=True)
-            graph = training_graph.build(model, _FAST, self.digits, 0)
+            graph = training_graph.build(model, _FAST, self.digits)
             trained = {v.op.name: v for v in tf.trainable_variables()}
             session.run(tf.global_variables_initializer())
             before = session.run(trained)
@@ -41,38 +42,77 @@ class TrainingGraphTest(absltest.TestCase):
             self.assertTrue(np.any(after[name] != before[name]), name)
 
     def test_variables_go_to_the_parameter_servers(self) -> None:
-        config = dataclasses.replace(_FAST, ps_tasks=2, task=1)
-        with tf.Graph().as_default(), tf.device(training_graph.placement(config)):
+        cluster = Cluster(worker=1, num_workers=2, num_ps=2)
+        with tf.Graph().as_default(), tf.device(cluster.placement()):
             tf.set_random_seed(0)
             tf.train.create_global_step()
-            graph = training_graph.build(_FLOAT, config, self.digits, 0)
+            config = dataclasses.replace(_FAST, freeze_base=True)
+            graph = training_graph.build(_FLOAT, config, self.digits, cluster=cluster)
             devices = {variable.device for variable in tf.global_variables()}
             self.assertEqual(devices, {"/job:ps/task:0", "/job:ps/task:1"})
             self.assertEqual(graph.loss.device, "/job:worker/task:1")
+            # A worker folds a frozen base's kernels for itself.
+            local = {variable.device for variable in tf.local_variables()}
+            self.assertEqual(local, {"/job:worker/task:1"})
+
+    def _rate(self, step: int, num_examples: int, num_workers: int = 1, **changes) -> float:
+        config = dataclasses.replace(_FAST, learning_rate=0.1, batch_size=64, **changes)
+        with tf.Graph().as_default(), tf.Session() as session:
+            number = tf.constant(step, tf.int64)
+            rate = training_graph.learning_rate(config, number, num_examples, num_workers)
+            return session.run(rate)
 
     def test_schedule_follows_the_size_of_the_data(self) -> None:
         # 1,437 images in batches of 64: 2.5 epochs are 56 steps.
-        for dataset_size, steps, expected in ((1437, 55, 0.1), (1437, 56, 0.094), (64, 4, 0.0884)):
-            with tf.Graph().as_default(), tf.Session() as session:
-                step = tf.train.create_global_step()
-                rate = training_graph.learning_rate(0.1, step, dataset_size, 64)
-                session.run(step.initializer)
-                step.load(steps, session)
-                self.assertAlmostEqual(session.run(rate), expected, places=4)
+        for num_examples, step, expected in ((1437, 55, 0.1), (1437, 56, 0.094), (64, 4, 0.0884)):
+            self.assertAlmostEqual(self._rate(step, num_examples), expected, places=4)
+        # Of workers that take a step together, each takes 64 images.
+        self.assertAlmostEqual(self._rate(28, 1437, 2, sync_replicas=True), 0.094, places=4)
+        self.assertAlmostEqual(self._rate(28, 1437, 2), 0.1, places=4)
 
-    def test_refuses_what_makes_no_sense(self) -> None:
-        for name, value in (
-            ("batch_size", 0),
-            ("number_of_steps", 0),
-            ("learning_rate", 0.0),
-            ("learning_rate", float("nan")),
-            ("batch_norm_decay", 1.0),
-            ("quant_delay", -1),
-            ("log_every_n_steps", 0),
-            ("task", -1),
-        ):
-            with self.assertRaisesRegex(ValueError, f"expected --{name}"):
-                TrainingConfig(**{name: value})
+    def test_warmup_rises_in_a_straight_line(self) -> None:
+        rates = [self._rate(step, 10**6, warmup_steps=4) for step in range(6)]
+        np.testing.assert_allclose(rates, [0.025, 0.05, 0.075, 0.1, 0.1, 0.1], rtol=1e-6)
+
+    def _loss(self, **changes) -> float:
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(0)
+            tf.train.create_global_step()
+            config = dataclasses.replace(_FAST, **changes)
+            graph = training_graph.build(_FLOAT, config, self.digits)
+            session.run(tf.global_variables_initializer())
+            return session.run(graph.loss)
+
+    def test_weight_decay_and_label_smoothing_are_in_the_loss(self) -> None:
+        plain = self._loss(weight_decay=0.0)
+        decays = [self._loss(weight_decay=decay) - plain for decay in (0.001, 0.002)]
+        self.assertGreater(decays[0], 0.01)
+        self.assertAlmostEqual(decays[1], 2 * decays[0], places=4)
+        # A network that knows nothing loses as much on every label, spread or not.
+        smooth = self._loss(weight_decay=0.0, label_smoothing=0.5)
+        self.assertNotEqual(smooth, plain)
+        self.assertAlmostEqual(smooth, plain, delta=0.5)
+
+    def test_averages_take_the_places_of_variables(self) -> None:
+        config = dataclasses.replace(_FAST, moving_average_decay=0.99)
+        kernel = "MobilenetV1/Conv2d_0/weights"
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(0)
+            tf.train.create_global_step()
+            graph = training_graph.build(_FLOAT, config, self.digits)
+            weights = next(v for v in tf.global_variables() if v.op.name == kernel)
+            average = graph.stored_as[kernel]
+            self.assertIs(graph.stored_as[f"{kernel}/ExponentialMovingAverage"], weights)
+            session.run(tf.global_variables_initializer())
+            session.run(graph.initialize)
+            before = session.run(weights)
+            np.testing.assert_array_equal(session.run(average), before)
+            session.run(graph.step)
+            after, averaged = session.run([weights, average])
+        # At the start the averages move faster: the decay is (1 + 0) / (10 + 0).
+        decay = 0.1
+        np.testing.assert_allclose(averaged, decay * before + (1 - decay) * after, atol=1e-6)
+        self.assertTrue(np.any(after != before))
 
 
 if __name__ == "__main__":

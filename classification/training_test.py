@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import glob
 import io
 import os
@@ -12,11 +13,11 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification import model_config, network, training
-from classification.data.dataset import open_dataset
+from classification import checkpoints, folder_lock, model_config, network, training
+from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display, Step
-from classification.training_graph import TrainingConfig
+from classification.training_config import TrainingConfig
 
 _FLOAT = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=10)
 _QUANT = dataclasses.replace(_FLOAT, quantize=True)
@@ -98,6 +99,101 @@ class TrainingTest(absltest.TestCase):
         self.assertIn("all of the 5 steps", printed)
         np.testing.assert_equal(after, variables)
 
+    def test_a_stop_changes_nothing(self) -> None:
+        whole, parts = self._folder(), self._folder()
+        # Of 1,437 images, 90 steps of 16 are more than an epoch; quantisation starts at step 3.
+        config = dataclasses.replace(
+            _FAST, seed=3, quant_delay=3, optimizer="momentum", moving_average_decay=0.9
+        )
+        expected, _ = self._train(whole, _QUANT, config, number_of_steps=6)
+        for steps in (2, 5, 6):
+            variables, _ = self._train(parts, _QUANT, config, number_of_steps=steps)
+        for name, value in expected.items():
+            np.testing.assert_array_equal(variables[name], value, err_msg=name)
+
+    def test_goes_on_from_the_last_whole_checkpoint(self) -> None:
+        folder = self._folder()
+        self._train(folder, save_interval_secs=1, number_of_steps=2)
+        expected, _ = self._train(folder, number_of_steps=4)
+        # As a machine that loses its power in the middle of a write leaves it.
+        path = os.path.join(folder, "model.ckpt-4.data-00000-of-00001")
+        os.truncate(path, os.path.getsize(path) // 2)
+        variables, printed = self._train(folder, number_of_steps=4)
+        self.assertIn("model.ckpt-4 is not whole, and left aside", printed)
+        self.assertIn("model.ckpt-2, step 2", printed)
+        np.testing.assert_equal(variables, expected)
+
+    def test_two_trainings_in_a_folder_are_one_too_many(self) -> None:
+        folder = self._folder()
+        os.makedirs(folder)
+        with (
+            folder_lock.hold(folder),
+            self.assertRaisesRegex(BlockingIOError, "nobody else trains in"),
+        ):
+            self._train(folder)
+        self.assertEqual(os.listdir(folder), [folder_lock.FILE_NAME])
+
+    def test_cached_features_train_the_head(self) -> None:
+        options = {"fine_tune_checkpoint": self.start, "freeze_base": True}
+        before = _variables(self.start)
+        whole, parts = self._folder(), self._folder()
+        config = dataclasses.replace(_FAST, cache_features=self._folder(), **options)
+        expected, printed = self._train(whole, _QUANT, config, number_of_steps=4)
+        self.assertRegex(printed, "Features of 1,437 images: computed in")
+        self.assertIn("32 images were trained on; for these, the base would have taken", printed)
+        for steps in (2, 4):
+            variables, printed = self._train(parts, _QUANT, config, number_of_steps=steps)
+            self.assertIn("by an earlier run", printed)
+        np.testing.assert_equal(variables, expected)
+        for name in before:
+            if "/Logits/" not in name:
+                np.testing.assert_array_equal(variables[name], before[name], err_msg=name)
+        weights = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
+        self.assertTrue(np.any(variables[weights] != before[weights]))
+
+    def test_cached_features_learn_as_the_images_do(self) -> None:
+        """The first step's loss is that of the whole network on the same, undistorted images."""
+        losses = {}
+        for cache in ("", "memory"):
+            seen = _Losses(last_step=1, every_n_steps=1, batch_size=1437)
+            images = dataclasses.replace(
+                self.digits, _make_batches=functools.partial(_undistorted, self.digits)
+            )
+            training.train(
+                model=_FLOAT,
+                config=dataclasses.replace(
+                    _FAST,
+                    number_of_steps=1,
+                    batch_size=1437,
+                    fine_tune_checkpoint=self.start,
+                    freeze_base=True,
+                    cache_features=cache,
+                ),
+                dataset=images,
+                checkpoint_dir=self._folder(),
+                display=seen,
+            )
+            losses[cache] = seen.seen[0]
+        self.assertAlmostEqual(losses[""], losses["memory"], places=4)
+
+    def test_evaluates_and_keeps_the_best(self) -> None:
+        folder = self._folder()
+        config = dataclasses.replace(_FAST, eval_every=2, number_of_steps=3)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            training.train(
+                model=_FLOAT,
+                config=config,
+                dataset=self.digits,
+                checkpoint_dir=folder,
+                validation=open_dataset("", "validation"),
+            )
+        self.assertRegex(printed.getvalue(), r"step 2  accuracy .* of 360 images.*kept in best/")
+        self.assertRegex(printed.getvalue(), r"step 3  accuracy")
+        self.assertEqual(model_config.read(os.path.join(folder, "best")), _FLOAT)
+        with self.assertRaisesRegex(ValueError, "images to evaluate on"):
+            self._train(self._folder(), config=config)
+
     def test_refuses_a_folder_with_another_network(self) -> None:
         folder = self._folder()
         self._train(folder)
@@ -178,6 +274,15 @@ class TrainingTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
             self._train(self._folder(), dataclasses.replace(_FLOAT, num_classes=9))
 
+    def test_never_saves_weights_that_are_no_numbers(self) -> None:
+        folder = self._folder()
+        # One step so large that the next one's loss is the first to tell; each is saved.
+        with self.assertRaisesRegex(ArithmeticError, "no longer a number"):
+            self._train(folder, learning_rate=1e38, number_of_steps=20, weight_decay=1e30)
+        for prefix in checkpoints.by_step(folder):
+            for name, value in _variables(prefix).items():
+                self.assertTrue(np.all(np.isfinite(value)), f"{prefix} {name}")
+
     def test_stops_when_the_loss_is_no_number(self) -> None:
         folder = self._folder()
         with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
@@ -195,6 +300,13 @@ class _Losses(Display):
 
     def show(self, step: Step) -> None:
         self.seen.append(step.loss)
+
+
+def _undistorted(digits: Dataset, *, start: int, **options: object) -> tf.data.Dataset:
+    """All images, as evaluation sees them, as if they were a batch for training."""
+    del start
+    options["is_training"] = False
+    return digits._make_batches(start=0, **options).repeat()
 
 
 def _write_checkpoint(prefix: str, config: ModelConfig = _QUANT) -> str:

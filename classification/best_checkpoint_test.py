@@ -1,0 +1,77 @@
+"""Evaluates networks that know the digits more or less well."""
+
+import json
+import os
+import pathlib
+
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest
+
+from classification import checkpoints, evaluation, model_config
+from classification.best_checkpoint import BestCheckpoint
+from classification.data.dataset import open_dataset
+from classification.program_testing import DIGITS, write_network
+
+
+class BestCheckpointTest(absltest.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.digits = open_dataset("", "validation")
+        self.bad = write_network(self.folder, DIGITS, step=1)
+        self.good = write_network(self.folder, DIGITS, step=2, dataset=self.digits)
+
+    def _open(self) -> BestCheckpoint:
+        return BestCheckpoint(self.folder, model=DIGITS, validation=self.digits, batch_size=64)
+
+    def _kept(self) -> str:
+        return os.path.basename(checkpoints.find(os.path.join(self.folder, "best")))
+
+    def test_keeps_the_best(self) -> None:
+        best = self._open()
+        self.assertRegex(best.evaluate(self.bad), r"^step 1  accuracy \d+\.\d\d % .*best so far")
+        self.assertEqual(self._kept(), "model.ckpt-1")
+        self.assertRegex(best.evaluate(self.good), "^step 2 .* best so far, kept in best/")
+        self.assertEqual(self._kept(), "model.ckpt-2")
+        self.assertRegex(best.evaluate(self.bad), r"^step 1 .*\(best: \d+\.\d\d %\)$")
+        self.assertEqual(self._kept(), "model.ckpt-2")
+        kept = pathlib.Path(self.folder, "best")
+        self.assertEqual(model_config.read(str(kept)), DIGITS)
+        self.assertEmpty([p for p in kept.iterdir() if "ckpt-1" in p.name])
+        result = evaluation.evaluate(
+            checkpoint=checkpoints.find(str(kept)),
+            config=DIGITS,
+            dataset=self.digits,
+            batch_size=64,
+        )
+        known = json.loads((kept / "evaluation.json").read_text())
+        self.assertEqual(known["accuracy"], result.accuracy)
+        self.assertEqual(known["global_step"], 2)
+
+    def test_knows_the_best_of_an_earlier_run(self) -> None:
+        self._open().evaluate(self.good)
+        self._open().evaluate(self.bad)
+        self.assertEqual(self._kept(), "model.ckpt-2")
+
+    def test_outlives_the_checkpoint_that_it_is_a_copy_of(self) -> None:
+        self._open().evaluate(self.good)
+        for path in pathlib.Path(self.folder).glob("model.ckpt-2.*"):
+            path.unlink()
+        self.assertIsNone(checkpoints.damage(os.path.join(self.folder, "best", "model.ckpt-2")))
+
+    def test_writes_summaries(self) -> None:
+        self._open().evaluate(self.good)
+        (events,) = pathlib.Path(self.folder, "eval").iterdir()
+        tags = {v.tag for e in tf.train.summary_iterator(str(events)) for v in e.summary.value}
+        self.assertContainsSubset({"accuracy", "recall_at_5"}, tags)
+
+    def test_a_result_that_cannot_be_read_is_named(self) -> None:
+        self._open().evaluate(self.good)
+        path = pathlib.Path(self.folder, "best", "evaluation.json")
+        path.write_text("{}")
+        with self.assertRaisesRegex(ValueError, f"accuracy in {path}"):
+            self._open()
+
+
+if __name__ == "__main__":
+    absltest.main()

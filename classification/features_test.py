@@ -1,0 +1,140 @@
+"""Keeps features of the digits, and compares them with what the network computes."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest
+
+from classification import features, network
+from classification.data.dataset import open_dataset
+from classification.features import Features
+from classification.model_config import ModelConfig
+from classification.program_testing import DIGITS, images_and_labels, write_network
+
+_COUNT = 360
+
+
+class GetTest(absltest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.digits = open_dataset("", "validation")
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.store = os.path.join(self.folder, "features")
+        self.prefix = write_network(os.path.join(self.folder, "net"), DIGITS)
+
+    def _get(self, store: str, *, prefix: str = "", model: ModelConfig = DIGITS) -> Features:
+        return features.get(
+            store, model=model, checkpoint=prefix or self.prefix, dataset=self.digits
+        )
+
+    def test_are_what_the_base_computes(self) -> None:
+        found = self._get(features.MEMORY)
+        images, labels = images_and_labels(self.digits, DIGITS.image_size)
+        with tf.Graph().as_default(), tf.Session() as session:
+            expected = network.build(tf.constant(images), DIGITS)["Features"]
+            tf.train.Saver().restore(session, self.prefix)
+            np.testing.assert_allclose(found.values, session.run(expected)[:, 0, 0], atol=1e-5)
+        np.testing.assert_array_equal(found.labels, labels)
+        self.assertEqual(found.depth, 256)
+        self.assertFalse(found.was_kept)
+        self.assertRegex(found.describe(features.MEMORY), "360 images: computed in .* kept in mem")
+
+    def test_folder_keeps_them_by_base_and_data(self) -> None:
+        first, second = self._get(self.store), self._get(self.store)
+        np.testing.assert_array_equal(first.values, second.values)
+        np.testing.assert_array_equal(first.labels, second.labels)
+        self.assertEqual([first.was_kept, second.was_kept], [False, True])
+        self.assertIn("kept in", second.describe(self.store))
+        self.assertEqual(first.seconds, second.seconds)
+        self.assertLen(os.listdir(self.store), 1)
+        # A base that differs in one number, and other images.
+        other = write_network(
+            os.path.join(self.folder, "other"), dataclasses.replace(DIGITS, quantize=True)
+        )
+        self.assertFalse(
+            self._get(
+                self.store, prefix=other, model=dataclasses.replace(DIGITS, quantize=True)
+            ).was_kept
+        )
+        training = features.get(
+            self.store, model=DIGITS, checkpoint=self.prefix, dataset=open_dataset("", "train")
+        )
+        self.assertLen(training.labels, 1437)
+        self.assertLen(os.listdir(self.store), 3)
+
+    def test_a_base_that_lacks_something_is_refused(self) -> None:
+        with self.assertRaisesRegex(ValueError, "does not hold all of it"):
+            self._get(self.store, model=dataclasses.replace(DIGITS, depth_multiplier=0.5))
+        self.assertEmpty(os.listdir(self.store) if os.path.exists(self.store) else [])
+
+    def test_what_is_damaged_is_named(self) -> None:
+        self._get(self.store)
+        (path,) = pathlib.Path(self.store).glob("*/features.npy")
+        path.write_bytes(path.read_bytes()[:1000])
+        with self.assertRaisesRegex(ValueError, f"{path}.*remove that folder"):
+            self._get(self.store)
+
+    def test_leaves_nothing_of_what_was_broken_off(self) -> None:
+        def stop(done: int, total: int) -> None:
+            self.assertLess(done, total)
+            raise KeyboardInterrupt
+
+        with self.assertRaises(KeyboardInterrupt):
+            features.get(
+                self.store,
+                model=DIGITS,
+                checkpoint=self.prefix,
+                dataset=self.digits,
+                on_progress=stop,
+            )
+        self.assertEmpty(os.listdir(self.store))
+
+
+class BatchesTest(absltest.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        values = np.arange(10, dtype=np.float32)[:, np.newaxis]
+        self.features = Features(values, np.arange(10), 2.0)
+
+    def _labels(self, count: int, **options: int) -> list[list[int]]:
+        options = {"seed": 1, "start": 0} | options
+        batches = self.features.batches(4, **options)
+        return [next(batches)[1].tolist() for _ in range(count)]
+
+    def test_every_epoch_has_each_image_once_in_another_order(self) -> None:
+        seen = sum(self._labels(5), [])
+        self.assertCountEqual(seen[:10], range(10))
+        self.assertCountEqual(seen[10:], range(10))
+        self.assertNotEqual(seen[:10], seen[10:])
+        self.assertEqual(seen, sum(self._labels(5), []))
+        self.assertNotEqual(seen, sum(self._labels(5, seed=2), []))
+
+    def test_go_on_where_an_earlier_run_stopped(self) -> None:
+        self.assertEqual(self._labels(7)[3:], self._labels(4, start=3))
+
+    def test_workers_share_the_images(self) -> None:
+        parts = [sum(self._labels(5, num_shards=2, shard_index=i), []) for i in range(2)]
+        self.assertCountEqual(set(parts[0]) | set(parts[1]), range(10))
+        self.assertEmpty(set(parts[0]) & set(parts[1]))
+
+    def test_values_go_with_their_labels(self) -> None:
+        values, labels = next(self.features.batches(4, seed=0, start=0))
+        self.assertEqual(values.shape, (4, 1, 1, 1))
+        np.testing.assert_array_equal(values[:, 0, 0, 0], labels)
+
+    def test_says_what_it_saves(self) -> None:
+        self.assertIn(
+            "100 images were trained on; for these, the base would have taken 20 s, and took 2 s",
+            self.features.describe_saving(100),
+        )
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,182 @@
+"""Running training steps: the session, what watches it, and how it ends."""
+
+import functools
+from collections.abc import Callable
+
+import tensorflow.compat.v1 as tf
+
+from classification import checkpoints
+from classification.best_checkpoint import BestCheckpoint
+from classification.checkpoint_hook import CheckpointHook
+from classification.cluster import Cluster, TrainingEnded
+from classification.progress import Display, StepHook
+from classification.stop_signals import StopSignals
+from classification.synchronous import AggregateHook
+from classification.training_config import TrainingConfig
+from classification.training_graph import Graph
+
+
+class StepFailed(Exception):
+    """A step could not be taken, for the reason that is this error's cause.
+
+    Attributes:
+      saved: the step of the checkpoint that holds all steps before; None where another process
+        writes checkpoints.
+    """
+
+    def __init__(self, saved: int | None):
+        super().__init__()
+        self.saved = saved
+
+
+class _StopHook(tf.train.SessionRunHook):
+    """Ends training behind the step in which the wish came."""
+
+    def __init__(self, signals: StopSignals):
+        self._signals = signals
+
+    def after_run(
+        self, run_context: tf.train.SessionRunContext, run_values: tf.train.SessionRunValues
+    ) -> None:
+        del run_values
+        if self._signals.received is not None:
+            run_context.request_stop()
+
+
+def run(
+    graph: Graph,
+    config: TrainingConfig,
+    *,
+    cluster: Cluster,
+    folder: str,
+    restoration: checkpoints.Restoration | None,
+    signals: StopSignals,
+    best: BestCheckpoint | None,
+    display: Display | None,
+    say: Callable[[str], None],
+) -> int:
+    """Runs training steps until there were enough, or somebody wants it to stop.
+
+    Args:
+      graph: the step, in the default graph.
+      config: the training.
+      cluster: where this process stands among workers.
+      folder: of the checkpoints; training starts from the newest there.
+      restoration: what variables start from where there is none; None: their initial values.
+      signals: tells that training shall stop.
+      best: what evaluates checkpoints, for `eval_every`.
+      display: shows steps.
+      say: shows a line.
+
+    Returns:
+      The global step at the end.
+
+    Raises:
+      tf.train.NanLossDuringTrainingError: if loss or weights are no longer numbers.
+      OSError: if a checkpoint cannot be written.
+      StepFailed: if TensorFlow reports an error in a step.
+    """
+    hooks: list[tf.train.SessionRunHook] = [
+        tf.train.NanTensorHook(graph.loss),
+        *graph.hooks,
+        StepHook(
+            loss=graph.loss,
+            learning_rate=graph.learning_rate,
+            step=graph.step,
+            batch_size=config.batch_size,
+            display=display,
+            summary_dir=folder if cluster.is_chief and config.save_summaries_secs else None,
+            summary_secs=config.save_summaries_secs,
+        ),
+        _StopHook(signals),
+    ]
+    saving = None
+    if cluster.is_chief:
+        saving = _checkpoint_hook(graph, config, folder, best, say)
+        # Behind the one that looks for NaN, so that nothing that is none is saved.
+        hooks[1:1] = [saving, *_summary_hooks(config, folder)]
+    scaffold = tf.train.Scaffold(
+        init_fn=_initializer(graph, restoration), saver=saving.saver if saving else None
+    )
+    creator = cluster.session_creator(
+        scaffold,
+        folder,
+        ended=functools.partial(has_ended, folder, config.number_of_steps),
+        on_return=_on_return(graph),
+    )
+    reached = 0
+    try:
+        with tf.train.MonitoredSession(creator, hooks=hooks) as session:
+            while not session.should_stop():
+                try:
+                    reached = session.run(graph.step, feed_dict=graph.feed())
+                except tf.errors.OutOfRangeError:
+                    # Not a failure, but how steps that are counted in turn end.
+                    raise
+                except tf.errors.OpError as error:
+                    # The session ends without telling hooks, and so would not save.
+                    raise StepFailed(saving.save_now() if saving else None) from error
+    except TrainingEnded as ended:
+        say(str(ended))
+    if cluster.num_ps:
+        # Another worker may have taken the last step.
+        reached = checkpoints.newest_step(folder) or reached
+        if signals.received is None:
+            cluster.leave()
+    return int(reached)
+
+
+def has_ended(folder: str, number_of_steps: int | None) -> bool:
+    """Whether a folder's newest checkpoint is one of the last step."""
+    newest = checkpoints.newest_step(folder)
+    return number_of_steps is not None and newest is not None and newest >= number_of_steps
+
+
+def _on_return(graph: Graph) -> Callable[[tf.Session], None] | None:
+    for hook in graph.hooks:
+        if isinstance(hook, AggregateHook):
+            return hook.chief_returned
+    return None
+
+
+def _checkpoint_hook(
+    graph: Graph,
+    config: TrainingConfig,
+    folder: str,
+    best: BestCheckpoint | None,
+    say: Callable[[str], None],
+) -> CheckpointHook:
+    return CheckpointHook(
+        folder,
+        step=graph.step,
+        stored_as=graph.stored_as,
+        save_secs=config.save_interval_secs,
+        eval_every=config.eval_every,
+        evaluate=None if best is None else lambda prefix: say(best.evaluate(prefix)),
+    )
+
+
+def _summary_hooks(config: TrainingConfig, folder: str) -> list[tf.train.SessionRunHook]:
+    if not config.save_summaries_secs:
+        return []
+    summaries = tf.train.SummarySaverHook(
+        save_secs=config.save_summaries_secs,
+        output_dir=folder,
+        summary_op=tf.summary.merge_all(),
+    )
+    return [summaries]
+
+
+def _initializer(
+    graph: Graph, restoration: checkpoints.Restoration | None
+) -> Callable[[tf.train.Scaffold, tf.Session], None]:
+    """What is done behind initialisation, where there is no checkpoint to go on from."""
+    saver = None if restoration is None else tf.train.Saver(restoration.variables)
+
+    def initialize(scaffold: tf.train.Scaffold, session: tf.Session) -> None:
+        del scaffold
+        if saver is not None and restoration is not None:
+            saver.restore(session, restoration.prefix)
+        session.run(graph.initialize)
+
+    return initialize

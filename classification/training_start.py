@@ -1,0 +1,150 @@
+"""Where training starts from: the folder's newest whole checkpoint, another's, or nothing."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import tensorflow.compat.v1 as tf
+
+from classification import checkpoints, fake_quant, model_config
+from classification.model_config import ModelConfig
+from classification.training_config import TrainingConfig
+
+_HEAD = "MobilenetV1/Logits/"
+_CLASS_VECTORS = f"{_HEAD}Conv2d_1d_1x1_normalize/weights"
+
+
+def check_folder(folder: str, model: ModelConfig) -> None:
+    """Checks that a folder is one to train this network in.
+
+    Raises:
+      NotADirectoryError: if it is a file.
+      ValueError: if it holds another network.
+    """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise NotADirectoryError(
+            f"expected a folder for checkpoints, new or of an earlier run, got the file {folder}; "
+            "name another --checkpoint_dir"
+        )
+    known = model_config.read(folder)
+    if known is None or dataclasses.replace(known, dataset=model.dataset) == model:
+        return
+    ours, theirs = dataclasses.asdict(model), dataclasses.asdict(known)
+    differing = ", ".join(
+        f"{name} {_short(theirs[name])}, not {_short(ours[name])}"
+        for name in ours
+        if ours[name] != theirs[name] and name != "dataset"
+    )
+    raise ValueError(
+        f"{os.path.join(folder, model_config.FILE_NAME)} describes another network than the one "
+        f"to train: {differing}; name another --checkpoint_dir, or give the flags that this one "
+        "was trained with"
+    )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def newest_whole(folder: str) -> str | None:
+    """The prefix of the newest checkpoint in a folder that can be read to its end.
+
+    What is newer and cannot be read is named on standard output. None where the folder has
+    no checkpoint.
+
+    Raises:
+      ValueError: if it has checkpoints, and none can be read.
+    """
+    prefixes = checkpoints.by_step(folder)
+    for prefix in prefixes:
+        damage = checkpoints.damage(prefix)
+        if damage is None:
+            return prefix
+        print(f"Warning: {prefix} is not whole, and left aside: {damage}", flush=True)
+    if prefixes:
+        raise ValueError(
+            f"expected at least one whole checkpoint to go on from in {folder}, got "
+            f"{len(prefixes)} that cannot be read; name another --checkpoint_dir, or empty this one"
+        )
+    return None
+
+
+def prepare_folder(folder: str, model: ModelConfig, newest: str | None) -> None:
+    """Writes `model.json`, and sees to it that the session finds the checkpoint chosen."""
+    model.write(folder)
+    if newest is None:
+        return
+    prefixes = checkpoints.by_step(folder)
+    older = prefixes[prefixes.index(newest) :]
+    names = [os.path.basename(path) for path in older[::-1]]
+    checkpoints.write_state(folder, names)
+
+
+def check_resumption(newest: str) -> None:
+    """Checks that a checkpoint holds all of the default graph's variables.
+
+    Raises:
+      ValueError: if it does not.
+    """
+    restoration = checkpoints.plan(newest, tf.global_variables())
+    if restoration.missing or restoration.mismatched:
+        raise ValueError(
+            "expected to go on with the training that this folder holds, with the flags that it "
+            "was started with; a training of another kind (a base no longer frozen, another "
+            "optimiser) starts in another --checkpoint_dir, with "
+            f"--fine_tune_checkpoint={newest}\n" + restoration.summary()
+        )
+
+
+def fine_tuning(
+    model: ModelConfig, config: TrainingConfig, variables: Sequence[tf.Variable]
+) -> checkpoints.Restoration:
+    """Finds out, and says, what the checkpoint to start from gives a network.
+
+    Args:
+      model: the network.
+      config: how it is trained.
+      variables: the network's, in the default graph.
+
+    Raises:
+      FileNotFoundError: if there is no such checkpoint.
+      ValueError: if it gives nothing of the base, or not all of one that is to be frozen.
+    """
+    constant = tf.get_collection(fake_quant.CONSTANT_RANGES)
+    restoration = checkpoints.plan(
+        checkpoints.find(config.fine_tune_checkpoint), [v for v in variables if v not in constant]
+    )
+    checkpoints.require_base(restoration)
+    print(restoration.summary(), _describe_head(restoration, model), sep="\n", flush=True)
+    base = [
+        name
+        for name in (*restoration.missing, *restoration.mismatched)
+        if not name.startswith(_HEAD)
+    ]
+    if base and config.freeze_base and not config.update_base_statistics:
+        raise ValueError(
+            f"expected a checkpoint with the whole base, to freeze it; it lacks {len(base)} "
+            f"variables, {base[0]} for one. "
+            + (
+                "A checkpoint of a float network has no quantisation ranges: "
+                "--update_base_statistics finds them in the data. "
+                if model.quantize
+                else ""
+            )
+            + "Or leave --freeze_base_model out."
+        )
+    return restoration
+
+
+def _describe_head(restoration: checkpoints.Restoration, model: ModelConfig) -> str:
+    """What of the layers under Logits the checkpoint gives, in a sentence."""
+    if _CLASS_VECTORS in restoration.restored:
+        return f"The head goes on from the checkpoint's, with its {model.num_classes} classes."
+    known = restoration.shapes.get(_CLASS_VECTORS)
+    if known is not None:
+        return (
+            f"The checkpoint has {known[-1]} classes, and this network {model.num_classes}: the "
+            "base is kept, and so is the embedding; the last layer starts fresh."
+        )
+    return "The base is kept; the head, which the checkpoint does not have, starts fresh."
