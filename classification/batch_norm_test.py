@@ -131,5 +131,23 @@ class BatchMomentsTest(_BatchTestCase):
         np.testing.assert_array_equal(gradient, np.ones([1, 1, 1, _CHANNELS]))
 
 
+class AffineTest(_BatchTestCase):
+    def test_is_a_product_and_a_sum_and_so_are_its_gradients(self):
+        random = np.random.default_rng(1)
+        channels = self.inputs.shape[-1]
+        scale, offset = (
+            tf.constant(random.normal(size=channels).astype(np.float32)) for _ in range(2)
+        )
+        weights = random.normal(size=self.inputs.shape.as_list()).astype(np.float32)
+        results = []
+        for net in (
+            batch_norm.affine(self.inputs, scale, offset),
+            self.inputs * scale + offset,
+        ):
+            results.append([net, *tf.gradients(net, [self.inputs, scale, offset], weights)])
+        for ours, expected in zip(*self.session.run(results), strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-5)
+
+
 if __name__ == "__main__":
     absltest.main()

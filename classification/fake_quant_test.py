@@ -197,6 +197,35 @@ class ActivationsTest(_GraphTestCase):
         self.assertLen(tf.global_variables(), 1 + 6)
 
 
+class Relu6Test(_GraphTestCase):
+    def build(self, quantization=_QUANTIZATION):
+        inputs = self.inputs + 0.0
+        outputs = fake_quant.quantize_relu6(
+            inputs, "ours", quantization=quantization, is_training=True
+        )
+        expected = fake_quant.quantize_activations(
+            tf.nn.relu6(inputs), "theirs", quantization=quantization, is_training=True, relu6=True
+        )
+        self.start()
+        return [[net, tf.gradients(net, inputs)[0]] for net in (outputs, expected)]
+
+    def test_is_a_relu6_that_is_quantised_and_so_is_its_gradient(self):
+        results = self.build()
+        self.run_step(results, [[-1.0, 0.5, 4.0]])
+        # The range is below 4 by now: some are beyond it, some beyond 6, some below 0.
+        batch = [[-0.5, 0.0, 0.004], [1.0, 3.9, 4.5], [5.9, 6.0, 7.0]]
+        (ours, gradient), (expected, expected_gradient) = self.run_step(results, batch)
+        np.testing.assert_array_equal(ours, expected)
+        np.testing.assert_array_equal(gradient, expected_gradient)
+        self.assertEqual(set(gradient.ravel()), {0.0, 1.0})
+
+    def test_before_quantisation_the_gradient_is_that_of_relu6(self):
+        results = self.build(Quantization(delay=5))
+        self.run_step(results, [[0.1, 0.2, 0.3]])
+        (_, gradient), _ = self.run_step(results, [[-0.5, 5.9, 7.0]])
+        np.testing.assert_array_equal(gradient, [[0, 1, 0]])
+
+
 class DelayTest(_GraphTestCase):
     _VALUES = np.array([[-1.0, 0.123456, 1.0]], np.float32)
     _QUANTIZATION = Quantization(delay=2)

@@ -7,6 +7,7 @@ the layer is built (Jacob et al., arXiv 1712.05877, section 3.2; Krishnamoorthi,
 arXiv 1806.08342, section 3.1.4 for the correction by moving variances).
 """
 
+import functools
 from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
@@ -77,10 +78,14 @@ def conv2d(
         if normalize_weights:
             # The form that tflite's converter and the graph transforms know.
             weights = tf.nn.l2_normalize(weights, axis=-2)
+        # A convolution brings its kernel into another order first, and its gradients too: at a
+        # single place, most of its time. Products are for training alone; a deployed network
+        # has convolutions.
+        is_product = is_training and kernel_size == 1 and inputs.shape[1:3] == [1, 1]
         return _layer(
             inputs,
             weights,
-            lambda x, w: tf.nn.conv2d(x, w, strides=stride, padding="SAME"),
+            _multiply if is_product else functools.partial(_convolve, stride),
             scale_kernel=lambda w, scale: w * scale,
             channels=num_outputs,
             batch_norm=batch_norm,
@@ -138,6 +143,16 @@ def depthwise_conv2d(
             quantization=quantization,
             name=range_prefix + variable_scope.name,
         )
+
+
+def _convolve(stride: int, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    return tf.nn.conv2d(inputs, kernel, strides=stride, padding="SAME")
+
+
+def _multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The convolution [batch, 1, 1, channels] by [1, 1, channels, outputs], as a product."""
+    net = tf.linalg.matmul(inputs[:, 0, 0, :], kernel[0, 0])
+    return net[:, tf.newaxis, tf.newaxis, :]
 
 
 def _kernel(

@@ -203,6 +203,41 @@ class FrozenTest(_LayerTestCase):
         self.assertLen(tf.get_collection(tf.GraphKeys.UPDATE_OPS), 2)
 
 
+    @parameterized.product(kind=_KINDS, quantize=[True, False])
+    def test_folded_once_it_is_what_it_is_folded_at_every_step(self, kind, quantize):
+        options = {"quantize": quantize, "is_training": False, "relu6": True}
+        outputs = [self.build(kind, scope="every", **options)]
+        outputs.append(self.build(kind, scope="once", fold_once=True, **options))
+        self.start()
+        self.session.run(tf.local_variables_initializer())
+        every, once = self.session.run(outputs)
+        np.testing.assert_allclose(once, every, atol=1e-5)
+        self.assertGreater(np.ptp(once), 1.0)
+        # Once: what a variable becomes afterwards has no say.
+        variable_values.load(
+            self.session,
+            {v: 2 * self.session.run(v) for v in tf.global_variables() if "gamma" in v.op.name},
+        )
+        every, after = self.session.run(outputs)
+        np.testing.assert_array_equal(after, once)
+        self.assertGreater(np.abs(every - once).max(), 0.1)
+
+
+class ProductTest(_LayerTestCase):
+    def test_at_a_single_place_training_computes_what_evaluation_does(self):
+        self.inputs = tf.constant(self.draw([4, 1, 1, _CHANNELS]))
+        results = []
+        for is_training in (True, False):
+            with tf.variable_scope("", reuse=tf.AUTO_REUSE):
+                net = layers.conv2d(self.inputs, _OUTPUTS, 1, is_training=is_training, scope="1x1")
+            results.append([net, *tf.gradients(tf.square(net), tf.trainable_variables())])
+        self.assertIn("MatMul", {op.type for op in self.graph.get_operations()})
+        self.start()
+        for ours, expected in zip(*self.session.run(results), strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-5)
+        self.assertEqual(ours.shape, (_OUTPUTS,))
+
+
 class BiasesTest(_LayerTestCase):
     def test_without_batch_norm_there_are_biases(self):
         outputs = self.build("conv", batch_norm=None)

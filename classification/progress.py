@@ -59,12 +59,20 @@ class StepHook(tf.train.SessionRunHook):
         self._batch_size = batch_size
         self._display = display
         self._times: collections.deque[float] = collections.deque(maxlen=_WINDOW)
+        self._begin = 0.0
+        self._is_first = True
         self._summary_dir = summary_dir
         self._timer = tf.train.SecondOrStepTimer(every_secs=summary_secs) if summary_dir else None
+
+    def after_create_session(self, session: tf.Session, coord: tf.train.Coordinator) -> None:
+        """Starts anew."""
+        del session, coord
+        self._is_first = True
 
     def before_run(self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
         """Asks for what is shown."""
         del run_context
+        self._begin = time.monotonic()
         return tf.train.SessionRunArgs(self._fetches)
 
     def after_run(
@@ -73,9 +81,13 @@ class StepHook(tf.train.SessionRunHook):
         """Shows it."""
         del run_context
         values = run_values.results
-        self._times.append(time.monotonic())
-        seconds = self._times[-1] - self._times[0]
-        rate = self._batch_size * (len(self._times) - 1) / seconds if seconds else 0.0
+        # Of the steps alone: what comes between two, an evaluation say, is no part of it. The
+        # first in a session, in which TensorFlow prepares itself, tells nothing.
+        if not self._is_first:
+            self._times.append(time.monotonic() - self._begin)
+        self._is_first = False
+        seconds = sum(self._times)
+        rate = self._batch_size * len(self._times) / seconds if seconds else 0.0
         number = int(values["step"])
         if self._display is not None:
             self._display.show(Step(number, float(values["loss"]), float(values["rate"]), rate))
