@@ -151,8 +151,10 @@ def _convolve(stride: int, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def _multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The convolution [batch, 1, 1, channels] by [1, 1, channels, outputs], as a product."""
-    net = tf.linalg.matmul(inputs[:, 0, 0, :], kernel[0, 0])
+    # Not slices, whose gradients are written into zeros.
+    net = tf.linalg.matmul(tf.squeeze(inputs, [1, 2]), tf.squeeze(kernel, [0, 1]))
     return net[:, tf.newaxis, tf.newaxis, :]
+
 
 
 def _kernel(

@@ -1,0 +1,39 @@
+"""JPEG files to measure with what reads them: parts of the photographs that come with the build."""
+
+import os
+
+import numpy as np
+import PIL.Image
+
+from classification.data import sample, shipped_files
+
+_PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+_SHORT_SIDE = 256
+_QUALITY = 90
+
+
+def make(folder: str, number: int) -> None:
+    """Writes JPEG files, 256 pixels on their short side, of parts of two photographs.
+
+    Args:
+      folder: gets two class folders in each of `train` and `validation`.
+      number: how many files train gets; validation, which conversion wants, gets a few.
+
+    Raises:
+      FileNotFoundError: the photographs are missing.
+    """
+    for photograph in _PHOTOGRAPHS:
+        path = shipped_files.find(photograph, variable=photograph.upper().replace(".", "_"))
+        with PIL.Image.open(path) as image:
+            pixels = np.asarray(image)
+        height, width = pixels.shape[:2]
+        label = photograph.removesuffix(".jpg")
+        for split, count in (("train", number // len(_PHOTOGRAPHS)), ("validation", 1)):
+            place = os.path.join(folder, split, label)
+            os.makedirs(place)
+            for index, window in enumerate(sample.windows(height, width, count)):
+                part = PIL.Image.fromarray(np.ascontiguousarray(window.of(pixels)))
+                factor = _SHORT_SIDE / min(part.size)
+                size = (round(part.width * factor), round(part.height * factor))
+                file = os.path.join(place, f"{index:05d}.jpg")
+                part.resize(size).save(file, quality=_QUALITY)

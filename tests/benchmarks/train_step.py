@@ -1,0 +1,195 @@
+r"""Measures training: seconds a step, images/s and peak memory.
+
+  ./bazelw run //tests/benchmarks:train_step
+  ./bazelw run //tests/benchmarks:train_step -- --only=float_whole --only=quantised_whole
+  ./bazelw run //tests/benchmarks:train_step -- --only=input_pipeline --dataset_dir=DIR
+
+All is of 1.0/224, 1001 classes and batches of 32. Each row is measured in a process of its own:
+
+  *_whole, *_frozen   steps on one random batch that stays the same, all of the network trained,
+                      or what stands above a frozen base
+  *_cached            steps on features that the frozen base gave before (random ones here), as
+                      --cache_features takes them: session, hooks and feeding included
+  input_pipeline      batches for training out of TFRecords, read, decoded and distorted
+  convert_images      JPEG files made TFRecords
+
+Images are 256 pixels on their short side: 512 parts of two photographs, unless --dataset_dir
+names others for the pipeline. Seconds are those a batch takes, by the median of --steps runs and
+the best of them, after others that warm up; images/s follow from the median. A run is a step, of
+*_cached 30 steps measured each, of the pipeline 16 batches; conversion has three runs.
+
+Memory, in 10^9 bytes, is the most that the process had, Python and TensorFlow included. The matrix
+product of before and after tells how much of the machine there was to be had; ratios of rows do
+not depend on it much. What is beyond its limit is told so; the exit status is 0.
+"""
+
+import io
+import os
+import platform
+import re
+import sys
+from collections.abc import Collection, Mapping
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import rich.box
+import rich.console
+import rich.table
+import rich.text
+from absl import flags
+
+from classification import program
+from classification.data.dataset import open_dataset
+from tests.benchmarks import training_speed
+from tests.benchmarks.training_speed import MEASUREMENTS, Measured, Setting
+
+_STEPS = flags.DEFINE_integer("steps", 10, "Runs of each measurement.", lower_bound=1)
+_ONLY = flags.DEFINE_multi_enum(
+    "only",
+    [],
+    list(MEASUREMENTS),
+    "A row to measure; may be given several times. Default: all. The limit of *_cached is a "
+    "multiple of *_frozen, which it needs.",
+)
+_DATASET_DIR = flags.DEFINE_string(
+    "dataset_dir",
+    "",
+    "Folder of TFRecords, train-*, for the input pipeline. Default: those of the 512 images.",
+)
+
+# Of 32 images: seconds, and bytes. Those of the whole network are what the reference takes.
+_MOST_SECONDS = {
+    "float_whole": 1.01,
+    "quantised_whole": 2.12,
+    "float_frozen": 0.33,
+    "quantised_frozen": 0.33,
+}
+_MOST_BYTES = {"float_whole": 3.6e9, "quantised_whole": 3.6e9}
+_LEAST_IMAGES_PER_SECOND = {"input_pipeline": 300, "convert_images": 300}
+# As many times the images/s of another row.
+_LEAST_TIMES = {
+    "float_cached": (20, "float_frozen"),
+    "quantised_cached": (20, "quantised_frozen"),
+}
+
+_WIDTH_OF_A_FILE = 120
+
+
+def limits(name: str, measured: Mapping[str, Measured]) -> str:
+    """A measurement's limits, and whether they are met.
+
+    Args:
+      name: which.
+      measured: it, and others that it may be compared with.
+    """
+    figures = measured[name]
+    found = []
+    if name in _MOST_SECONDS:
+        most = _MOST_SECONDS[name]
+        found.append(f"at most {most} s: {_verdict(figures.median <= most)}")
+    if name in _MOST_BYTES:
+        most = _MOST_BYTES[name]
+        found.append(f"{most / 1e9} GB: {_verdict(figures.peak <= most)}")
+    if name in _LEAST_IMAGES_PER_SECOND:
+        least = _LEAST_IMAGES_PER_SECOND[name]
+        met = figures.images_per_second >= least
+        found.append(f"at least {least} images/s: {_verdict(met)}")
+    if name in _LEAST_TIMES:
+        least, other = _LEAST_TIMES[name]
+        text = f"at least {least} x {other}"
+        if other in measured:
+            times = figures.images_per_second / measured[other].images_per_second
+            text += f": {times:.1f} x, {_verdict(times >= least)}"
+        found.append(text)
+    return "; ".join(found)
+
+
+def show(measured: Mapping[str, Measured], *, console: rich.console.Console | None = None) -> None:
+    """Prints a table of measurements: with a line on a terminal, elsewhere in plain columns.
+
+    Args:
+      measured: by their names, at least one; all with batches of one size.
+      console: standard output by default.
+    """
+    console = console or rich.console.Console(highlight=False)
+    live = console.is_terminal
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD if live else None, pad_edge=live)
+    table.add_column(f"{next(iter(measured.values())).batch_size} images")
+    for head in ("median", "best", "images/s", "memory"):
+        table.add_column(head, justify="right", no_wrap=True)
+    table.add_column("limit")
+    for name, figures in measured.items():
+        table.add_row(
+            name,
+            _seconds(figures.median),
+            _seconds(min(figures.seconds)),
+            f"{figures.images_per_second:,.0f}",
+            f"{figures.peak / 1e9:.2f} GB",
+            limits(name, measured),
+        )
+    if live:
+        console.print(table)
+        return
+    # What is written to a file is else as narrow as the narrowest terminal.
+    plain = io.StringIO()
+    rich.console.Console(file=plain, width=_WIDTH_OF_A_FILE).print(table)
+    text = "\n".join(line.rstrip() for line in plain.getvalue().splitlines())
+    console.print(rich.text.Text(text), soft_wrap=True)
+
+
+def machine() -> str:
+    """The processor, how many of its cores this process may use, and the memory."""
+    with open("/proc/cpuinfo") as file:
+        information = file.read()
+    found = re.search(r"^model name\s*: (.*)$", information, re.MULTILINE)
+    name = found[1] if found else platform.machine()
+    vectors = " with AVX-512" if re.search(r"\bavx512f\b", information) else ""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{name}{vectors}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
+
+
+def run(setting: Setting, names: Collection[str]) -> None:
+    """Measures, and prints what came of it with the machine.
+
+    Args:
+      setting: what to measure on.
+      names: of the `MEASUREMENTS` to take.
+
+    Raises:
+      ValueError, OSError, ArithmeticError, tf.errors.OpError: see `training_speed.measure`.
+    """
+    print(machine())
+    _show_matrix_product("before")
+    measured = {}
+    for name in names:
+        print(f"Measuring {name} …", file=sys.stderr, flush=True)
+        measured[name] = training_speed.measure(name, setting)
+    _show_matrix_product("after")
+    show(measured)
+
+
+def main() -> None:
+    """Measures what flags ask for."""
+    if _DATASET_DIR.value:
+        # What is wrong with it is told before minutes of other measurements.
+        open_dataset(_DATASET_DIR.value, "train")
+    setting = Setting(dataset_dir=_DATASET_DIR.value, steps=_STEPS.value)
+    run(setting, [name for name in MEASUREMENTS if not _ONLY.value or name in _ONLY.value])
+
+
+def _show_matrix_product(when: str) -> None:
+    rate = training_speed.matrix_product()
+    print(f"4096 x 4096 matrix product {when}: {rate / 1e9:.0f} GFLOP/s", flush=True)
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else "missed"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.3f} s" if seconds >= 0.1 else f"{1000 * seconds:.2f} ms"
+
+
+if __name__ == "__main__":
+    program.run(main)
