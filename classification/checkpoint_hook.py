@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints
+from classification import checkpoints, program
 
 _PREFIX = "model.ckpt"
 _OWN_FILE = re.compile(
@@ -127,10 +127,11 @@ class CheckpointHook(tf.train.SessionRunHook):
                 raise
             self._remove_partial()
             newest = checkpoints.by_step(self._folder)
+            reason = program.sentence(error).splitlines()[0]
             raise OSError(
-                f"the checkpoint of step {step} cannot be written in {self._folder}: "
-                f"{_reason(error)}; make room or let it be written to, and start again with the "
-                f"same flags: training goes on from {newest[0] if newest else 'the start'}"
+                f"the checkpoint of step {step} cannot be written in {self._folder}: {reason}; "
+                "make room or let it be written to, and start again with the same flags: training "
+                f"goes on from {newest[0] if newest else 'the start'}"
             ) from error
         self._saved = step
         self._time = time.monotonic()
@@ -160,8 +161,3 @@ def _count_not_finite(variables: object) -> tf.Tensor:
             wrong = tf.logical_not(tf.math.is_finite(variable))
             counts.append(tf.reduce_sum(tf.cast(wrong, tf.int64)))
     return tf.add_n(counts)
-
-
-def _reason(error: Exception) -> str:
-    text = getattr(error, "message", None) or str(error)
-    return text.splitlines()[0]

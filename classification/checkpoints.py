@@ -227,11 +227,14 @@ def plan(prefix: str, variables: Iterable[tf.Variable]) -> Restoration:
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
+    there = shapes(prefix)
     broken = damage(prefix)
     if broken:
-        # While the session restores, when files are written already, it would be too late.
-        raise ValueError(f"{prefix} cannot be read as a checkpoint: {broken}")
-    there = shapes(prefix)
+        # A session that restores would find out, too, but with files written already.
+        raise ValueError(
+            f"{prefix} cannot be read as a checkpoint to its end: {broken}; copy it again, or take "
+            "another"
+        )
     found: list[tf.Variable] = []
     missing, mismatched = [], []
     for variable in sorted(variables, key=lambda v: v.op.name):

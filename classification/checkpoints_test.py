@@ -144,6 +144,12 @@ class PlanTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, f"{prefix} cannot be read as a checkpoint: .*sst"):
             checkpoints.plan(prefix, [])
 
+    def test_cut_short(self):
+        prefix = save(os.path.join(self.create_tempdir().full_path, "cut"), {"v": [1000]})
+        os.truncate(f"{prefix}.data-00000-of-00001", 3000)
+        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint to its end: .*;"):
+            checkpoints.plan(prefix, [])
+
     def test_require_all(self):
         save(self.prefix, {"a": [2], "b": [3]})
         complete = checkpoints.plan(self.prefix, variables({"a": [2]}))

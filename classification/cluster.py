@@ -4,8 +4,11 @@ Parameter servers hold the variables; each worker computes gradients on its part
 Worker 0 is the chief, which writes all files.
 """
 
+import contextlib
 import dataclasses
+import re
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -18,12 +21,13 @@ from classification.cluster_spec import Task
 _GRACE_SECS = 30.0
 _POLL_SECS = 0.2
 _RETRY_SECS = 1.0
+_CLOSE_SECS = 5.0
 _WORD_MILLISECONDS = 10_000
 _NO_LIMIT = 2**63 - 1
 
 
 class TrainingEnded(Exception):
-    """The parameter servers are gone, since the training that they served has ended."""
+    """What a session needs is gone, since the training that it was part of has ended."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +88,9 @@ class Cluster:
         Args:
           scaffold: what is initialised and restored.
           checkpoint_dir: where the chief looks for checkpoints.
-          ended: whether the training has ended meanwhile; asked while parameter servers are
-            not there, and the session is then refused with `TrainingEnded`.
+          ended: whether the training has ended meanwhile; asked while servers, or the chief's
+            values, are not there, and the session is then refused with `TrainingEnded`. May
+            raise what shall end the waiting.
           on_return: called where a chief has come back.
         """
         config = self.session_config()
@@ -94,7 +99,7 @@ class Cluster:
             chief = tf.train.ChiefSessionCreator(
                 scaffold, master=self.master, config=config, checkpoint_dir=checkpoint_dir
             )
-            if not self.ps:
+            if not self.master:
                 return chief
         return _Joining(self, scaffold, chief, ended, on_return)
 
@@ -118,7 +123,7 @@ class Cluster:
 
 
 class _Joining(tf.train.SessionCreator):
-    """Waits for parameter servers, and for the variables' values, without waiting for ever."""
+    """Waits for servers, and for the variables' values, unless training has ended."""
 
     def __init__(
         self,
@@ -139,28 +144,54 @@ class _Joining(tf.train.SessionCreator):
     def create_session(self) -> tf.Session:
         while True:
             self._wait_for_servers()
+            if self._chief is not None and not self._cluster.ps:
+                # Servers that a user started may still hold values of another training.
+                return _with_bounded_close(self._chief.create_session())
             try:
                 session = self._worker.create_session()
             except tf.errors.DeadlineExceededError:
                 if self._chief is not None:
-                    return self._chief.create_session()
+                    return _with_bounded_close(self._chief.create_session())
+                self._check_going_on("values from the chief")
                 time.sleep(_RETRY_SECS)
                 continue
             if self._chief is not None and self._on_return is not None:
                 self._on_return(session)
-            return session
+            return _with_bounded_close(session)
 
     def _wait_for_servers(self) -> None:
+        servers = self._cluster.ps or [self._cluster.master.removeprefix("grpc://")]
         told = False
-        while missing := [address for address in self._cluster.ps if not _listens(address)]:
-            if self._ended():
-                raise TrainingEnded(
-                    f"expected parameter servers at {', '.join(missing)}, but training has ended"
-                )
+        while missing := [address for address in servers if not _listens(address)]:
+            addresses = ", ".join(missing)
+            self._check_going_on(f"servers at {addresses}")
             if not told:
-                print(f"Waiting for parameter servers: {', '.join(missing)}.", flush=True)
+                print(f"Waiting for servers: {addresses}.", flush=True)
                 told = True
             time.sleep(_RETRY_SECS)
+
+    def _check_going_on(self, missing: str) -> None:
+        if self._ended():
+            raise TrainingEnded(f"expected {missing}, but training has ended")
+
+
+def _with_bounded_close(session: tf.Session) -> tf.Session:
+    """The session, closing which no longer waits until servers that are gone are back."""
+    close = session.close
+
+    def close_quietly() -> None:
+        with contextlib.suppress(tf.errors.OpError):
+            close()
+
+    def bounded_close() -> None:
+        # A session that is deleted is closed again, when it may be too late for a thread.
+        session.close = close
+        thread = threading.Thread(target=close_quietly, daemon=True)
+        thread.start()
+        thread.join(_CLOSE_SECS)
+
+    session.close = bounded_close
+    return session
 
 
 def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 1) -> Cluster:
@@ -173,7 +204,8 @@ def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 
       worker_replicas: workers of that cluster; where it is 1, as many as task implies.
 
     Raises:
-      ValueError: if a number is out of range, or servers are counted but none is named.
+      ValueError: if a number is out of range, master is no address, or servers are counted but
+        none is named.
     """
     for name, value, least in (
         ("task", task, 0),
@@ -186,10 +218,12 @@ def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 
         raise ValueError(
             f"expected --task below {worker_replicas}, the --worker_replicas, got {task}"
         )
-    if ps_tasks and not master:
+    if master and not re.fullmatch(r"grpc://.+:\d+", master):
+        raise ValueError(f"expected --master=grpc://HOST:PORT, or none, got {master!r}")
+    if not master and (ps_tasks or task or worker_replicas > 1):
         raise ValueError(
-            f"expected --master=grpc://HOST:PORT with --ps_tasks={ps_tasks}: the server of this "
-            "worker, through which it reaches the parameter servers"
+            "expected --master=grpc://HOST:PORT with --task, --ps_tasks and --worker_replicas: the "
+            "server of this worker, through which it reaches the parameter servers"
         )
     return Cluster(
         master=master, worker=task, num_workers=max(worker_replicas, task + 1), num_ps=ps_tasks

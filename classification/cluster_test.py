@@ -1,73 +1,19 @@
 """Starts small clusters on loopback; each of their processes is cluster_testing.py."""
 
-import json
-import os
 import pathlib
 import re
 import socket
-import subprocess
 from collections.abc import Collection
 
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from classification import cluster
+from classification.cluster_processes import Processes, free_addresses
 from classification.cluster_spec import Task
 
 _PROGRAM = pathlib.Path(__file__).parent / "cluster_testing"
-_SECS = 60
-
-
-class _Processes:
-    """One parameter server and two workers, by job and index."""
-
-    def __init__(self, *flags: str):
-        self._flags = flags
-        ports = _free_ports(3)
-        self._cluster = {
-            "ps": [f"127.0.0.1:{ports[0]}"],
-            "worker": [f"127.0.0.1:{port}" for port in ports[1:]],
-        }
-        self._running: dict[str, subprocess.Popen[str]] = {}
-
-    def start(self, *names: str) -> None:
-        for name in names:
-            job, index = name.split()
-            task = {"type": job, "index": int(index)}
-            config = json.dumps({"cluster": self._cluster, "task": task})
-            self._running[name] = subprocess.Popen(
-                [_PROGRAM, *self._flags],
-                env={**os.environ, "TF_CONFIG": config},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
-
-    def wait_for(self, name: str, line: str) -> int:
-        """Reads until a line that matches; returns its number."""
-        seen = []
-        stdout = self._running[name].stdout
-        assert stdout is not None
-        for text in stdout:
-            seen.append(text)
-            if found := re.match(line, text):
-                return int(found[1])
-        raise AssertionError(f"{name} never printed {line}, but: {''.join(seen)}")
-
-    def kill(self, *names: str) -> None:
-        """With a signal that no process can do anything about."""
-        for name in names:
-            process = self._running.pop(name)
-            process.kill()
-            process.communicate()
-
-    def end(self) -> tuple[dict[str, int], dict[str, str]]:
-        """Waits for all; returns exit statuses, and what was printed since it was last read."""
-        printed = {name: process.communicate(timeout=_SECS)[0] for name, process in self}
-        return {name: process.returncode for name, process in self}, printed
-
-    def __iter__(self):
-        return iter(self._running.items())
+_SECS = 120
 
 
 class ClusterTest(absltest.TestCase):
@@ -76,10 +22,11 @@ class ClusterTest(absltest.TestCase):
         super().setUpClass()
         tf.disable_resource_variables()
 
-    def _processes(self, *flags: str) -> _Processes:
-        processes = _Processes(*flags)
-        self.addCleanup(lambda: processes.kill(*dict(processes)))
-        return processes
+    def _processes(self, *flags: str) -> Processes:
+        """One parameter server and two workers, none of them started yet."""
+        folder = self.create_tempdir().full_path
+        jobs = {"ps": 1, "worker": 2}
+        return self.enter_context(Processes([_PROGRAM, *flags], jobs, folder, _SECS))
 
     def test_alone(self) -> None:
         alone = cluster.from_flags(master="", task=0, ps_tasks=0)
@@ -106,7 +53,8 @@ class ClusterTest(absltest.TestCase):
         for flags, expected in (
             ({"task": -1}, "--task to be at least 0"),
             ({"worker_replicas": 0}, "--worker_replicas to be at least 1"),
-            ({"ps_tasks": 1, "master": ""}, "--master=grpc://HOST:PORT"),
+            ({"ps_tasks": 1, "master": ""}, "--master=grpc://HOST:PORT with --task"),
+            ({"master": "a:1"}, "--master=grpc://HOST:PORT, or none, got 'a:1'"),
             ({"task": 2, "worker_replicas": 2}, "--task below 2"),
         ):
             with self.subTest(expected), self.assertRaisesRegex(ValueError, expected):
@@ -128,38 +76,35 @@ class ClusterTest(absltest.TestCase):
             taken.listen()
             address = f"127.0.0.1:{taken.getsockname()[1]}"
             with self.assertRaisesRegex(OSError, f"expected to listen at {address}"):
-                cluster.serve(Task((f"127.0.0.1:{_free_ports(1)[0]}",), (address,), "ps", 0))
+                cluster.serve(Task(tuple(free_addresses(1)), (address,), "ps", 0))
 
     def test_workers_take_so_many_steps_together_and_all_end(self) -> None:
         processes = self._processes("--steps=60", "--secs=0.02")
         processes.start("ps 0", "worker 0", "worker 1")
-        statuses, printed = processes.end()
-        self.assertEqual(set(statuses.values()), {0}, str(printed))
-        self.assertEqual(printed["ps 0"], "ended\n")
-        self.assertEqual(sum(_taken(printed, ("worker 0", "worker 1"))), 60)
+        processes.end()
+        self.assertEqual(processes.printed("ps 0"), "ended\n")
+        self.assertEqual(sum(_taken(processes, ("worker 0", "worker 1"))), 60)
 
     def test_a_chief_comes_back_and_a_worker_does_not(self) -> None:
         processes = self._processes("--steps=200", "--secs=0.02")
         processes.start("ps 0", "worker 0", "worker 1")
-        processes.wait_for("worker 1", r"step (\d+)")
-        before = processes.wait_for("worker 0", r"step (\d\d+)")
+        processes.wait_for("worker 1", r"step (\d+)\n")
+        before = processes.wait_for("worker 0", r"step (\d\d+)\n")
         processes.kill("worker 0", "worker 1")
         processes.start("worker 0")
-        self.assertGreater(processes.wait_for("worker 0", r"step (\d+)"), before)
-        statuses, printed = processes.end()
-        self.assertEqual(statuses, {"ps 0": 0, "worker 0": 0}, str(printed))
-        self.assertIn("step 200\n", printed["worker 0"])
-        self.assertNotIn("step 201\n", printed["worker 0"])
+        self.assertGreater(processes.wait_for("worker 0", r"step (\d+)\n"), before)
+        processes.end()
+        self.assertIn("step 200\n", processes.printed("worker 0"))
+        self.assertNotIn("step 201\n", processes.printed("worker 0"))
 
     def test_gradients_are_averaged_and_a_chief_comes_back(self) -> None:
         processes = self._processes("--steps=120", "--secs=0.01", "--sync")
         processes.start("ps 0", "worker 0", "worker 1")
-        processes.wait_for("worker 0", r"step (\d\d)")
+        processes.wait_for("worker 0", r"step (\d\d)\n")
         processes.kill("worker 0")
         processes.start("worker 0")
-        statuses, printed = processes.end()
-        self.assertEqual(set(statuses.values()), {0}, str(printed))
-        weight = float(re.search(r"weight (\S+)", printed["worker 0"])[1])
+        processes.end()
+        weight = float(re.search(r"weight (\S+)", processes.printed("worker 0"))[1])
         # The one step that was broken off may have been taken or not; behind it, a worker may
         # have given both gradients of a step.
         self.assertBetween(weight, -2.0 * 120, -1.0 * 119)
@@ -167,31 +112,19 @@ class ClusterTest(absltest.TestCase):
     def test_equal_parts_of_each_step(self) -> None:
         processes = self._processes("--steps=40", "--sync")
         processes.start("ps 0", "worker 0", "worker 1")
-        statuses, printed = processes.end()
-        self.assertEqual(set(statuses.values()), {0}, str(printed))
-        self.assertIn(f"weight {-1.5 * 40}\n", printed["worker 0"])
-        self.assertEqual(_taken(printed, ("worker 0", "worker 1")), [40, 40])
+        processes.end()
+        self.assertIn(f"weight {-1.5 * 40}\n", processes.printed("worker 0"))
+        self.assertEqual(_taken(processes, ("worker 0", "worker 1")), [40, 40])
 
     def test_a_worker_that_comes_after_the_end_ends(self) -> None:
         processes = self._processes("--ended")
         processes.start("worker 1")
-        statuses, printed = processes.end()
-        self.assertEqual(statuses, {"worker 1": 0}, str(printed))
-        self.assertIn("training has ended", printed["worker 1"])
+        processes.end()
+        self.assertIn("training has ended", processes.printed("worker 1"))
 
 
-def _taken(printed: dict[str, str], names: Collection[str]) -> list[int]:
-    return [int(re.search(r"took (\d+)", printed[name])[1]) for name in names]
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def _taken(processes: Processes, names: Collection[str]) -> list[int]:
+    return [processes.wait_for(name, r"took (\d+)\n") for name in names]
 
 
 if __name__ == "__main__":

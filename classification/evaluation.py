@@ -125,11 +125,10 @@ def evaluate(
             except tf.errors.OutOfRangeError:
                 break
             except tf.errors.DataLossError as error:
-                # Nothing, where the file is whole when it is read again.
-                damage = records.find_damage(dataset.files)
                 raise ValueError(
-                    damage or f"expected whole record files in {dataset.source}, got one that was "
-                    "damaged when it was read, and is not now: evaluate again"
+                    records.find_damage(dataset.files)
+                    or f"expected whole record files in {dataset.source}, got one that was damaged "
+                    "when it was read, and now is whole; evaluate again"
                 ) from error
             if not values["finite"]:
                 raise ValueError(

@@ -21,12 +21,23 @@ def write_whole(path: str, data: bytes) -> None:
         raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
     partial = f"{path}.partial-{os.getpid()}"
     try:
-        with open(partial, "wb") as file:
+        with errors_name(path), open(partial, "wb") as file:
             file.write(data)
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+@contextlib.contextmanager
+def errors_name(path: str) -> Iterator[None]:
+    """Lets the system's errors that name no file, as that of a full disk, name this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ class WriteWholeTest(absltest.TestCase):
         # A disk that is full after 4096 bytes.
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
         try:
-            with self.assertRaises(OSError):
+            with self.assertRaisesRegex(OSError, f"File too large: '{self.path}'"):
                 files.write_whole(self.path, b"n" * 100_000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)

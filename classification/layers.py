@@ -156,7 +156,6 @@ def _multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return net[:, tf.newaxis, tf.newaxis, :]
 
 
-
 def _kernel(
     name: str,
     shape: list[int],
@@ -243,9 +242,16 @@ def _once(value: tf.Tensor) -> tf.Variable:
     """A variable that is given a value when local variables are initialised."""
     # Not on a parameter server: each worker has its own.
     with tf.device(value.device):
-        return tf.Variable(
-            value, trainable=False, collections=[tf.GraphKeys.LOCAL_VARIABLES], name="once"
+        variable = tf.Variable(
+            tf.zeros(value.shape, value.dtype),
+            trainable=False,
+            collections=[tf.GraphKeys.LOCAL_VARIABLES],
+            name="once",
         )
+        # Given the value itself, a variable copies all that it is computed from, and the copies
+        # belong on the parameter servers and on the worker at once.
+        variable._initializer_op = tf.assign(variable, value).op
+    return variable
 
 
 # tf-slim compares with `is`, and takes its own code, which needs no Keras, for

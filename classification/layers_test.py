@@ -202,7 +202,6 @@ class FrozenTest(_LayerTestCase):
         self.assertEmpty(tf.trainable_variables())
         self.assertLen(tf.get_collection(tf.GraphKeys.UPDATE_OPS), 2)
 
-
     @parameterized.product(kind=_KINDS, quantize=[True, False])
     def test_folded_once_it_is_what_it_is_folded_at_every_step(self, kind, quantize):
         options = {"quantize": quantize, "is_training": False, "relu6": True}

@@ -300,7 +300,8 @@ def main() -> None:
         )
     if outcome.signal is not None:
         print(
-            f"Stopped by {outcome.signal.name} at step {outcome.step}, with a checkpoint: the same "
+            f"Stopped by {outcome.signal.name} at step {outcome.step}, "
+            f"{'with a checkpoint' if place.is_chief else 'which the chief saves'}: the same "
             f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} goes on "
             "from there."
         )

@@ -47,23 +47,6 @@ class TrainTest(absltest.TestCase):
         self.assertEqual(config.labels, tuple("0123456789"))
         self.assertTrue(config.quantize)
 
-    def test_bad_input_is_an_error_of_one_sentence(self) -> None:
-        cases = {
-            "--batch_size=0": "--batch_size",
-            "--dataset_dir=gone": "gone",
-            "--num_classes=9": "--num_classes of at least 10",
-            "--fine_tune_checkpoint=gone": "no such checkpoint",
-            "--update_base_statistics": "--freeze_base_model",
-            "--task=1": "--checkpoint_dir",
-        }
-        for flag, expected in cases.items():
-            with self.subTest(flag):
-                status, _, errors = self._run(flag, "--number_of_steps=1")
-                self.assertEqual(status, 1)
-                self.assertIn(expected, errors)
-                self.assertNotIn("Traceback", errors)
-                self.assertFalse(os.path.exists(os.path.join(self._folder, "models")))
-
     def test_interrupt_leaves_a_checkpoint_to_go_on_from(self) -> None:
         command = [_PROGRAM, "--quantize=false", "--checkpoint_dir=net", "--log_every_n_steps=1"]
         command += ["--batch_size=8"]
@@ -76,7 +59,7 @@ class TrainTest(absltest.TestCase):
         rest = running.stdout.read()
         running.stdout.close()
         self.assertEqual(running.wait(), 0, rest)
-        step = int(re.search(r"Trained to step (\d+)", rest)[1])
+        step = int(re.search(r"Stopped by SIGINT at step (\d+), with a checkpoint", rest)[1])
         self.assertGreaterEqual(step, 5)
         os.rename(os.path.join(self._folder, "net"), os.path.join(self._folder, "moved"))
         status, lines, errors = self._run(

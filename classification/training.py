@@ -13,6 +13,7 @@ from tensorflow import config as tf_config
 from classification import (
     checkpoints,
     features,
+    files,
     folder_lock,
     program,
     training_graph,
@@ -86,7 +87,7 @@ def train(
     with contextlib.ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
         if cluster.is_chief and os.path.isdir(checkpoint_dir):
-            stack.enter_context(folder_lock.hold(checkpoint_dir))
+            _lock(checkpoint_dir, stack)
         newest = training_start.newest_whole(checkpoint_dir)
         start = checkpoints.global_step(newest) or 0 if newest else 0
         if newest and _is_done(newest, start, config, say):
@@ -97,6 +98,9 @@ def train(
                 "expected --fine_tune_checkpoint with --freeze_base_model: a base that nobody has "
                 "trained is not worth freezing"
             )
+        if not newest and config.fine_tune_checkpoint:
+            # Early, since what comes in between takes long.
+            checkpoints.shapes(checkpoints.find(config.fine_tune_checkpoint))
         tf_config.experimental.enable_op_determinism()
         try:
             kept = _features(model, config, dataset, newest, signals, say)
@@ -116,7 +120,7 @@ def train(
             if cluster.is_chief:
                 if not os.path.isdir(checkpoint_dir):
                     os.makedirs(checkpoint_dir)
-                    stack.enter_context(folder_lock.hold(checkpoint_dir))
+                    _lock(checkpoint_dir, stack)
                 training_start.prepare_folder(checkpoint_dir, model, newest)
                 best = _best(model, config, validation, checkpoint_dir, signals)
             step = training_session.run(
@@ -146,6 +150,11 @@ def train(
     return Outcome(step, signals.received)
 
 
+def _lock(folder: str, stack: contextlib.ExitStack) -> None:
+    with files.errors_name(folder):
+        stack.enter_context(folder_lock.hold(folder))
+
+
 def _explain(failure: training_session.StepFailed, dataset: Dataset) -> str:
     error = failure.__cause__
     assert isinstance(error, tf.errors.OpError)
@@ -155,7 +164,7 @@ def _explain(failure: training_session.StepFailed, dataset: Dataset) -> str:
     if failure.saved is None:
         return reason
     return (
-        f"{reason}{'' if reason.endswith('.') else '.'} Training stopped behind step "
+        f"{reason}{'' if reason.endswith('.') else '.'} Training stopped after step "
         f"{failure.saved}, with a checkpoint: the same command goes on from there."
     )
 

@@ -170,6 +170,11 @@ def _inputs(
         num_shards=cluster.num_workers,
         shard_index=cluster.worker,
     )
+    if cluster.num_ps:
+        # A server's session that is closed may wait for the thread that tunes, up to a minute.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        batches = batches.with_options(options)
     batch = tf.data.make_one_shot_iterator(batches).get_next()
     return batch["image"], batch["label"], None, dict
 
@@ -244,7 +249,6 @@ def _move(
                 for variable, average in averages.items()
             )
         )
-
 
 
 def _stored_as(averages: Mapping[tf.Variable, tf.Variable]) -> dict[str, tf.Variable]:

@@ -1,6 +1,5 @@
 """Running training steps: the session, what watches it, and how it ends."""
 
-import functools
 from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
@@ -10,7 +9,7 @@ from classification.best_checkpoint import BestCheckpoint
 from classification.checkpoint_hook import CheckpointHook
 from classification.cluster import Cluster, TrainingEnded
 from classification.progress import Display, StepHook
-from classification.stop_signals import StopSignals
+from classification.stop_signals import Stopped, StopSignals
 from classification.synchronous import AggregateHook
 from classification.training_config import TrainingConfig
 from classification.training_graph import Graph
@@ -74,6 +73,7 @@ def run(
     Raises:
       tf.train.NanLossDuringTrainingError: if loss or weights are no longer numbers.
       OSError: if a checkpoint cannot be written.
+      Stopped: if training shall stop, and there are no parameter servers to save from.
       StepFailed: if TensorFlow reports an error in a step.
     """
     hooks: list[tf.train.SessionRunHook] = [
@@ -88,20 +88,26 @@ def run(
             summary_dir=folder if cluster.is_chief and config.save_summaries_secs else None,
             summary_secs=config.save_summaries_secs,
         ),
-        _StopHook(signals),
     ]
     saving = None
     if cluster.is_chief:
         saving = _checkpoint_hook(graph, config, folder, best, say)
-        # Behind the one that looks for NaN, so that nothing that is none is saved.
-        hooks[1:1] = [saving, *_summary_hooks(config, folder)]
+        # Behind the hook that looks for NaN, so that nothing that is none is saved; and behind
+        # the one that times steps.
+        hooks += [saving, *_summary_hooks(config, folder)]
+    hooks.append(_StopHook(signals))
     scaffold = tf.train.Scaffold(
         init_fn=_initializer(graph, restoration), saver=saving.saver if saving else None
     )
+
+    def ended() -> bool:
+        signals.check()
+        return has_ended(folder, config.number_of_steps)
+
     creator = cluster.session_creator(
         scaffold,
         folder,
-        ended=functools.partial(has_ended, folder, config.number_of_steps),
+        ended=ended,
         on_return=_on_return(graph),
     )
     reached = 0
@@ -116,13 +122,19 @@ def run(
                 except tf.errors.OpError as error:
                     # The session ends without telling hooks, and so would not save.
                     raise StepFailed(saving.save_now() if saving else None) from error
-    except TrainingEnded as ended:
-        say(str(ended))
-    if cluster.num_ps:
-        # Another worker may have taken the last step.
-        reached = checkpoints.newest_step(folder) or reached
+    except TrainingEnded as error:
+        say(str(error))
+    except (tf.errors.AbortedError, tf.errors.UnavailableError) as error:
         if signals.received is None:
-            cluster.leave()
+            raise
+        # The parameter servers were told to stop, too, and were faster.
+        raise Stopped from error
+    if cluster.num_ps and signals.received is None:
+        cluster.leave()
+        # Another worker may have taken the last step.
+        reached = max(reached, config.number_of_steps or 0)
+    if cluster.num_ps and cluster.is_chief:
+        reached = checkpoints.newest_step(folder) or reached
     return int(reached)
 
 

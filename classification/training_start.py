@@ -15,10 +15,11 @@ _CLASS_VECTORS = f"{_HEAD}Conv2d_1d_1x1_normalize/weights"
 
 
 def check_folder(folder: str, model: ModelConfig) -> None:
-    """Checks that a folder is one to train this network in.
+    """Checks that a folder is one to train this network in, or can be made.
 
     Raises:
-      NotADirectoryError: if it is a file.
+      NotADirectoryError: if it is a file, or below one.
+      PermissionError: if it cannot be written to.
       ValueError: if it holds another network.
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
@@ -26,6 +27,7 @@ def check_folder(folder: str, model: ModelConfig) -> None:
             f"expected a folder for checkpoints, new or of an earlier run, got the file {folder}; "
             "name another --checkpoint_dir"
         )
+    _check_writable(folder)
     known = model_config.read(folder)
     if known is None or dataclasses.replace(known, dataset=model.dataset) == model:
         return
@@ -40,6 +42,22 @@ def check_folder(folder: str, model: ModelConfig) -> None:
         f"to train: {differing}; name another --checkpoint_dir, or give the flags that this one "
         "was trained with"
     )
+
+
+def _check_writable(folder: str) -> None:
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not os.path.isdir(there):
+        raise NotADirectoryError(
+            f"expected a folder for checkpoints, got {folder}, and {there} is no folder; name "
+            "another --checkpoint_dir"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"expected a folder for checkpoints that can be written to, got {folder}, and nothing "
+            f"can be written in {there}; name another --checkpoint_dir"
+        )
 
 
 def _short(value: object) -> str:

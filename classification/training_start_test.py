@@ -77,6 +77,8 @@ class CheckFolderTest(absltest.TestCase):
         path = self.create_tempfile().full_path
         with self.assertRaisesRegex(NotADirectoryError, f"got the file {path}"):
             training_start.check_folder(path, DIGITS)
+        with self.assertRaisesRegex(NotADirectoryError, f"got {path}/net, and {path} is no"):
+            training_start.check_folder(os.path.join(path, "net"), DIGITS)
 
 
 class FineTuningTest(absltest.TestCase):

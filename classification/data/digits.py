@@ -105,7 +105,7 @@ def batches(
         return {"image": image, "label": tf.gather(labels, chosen)}
 
     # A batch at a time: one call for 64 images costs hardly more than one for a single image.
-    return indices.enumerate(start).map(make, num_parallel_calls=tf.data.AUTOTUNE).prefetch(4)
+    return indices.enumerate(start).map(make).prefetch(4)
 
 
 def fingerprint(images: np.ndarray, labels: np.ndarray) -> str:
