@@ -96,7 +96,12 @@ class TrainBadInputTest(absltest.TestCase):
         self._assert_leaves_nothing(
             "--quantize with --quant_delay", "--quantize=false", "--quant_delay=3"
         )
-        self._assert_leaves_nothing("--checkpoint_dir with --task", "--checkpoint_dir=", "--task=1")
+        self._assert_leaves_nothing(
+            "--checkpoint_dir with --task",
+            "--checkpoint_dir=",
+            "--task=1",
+            "--master=grpc://localhost:1",
+        )
         self._write_data()
         self._assert_leaves_nothing(
             "files named validation-.* in data, but it holds",
