@@ -76,7 +76,8 @@ class GraphTest(parameterized.TestCase):
         for graph, moving in ((inference, False), (training, True)):
             moved = ops(graph)["Assign"] > ops(graph)["VariableV2"]
             self.assertEqual(moved, moving)
-        self.assertEqual(ops(training)["FusedBatchNormV3"], 27)
+        # Of each layer, one finds the batch's statistics, and one applies them.
+        self.assertEqual(ops(training)["FusedBatchNormV3"], 2 * 27)
         self.assertEqual(ops(inference)["FusedBatchNormV3"], 0)
 
     def test_fake_quant_nodes(self):

@@ -147,7 +147,7 @@ class ShapesTest(_GraphTestCase):
             self.assertEqual(end_points[name].shape.as_list(), [None, 1, 1, 1024])
         for name in ("Logits", "Predictions"):
             self.assertEqual(end_points[name].shape.as_list(), [None, _CLASSES])
-        self.assertLen(end_points, 27 + 5)
+        self.assertLen(end_points, 27 + 6)
 
     @parameterized.parameters(32, 33, 96, 128, 224, 240, 288)
     def test_image_sizes(self, size):

@@ -116,7 +116,7 @@ class PrepareTest(absltest.TestCase):
         self.assert_fails("expected a trained network in a folder below", out)
         self.assert_fails("got gone: there is no such", "--checkpoint_dir=gone", out)
         self.assert_fails("--num_classes=9 contradicts ", source, out, "--num_classes=9")
-        self.assert_fails("gone: No such file", source, out, "--labels_file=gone")
+        self.assert_fails("gone does not exist", source, out, "--labels_file=gone")
         self.assert_fails("expected a folder /.*/nowhere to", source, "--output_dir=nowhere/out")
         pathlib.Path("names").write_text("one\n")
         self.assert_fails("10 classes, got 1 in names", source, out, "--labels_file=names")
