@@ -90,7 +90,7 @@ def count_events(lines: Iterable[str]) -> Counts:
         if kind == "targetConfigured":
             if "testSize" in event.get("configured", {}) or "aborted" in event:
                 wanted.add(name["label"])
-        elif kind == "testResult":
+        elif kind == "testResult" and "testResult" in event:
             results[name["label"], name.get("shard", 1), name.get("run", 1)] = event["testResult"]
         elif kind == "pattern" and "aborted" in event:
             not_loaded.append(" ".join(name["pattern"]) + ": " + event["aborted"]["description"])
