@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from typing import Any
 
 from classification import checkpoints, evaluation, files
 from classification.data.dataset import Dataset
@@ -13,6 +14,7 @@ from classification.model_config import FILE_NAME, ModelConfig
 FOLDER = "best"
 
 _RESULT = "evaluation.json"
+_HISTORY = "evaluations.json"
 _SUMMARIES = "eval"
 _STATE = "checkpoint"
 
@@ -39,14 +41,21 @@ class BestCheckpoint:
           on_progress: called after each batch with the images done and those there are.
 
         Raises:
-          ValueError: if the result kept with an earlier best checkpoint cannot be read.
+          ValueError: if the results of earlier evaluations cannot be read.
         """
         self._folder = folder
         self._model = model
         self._validation = validation
         self._batch_size = batch_size
         self._on_progress = on_progress
-        self._best = _read(os.path.join(folder, FOLDER, _RESULT))
+        best = _read(os.path.join(folder, FOLDER, _RESULT), dict)
+        self._best = None if best is None else float(best["accuracy"])
+        self._history = _read(os.path.join(folder, _HISTORY), list) or []
+
+    @property
+    def evaluated(self) -> int:
+        """The step that was evaluated last, by an earlier run too; 0 where none was."""
+        return self._history[-1]["global_step"] if self._history else 0
 
     def evaluate(self, prefix: str) -> str:
         """Evaluates a checkpoint, and keeps it if it names more images right than any before.
@@ -64,17 +73,28 @@ class BestCheckpoint:
             on_progress=self._on_progress,
         )
         evaluation.write_summaries(os.path.join(self._folder, _SUMMARIES), result)
-        text = (
+        values = {
+            "accuracy": result.accuracy,
+            "recall_at_5": result.recall_at_5,
+            "num_examples": result.num_examples,
+            "global_step": result.global_step,
+        }
+        before = self._best
+        if before is None or result.accuracy > before:
+            self._keep(prefix, values)
+            self._best, standing = result.accuracy, f"the best so far, kept in {FOLDER}/"
+        else:
+            standing = f"best: {100 * before:.2f} %"
+        # Last, so that an evaluation that is broken off is made again.
+        self._history.append(values)
+        _write(os.path.join(self._folder, _HISTORY), self._history)
+        return (
             f"step {result.global_step}  accuracy {100 * result.accuracy:.2f} % of "
-            f"{result.num_examples:,} images  recall at 5 {100 * result.recall_at_5:.2f} %"
+            f"{result.num_examples:,} images  recall at 5 {100 * result.recall_at_5:.2f} %  "
+            f"({standing})"
         )
-        if self._best is not None and result.accuracy <= self._best:
-            return f"{text}  (best: {100 * self._best:.2f} %)"
-        self._keep(prefix, result)
-        self._best = result.accuracy
-        return f"{text}  (the best so far, kept in {FOLDER}/)"
 
-    def _keep(self, prefix: str, result: evaluation.Result) -> None:
+    def _keep(self, prefix: str, values: dict[str, Any]) -> None:
         path = os.path.join(self._folder, FOLDER)
         name = os.path.basename(prefix)
         copied = [n for n in os.listdir(self._folder) if n.startswith(name + ".")]
@@ -85,14 +105,7 @@ class BestCheckpoint:
                 _link_or_copy(os.path.join(self._folder, file), os.path.join(partial, file))
             self._model.write(partial)
             checkpoints.write_state(partial, [name])
-            values = {
-                "accuracy": result.accuracy,
-                "recall_at_5": result.recall_at_5,
-                "num_examples": result.num_examples,
-                "global_step": result.global_step,
-            }
-            text = json.dumps(values, indent=1) + "\n"
-            files.write_whole(os.path.join(partial, _RESULT), text.encode())
+            _write(os.path.join(partial, _RESULT), values)
 
 
 def _link_or_copy(source: str, target: str) -> None:
@@ -102,14 +115,26 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copyfile(source, target)
 
 
-def _read(path: str) -> float | None:
+def _write(path: str, values: Any) -> None:
+    files.write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
+
+
+def _read(path: str, kind: type) -> Any:
+    """What `_write` wrote: a result, or a list of them; None where there is nothing."""
     if not os.path.exists(path):
         return None
     try:
         with open(path, encoding="utf-8") as file:
-            return float(json.load(file)["accuracy"])
+            values = json.load(file)
+        if not isinstance(values, kind):
+            raise ValueError(f"got {type(values).__name__}, not {kind.__name__}")
+        results: list[Any] = values if isinstance(values, list) else [values]
+        for result in results:
+            float(result["accuracy"])
+            int(result["global_step"])
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
-            f"expected the best checkpoint's accuracy in {path}, but it cannot be read: {error}; "
-            "remove that folder, and the next evaluation keeps another"
+            f"expected the step and the accuracy in {path}, but they cannot be read: "
+            f"{error!r}; remove it, and the next evaluation writes another"
         ) from error
+    return values

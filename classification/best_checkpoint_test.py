@@ -3,6 +3,8 @@
 import json
 import os
 import pathlib
+import shutil
+import tempfile
 
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
@@ -14,12 +16,21 @@ from classification.program_testing import DIGITS, write_network
 
 
 class BestCheckpointTest(absltest.TestCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.digits = open_dataset("", "validation")
+        written = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(written.cleanup)
+        cls.written = written.name
+        write_network(cls.written, DIGITS, step=1)
+        write_network(cls.written, DIGITS, step=2, dataset=cls.digits)
+
     def setUp(self) -> None:
         super().setUp()
         self.folder = self.create_tempdir().full_path
-        self.digits = open_dataset("", "validation")
-        self.bad = write_network(self.folder, DIGITS, step=1)
-        self.good = write_network(self.folder, DIGITS, step=2, dataset=self.digits)
+        shutil.copytree(self.written, self.folder, dirs_exist_ok=True)
+        self.bad, self.good = (os.path.join(self.folder, f"model.ckpt-{i}") for i in (1, 2))
 
     def _open(self) -> BestCheckpoint:
         return BestCheckpoint(self.folder, model=DIGITS, validation=self.digits, batch_size=64)
@@ -50,8 +61,13 @@ class BestCheckpointTest(absltest.TestCase):
 
     def test_knows_the_best_of_an_earlier_run(self) -> None:
         self._open().evaluate(self.good)
-        self._open().evaluate(self.bad)
+        best = self._open()
+        self.assertEqual(best.evaluated, 2)
+        best.evaluate(self.bad)
         self.assertEqual(self._kept(), "model.ckpt-2")
+        history = json.loads(pathlib.Path(self.folder, "evaluations.json").read_text())
+        self.assertEqual([result["global_step"] for result in history], [2, 1])
+        self.assertGreater(history[0]["accuracy"], history[1]["accuracy"])
 
     def test_outlives_the_checkpoint_that_it_is_a_copy_of(self) -> None:
         self._open().evaluate(self.good)
@@ -67,10 +83,15 @@ class BestCheckpointTest(absltest.TestCase):
 
     def test_a_result_that_cannot_be_read_is_named(self) -> None:
         self._open().evaluate(self.good)
-        path = pathlib.Path(self.folder, "best", "evaluation.json")
-        path.write_text("{}")
-        with self.assertRaisesRegex(ValueError, f"accuracy in {path}"):
-            self._open()
+        for name in ("best/evaluation.json", "evaluations.json"):
+            path = pathlib.Path(self.folder, name)
+            text = path.read_text()
+            for damaged in ("{}", "[{}]", text[:-9]):
+                path.write_text(damaged)
+                with self.assertRaisesRegex(ValueError, f"accuracy in {path}"):
+                    self._open()
+            path.write_text(text)
+        self._open()
 
 
 if __name__ == "__main__":

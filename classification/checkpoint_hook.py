@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import tensorflow.compat.v1 as tf
 
@@ -28,6 +28,7 @@ class CheckpointHook(tf.train.SessionRunHook):
         stored_as: Mapping[str, tf.Variable],
         save_secs: float,
         eval_every: int = 0,
+        evaluated: int = 0,
         evaluate: Callable[[str], None] | None = None,
     ):
         """Creates the hook, in the default graph.
@@ -37,8 +38,10 @@ class CheckpointHook(tf.train.SessionRunHook):
           step: the global step, read once a step's updates are done.
           stored_as: the variables, by their names in the checkpoint.
           save_secs: seconds from one checkpoint to the next.
-          eval_every: steps between two evaluations; 0 for none but that at the end.
-          evaluate: called with a checkpoint's prefix every eval_every steps, and at the end.
+          eval_every: steps between two evaluations, if there is to be any.
+          evaluated: the step that was evaluated last, by an earlier run.
+          evaluate: called with a checkpoint's prefix every eval_every steps, and at the end;
+            None evaluates nothing.
         """
         self._folder = folder
         self._step = step
@@ -49,9 +52,9 @@ class CheckpointHook(tf.train.SessionRunHook):
         self.saver = tf.train.Saver(dict(stored_as), max_to_keep=_KEPT, save_relative_paths=True)
         older = checkpoints.by_step(folder)[:_KEPT]
         self.saver.recover_last_checkpoints(older[::-1])
-        self._not_finite = _count_not_finite(stored_as.values())
+        self._finite = _all_finite(stored_as.values())
         self._saved: int | None = None
-        self._evaluated: int | None = None
+        self._evaluated = evaluated
         self._session: tf.Session | None = None
         self._time = time.monotonic()
 
@@ -60,12 +63,12 @@ class CheckpointHook(tf.train.SessionRunHook):
         del coord
         self._session = session
         self._remove_partial()
-        self._saved = self._evaluated = None
         step = int(session.run(tf.train.get_global_step()))
-        if os.path.exists(self._name(step) + ".index"):
-            self._saved = self._evaluated = step
-        else:
-            self._save(session, step)
+        # What training goes on from is there already.
+        self._saved = step if os.path.exists(self._name(step) + ".index") else None
+        self._save(session, step)
+        if self._is_to_evaluate(step):
+            self._run_evaluation(step)
 
     def before_run(self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
         """Asks for the step."""
@@ -75,11 +78,9 @@ class CheckpointHook(tf.train.SessionRunHook):
     def after_run(
         self, run_context: tf.train.SessionRunContext, run_values: tf.train.SessionRunValues
     ) -> None:
-        """Saves if it is time to, or somebody wants training to stop."""
+        """Saves if it is time to, or to evaluate."""
         step = int(run_values.results)
-        evaluates = self._evaluate is not None and _crossed(
-            self._evaluated or 0, step, self._eval_every
-        )
+        evaluates = self._is_to_evaluate(step)
         due = time.monotonic() - self._time >= self._save_secs
         if evaluates or due:
             self._save(run_context.session, step)
@@ -90,7 +91,7 @@ class CheckpointHook(tf.train.SessionRunHook):
         """Saves, and evaluates, what training ends with."""
         del session
         step = self.save_now()
-        if self._evaluate is not None and self._eval_every and self._evaluated != step:
+        if self._evaluate is not None and self._evaluated != step:
             self._run_evaluation(step)
 
     def save_now(self) -> int:
@@ -99,6 +100,11 @@ class CheckpointHook(tf.train.SessionRunHook):
         step = int(self._session.run(tf.train.get_global_step()))
         self._save(self._session, step)
         return step
+
+    def _is_to_evaluate(self, step: int) -> bool:
+        """Whether a multiple of eval_every was reached since the evaluation before."""
+        every = self._eval_every
+        return self._evaluate is not None and step // every > self._evaluated // every
 
     def _run_evaluation(self, step: int) -> None:
         assert self._evaluate is not None
@@ -112,8 +118,7 @@ class CheckpointHook(tf.train.SessionRunHook):
     def _save(self, session: tf.Session, step: int) -> None:
         if self._saved == step:
             return
-        wrong = int(session.run(self._not_finite))
-        if wrong:
+        if not session.run(self._finite):
             raise tf.train.NanLossDuringTrainingError()
         try:
             self.saver.save(
@@ -145,19 +150,12 @@ class CheckpointHook(tf.train.SessionRunHook):
                 os.remove(os.path.join(self._folder, name))
 
 
-def _crossed(before: int, now: int, every: int) -> bool:
-    """Whether there is a multiple of every among the numbers behind before, up to now."""
-    return bool(every) and now // every > before // every
-
-
-def _count_not_finite(variables: object) -> tf.Tensor:
-    """How many values are NaN or infinite."""
-    counts = []
-    for variable in variables:  # type: ignore[attr-defined]
-        if not variable.dtype.base_dtype.is_floating:
-            continue
-        # Beside the variable, so that no parameter server sends it for this.
-        with tf.device(variable.device):
-            wrong = tf.logical_not(tf.math.is_finite(variable))
-            counts.append(tf.reduce_sum(tf.cast(wrong, tf.int64)))
-    return tf.add_n(counts)
+def _all_finite(variables: Iterable[tf.Variable]) -> tf.Tensor:
+    """Whether no value is NaN or infinite: then their sum is none, either."""
+    sums = []
+    for variable in variables:
+        if variable.dtype.base_dtype.is_floating:
+            # Beside the variable, so that no parameter server sends it for this.
+            with tf.device(variable.device):
+                sums.append(tf.reduce_sum(variable))
+    return tf.math.is_finite(tf.add_n(sums))

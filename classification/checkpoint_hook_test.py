@@ -31,7 +31,8 @@ class CheckpointHookTest(absltest.TestCase):
                 stored_as={v.op.name: v for v in tf.global_variables()},
                 save_secs=options.get("save_secs", 1e6),
                 eval_every=int(options.get("eval_every", 0)),
-                evaluate=self.evaluated.append,
+                evaluated=int(options.get("evaluated", 0)),
+                evaluate=self.evaluated.append if "eval_every" in options else None,
             )
             creator = tf.train.ChiefSessionCreator(
                 tf.train.Scaffold(saver=hook.saver), checkpoint_dir=self.folder
@@ -60,9 +61,15 @@ class CheckpointHookTest(absltest.TestCase):
         self._run(5, eval_every=2)
         names = [os.path.basename(prefix) for prefix in self.evaluated]
         self.assertEqual(names, ["model.ckpt-2", "model.ckpt-4", "model.ckpt-5"])
-        self._run(1, eval_every=2)
+        self._run(1, eval_every=2, evaluated=5)
         self.assertEndsWith(self.evaluated[-1], "model.ckpt-6")
         self.assertLen(self.evaluated, 4)
+
+    def test_makes_up_for_an_evaluation_that_was_broken_off(self) -> None:
+        self._run(4)
+        self._run(1, eval_every=2, evaluated=2)
+        names = [os.path.basename(prefix) for prefix in self.evaluated]
+        self.assertEqual(names, ["model.ckpt-4", "model.ckpt-5"])
 
     def test_does_not_save_what_is_no_number(self) -> None:
         with self.assertRaises(tf.train.NanLossDuringTrainingError):

@@ -137,11 +137,13 @@ class _Joining(tf.train.SessionCreator):
         self._chief = chief
         self._ended = ended
         self._on_return = on_return
+        self._told = ""
         self._worker = tf.train.WorkerSessionCreator(
             scaffold, cluster.master, config=cluster.session_config(), max_wait_secs=0
         )
 
     def create_session(self) -> tf.Session:
+        self._told = ""
         while True:
             self._wait_for_servers()
             if self._chief is not None and not self._cluster.ps:
@@ -152,8 +154,7 @@ class _Joining(tf.train.SessionCreator):
             except tf.errors.DeadlineExceededError:
                 if self._chief is not None:
                     return _with_bounded_close(self._chief.create_session())
-                self._check_going_on("values from the chief")
-                time.sleep(_RETRY_SECS)
+                self._wait("values", "from the chief")
                 continue
             if self._chief is not None and self._on_return is not None:
                 self._on_return(session)
@@ -161,18 +162,17 @@ class _Joining(tf.train.SessionCreator):
 
     def _wait_for_servers(self) -> None:
         servers = self._cluster.ps or [self._cluster.master.removeprefix("grpc://")]
-        told = False
         while missing := [address for address in servers if not _listens(address)]:
-            addresses = ", ".join(missing)
-            self._check_going_on(f"servers at {addresses}")
-            if not told:
-                print(f"Waiting for servers: {addresses}.", flush=True)
-                told = True
-            time.sleep(_RETRY_SECS)
+            self._wait("servers", f"at {', '.join(missing)}")
 
-    def _check_going_on(self, missing: str) -> None:
+    def _wait(self, missing: str, where: str) -> None:
+        """Lets some time pass, unless training has ended; says once what is missing."""
         if self._ended():
-            raise TrainingEnded(f"expected {missing}, but training has ended")
+            raise TrainingEnded(f"expected {missing} {where}, but training has ended")
+        if missing != self._told:
+            print(f"Waiting for {missing} {where}.", flush=True)
+            self._told = missing
+        time.sleep(_RETRY_SECS)
 
 
 def _with_bounded_close(session: tf.Session) -> tf.Session:
@@ -204,8 +204,8 @@ def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 
       worker_replicas: workers of that cluster; where it is 1, as many as task implies.
 
     Raises:
-      ValueError: if a number is out of range, master is no address, or servers are counted but
-        none is named.
+      ValueError: if a number is out of range, master is no address, servers are counted but
+        none is named, or several workers have no parameter server.
     """
     for name, value, least in (
         ("task", task, 0),
@@ -224,6 +224,11 @@ def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 
         raise ValueError(
             "expected --master=grpc://HOST:PORT with --task, --ps_tasks and --worker_replicas: the "
             "server of this worker, through which it reaches the parameter servers"
+        )
+    if not ps_tasks and (task or worker_replicas > 1):
+        raise ValueError(
+            "expected --ps_tasks of at least 1 with --task above 0 or --worker_replicas above 1: "
+            "workers share the variables that parameter servers hold"
         )
     return Cluster(
         master=master, worker=task, num_workers=max(worker_replicas, task + 1), num_ps=ps_tasks

@@ -1,5 +1,6 @@
 """Starts small clusters of real processes on loopback, for tests."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -8,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 
 class Processes:
@@ -31,15 +32,19 @@ class Processes:
         self._command = command
         self._folder = folder
         self._deadline = time.monotonic() + secs
-        addresses = iter(free_addresses(sum(jobs.values())))
-        self._cluster = {job: [next(addresses) for _ in range(n)] for job, n in jobs.items()}
+        self._ports: list[socket.socket] = []
+        self._cluster = {job: [self._address() for _ in range(n)] for job, n in jobs.items()}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        # Where, in what a process has printed, begins what it has since it was last started.
+        self._begins: dict[str, int] = {}
 
     def __enter__(self) -> "Processes":
         return self
 
     def __exit__(self, *error: object) -> None:
         self.kill(*list(self._running))
+        for port in self._ports:
+            port.close()
 
     def start(self, *names: str) -> None:
         """Starts processes, those too that were killed."""
@@ -47,7 +52,8 @@ class Processes:
             job, index = name.split()
             task = {"type": job, "index": int(index)}
             config = json.dumps({"cluster": self._cluster, "task": task})
-            with open(self._path(name), "wb") as file:
+            with open(self._path(name), "ab") as file:
+                self._begins[name] = file.tell()
                 self._running[name] = subprocess.Popen(
                     self._command,
                     env={**os.environ, "TF_CONFIG": config, "PYTHONUNBUFFERED": "1"},
@@ -55,11 +61,11 @@ class Processes:
                     stderr=subprocess.STDOUT,
                 )
 
-    def wait_for(self, name: str, pattern: str) -> int:
-        """Waits until a process has printed what matches.
+    def wait_for(self, name: str, pattern: str) -> str:
+        """Waits until a process has printed what matches, since it was last started.
 
         Returns:
-          The pattern's group, a number.
+          What the pattern's group matched, or all of it.
 
         Raises:
           AssertionError: if the process ends before, or the time is over.
@@ -68,14 +74,20 @@ class Processes:
             # Asked first, so that what it printed last is seen.
             ended = self._running[name].poll() is not None
             if found := re.search(pattern, self.printed(name)):
-                return int(found[1])
+                return found[found.lastindex or 0]
             if ended or time.monotonic() > self._deadline:
                 raise AssertionError(f"{name} did not print {pattern}\n{self._all_printed()}")
             time.sleep(0.05)
 
-    def send(self, name: str, number: signal.Signals) -> None:
-        """Sends a process a signal."""
-        self._running[name].send_signal(number)
+    @contextlib.contextmanager
+    def suspended(self, name: str) -> Iterator[None]:
+        """Lets a process do nothing while the context is open."""
+        process = self._running[name]
+        process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            process.send_signal(signal.SIGCONT)
 
     def kill(self, *names: str) -> None:
         """Ends processes, with a signal that none can do anything about."""
@@ -100,21 +112,22 @@ class Processes:
 
     def printed(self, name: str) -> str:
         """What a process has printed since it was last started."""
-        return pathlib.Path(self._path(name)).read_text(errors="replace")
+        return self._printed_from(name, self._begins[name])
+
+    def _printed_from(self, name: str, begin: int) -> str:
+        return pathlib.Path(self._path(name)).read_bytes()[begin:].decode(errors="replace")
 
     def _path(self, name: str) -> str:
         return os.path.join(self._folder, f"{name}.txt")
 
     def _all_printed(self) -> str:
-        return "".join(f"--- {name}\n{self.printed(name)}" for name in self._running)
+        return "".join(f"--- {name}\n{self._printed_from(name, 0)}" for name in self._begins)
 
-
-def free_addresses(count: int) -> list[str]:
-    """Addresses on loopback where nobody listens."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
-    for each in sockets:
-        each.close()
-    return addresses
+    def _address(self) -> str:
+        """One on loopback that no other process is given before this context ends."""
+        port = socket.socket()
+        # Lets a server listen there, which asks for the same, while this socket keeps it.
+        port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        port.bind(("127.0.0.1", 0))
+        self._ports.append(port)
+        return f"127.0.0.1:{port.getsockname()[1]}"

@@ -21,6 +21,7 @@ flags.DEFINE_integer("steps", 1, "Where training ends.")
 flags.DEFINE_float("secs", 0.0, "How long a step takes at least.")
 flags.DEFINE_bool("sync", False, "Whether gradients are averaged.")
 flags.DEFINE_bool("ended", False, "Whether training has ended before.")
+flags.DEFINE_string("hold", "", "File; while it is there, workers wait behind their tenth step.")
 
 
 class _WeightHook(tf.train.SessionRunHook):
@@ -84,6 +85,8 @@ def _take_steps(
             taken += 1
             print(f"step {number}", flush=True)
             time.sleep(FLAGS.secs)
+            while taken >= 10 and os.path.exists(FLAGS.hold):
+                time.sleep(0.01)
     print(f"took {taken}", flush=True)
 
 

@@ -96,6 +96,7 @@ class ConvertImagesTest(absltest.TestCase):
         self.assert_fails("fraction above 0 and below 1, got 1.0", "--validation_fraction=1")
         self.assert_fails("expected a folder as --images_dir, got none", "--images_dir=")
         self.assert_fails("expected a folder as --output_dir, got none", "--output_dir=")
+        self.assert_fails("on this machine, got gs://bucket/a;", "--output_dir=gs://bucket/a")
         self.assert_fails("outside the folder of images, .* got images/a", "--output_dir=images/a")
         self.assert_fails("a folder .*/no/where .*make it first", "--output_dir=no/where/out")
         os.mkdir("full")
@@ -138,7 +139,8 @@ class ProcessTest(absltest.TestCase):
                 self.assertIsNone(process.poll())
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=30)
+            # Against a hang; how few images are still read is tested of `image_conversion`.
+            out, err = process.communicate(timeout=120)
         self.assertEqual((process.returncode, out), (130, ""))
         self.assertRegex(err, r"(?m)^convert_images: interrupted\n\Z")
         self.assertNotIn("Traceback", err)

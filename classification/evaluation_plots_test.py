@@ -44,7 +44,7 @@ class ConfusionMatrixTest(parameterized.TestCase):
         picture = pixels(evaluation_plots.confusion_matrix(matrix, ["x"] * 101))
         row = picture[100, 100:1200]
         changes = np.flatnonzero((np.diff(row, axis=0) != 0).any(axis=-1))
-        self.assertLessEqual(len(set(np.diff(changes[5:-5]).tolist())), 1)
+        self.assertLen(set(np.diff(changes[5:-5]).tolist()), 1)
 
     def test_errors_are_seen_and_absent_classes_left_out(self):
         matrix = np.zeros([500, 500], int)

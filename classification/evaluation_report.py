@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import evaluation_classes, evaluation_plots, report_wheels
+from classification import evaluation_classes, evaluation_plots, files, report_wheels
 from classification.data.dataset import Dataset
 from classification.evaluation import Result
 
@@ -86,8 +86,7 @@ def write(
         "evaluation.json": (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
     }
     for name in FILES:
-        with open(os.path.join(folder, name), "wb") as file:
-            file.write(contents[name])
+        files.write_whole(os.path.join(folder, name), contents[name])
 
 
 def _summary(result: Result, num_classes: int) -> dict[str, int | float]:

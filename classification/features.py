@@ -24,7 +24,7 @@ MEMORY = "memory"
 
 _FEATURES, _LABELS, _SECONDS = "features.npy", "labels.npy", "seconds.npy"
 # Part of the key: another number where other features come of the same base and data.
-_FORM = 1
+_FORM = 2
 _BATCH_SIZE = 32
 
 
@@ -127,6 +127,7 @@ def get(
     if not was_kept:
         os.makedirs(store, exist_ok=True)
         with (
+            files.errors_name(folder),
             files.whole_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
             open(os.path.join(partial, _FEATURES), "wb") as file,
         ):
@@ -158,8 +159,9 @@ def _open(folder: str, name: str) -> np.ndarray:
 
 
 def _key(model: ModelConfig, checkpoint: str, dataset: Dataset) -> str:
-    form = [_FORM, model.image_size, model.depth_multiplier, model.quantize]
-    text = hashlib.sha256(f"{form} {dataset.fingerprint()} {dataset.split}".encode())
+    # What the class vectors are, and their names, has no part in it.
+    form = dataclasses.replace(model, num_classes=1, labels=None, dataset="")
+    text = hashlib.sha256(f"{_FORM} {form} {dataset.fingerprint()} {dataset.split}".encode())
     with tf.Graph().as_default():
         tf.set_random_seed(0)
         _build(tf.placeholder(tf.float32, [1, model.image_size, model.image_size, 3]), model)
@@ -205,7 +207,13 @@ def _compute(
         tf.train.Saver(restoration.variables).restore(session, restoration.prefix)
         begin = time.monotonic()
         while len(labels) < total:
-            computed, some = session.run([output, batch["label"]])
+            try:
+                computed, some = session.run([output, batch["label"]])
+            except tf.errors.OutOfRangeError:
+                raise ValueError(
+                    f"expected {total} images in {dataset.source}, got {len(labels)}: "
+                    "it has changed"
+                ) from None
             keep(len(labels), computed[:, 0, 0, :])
             labels.extend(some)
             if on_progress is not None:

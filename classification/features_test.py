@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import pathlib
+import tempfile
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,20 +15,20 @@ from classification.features import Features
 from classification.model_config import ModelConfig
 from classification.program_testing import DIGITS, images_and_labels, write_network
 
-_COUNT = 360
-
 
 class GetTest(absltest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
         cls.digits = open_dataset("", "validation")
+        folder = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(folder.cleanup)
+        cls.prefix = write_network(folder.name, DIGITS)
 
     def setUp(self) -> None:
         super().setUp()
         self.folder = self.create_tempdir().full_path
         self.store = os.path.join(self.folder, "features")
-        self.prefix = write_network(os.path.join(self.folder, "net"), DIGITS)
 
     def _get(self, store: str, *, prefix: str = "", model: ModelConfig = DIGITS) -> Features:
         return features.get(
@@ -54,20 +55,63 @@ class GetTest(absltest.TestCase):
         self.assertIn("kept in", second.describe(self.store))
         self.assertEqual(first.seconds, second.seconds)
         self.assertLen(os.listdir(self.store), 1)
-        # A base that differs in one number, and other images.
-        other = write_network(
-            os.path.join(self.folder, "other"), dataclasses.replace(DIGITS, quantize=True)
-        )
-        self.assertFalse(
-            self._get(
-                self.store, prefix=other, model=dataclasses.replace(DIGITS, quantize=True)
-            ).was_kept
-        )
+        # A base that differs in one number; a network whose features are rounded; other images.
+        other = self._change_one_number(os.path.join(self.folder, "other"))
+        changed = self._get(self.store, prefix=other)
+        self.assertFalse(changed.was_kept)
+        self.assertTrue(np.any(changed.values != first.values))
         training = features.get(
             self.store, model=DIGITS, checkpoint=self.prefix, dataset=open_dataset("", "train")
         )
+        self.assertFalse(training.was_kept)
         self.assertLen(training.labels, 1437)
         self.assertLen(os.listdir(self.store), 3)
+
+    def test_what_is_computed_otherwise_is_kept_apart(self) -> None:
+        # Large enough that there is something to average over.
+        quantised = dataclasses.replace(DIGITS, image_size=64, quantize=True)
+        prefix = self._show_images(os.path.join(self.folder, "quantised"), quantised)
+        learned = dataclasses.replace(quantised, learned_embedding_range=True)
+        found = [self._get(self.store, prefix=prefix, model=m) for m in (quantised, learned)]
+        self.assertEqual([each.was_kept for each in found], [False, False])
+        # With a learned range, the pooled values are not rounded.
+        self.assertTrue(np.any(found[0].values != found[1].values))
+        # What the last layer is has no part in it.
+        head = dataclasses.replace(quantised, labels=None, num_classes=7)
+        self.assertTrue(self._get(self.store, prefix=prefix, model=head).was_kept)
+
+    def _show_images(self, folder: str, model: ModelConfig) -> str:
+        """Writes a network with a random base, and statistics and ranges of digits."""
+        os.makedirs(folder)
+        images, _ = images_and_labels(self.digits, model.image_size)
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.set_random_seed(1)
+            tf.train.create_global_step()
+            network.build(tf.constant(images[:16]), model, is_training=True, batch_norm_decay=0.5)
+            session.run(tf.global_variables_initializer())
+            for _ in range(8):
+                session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+            path = os.path.join(folder, "model.ckpt")
+            return tf.train.Saver().save(session, path, write_meta_graph=False)
+
+    def _change_one_number(self, folder: str) -> str:
+        """Writes the network's checkpoint with one element of one kernel changed."""
+        os.makedirs(folder)
+        with tf.Graph().as_default(), tf.Session() as session:
+            network.build(tf.placeholder(tf.float32, [None, 32, 32, 3]), DIGITS)
+            saver = tf.train.Saver()
+            saver.restore(session, self.prefix)
+            name = "MobilenetV1/Conv2d_0/weights"
+            (kernel,) = (v for v in tf.global_variables() if v.op.name == name)
+            value = session.run(kernel)
+            value[0, 0, 0, 0] += 1.0
+            kernel.load(value, session)
+            return saver.save(session, os.path.join(folder, "model.ckpt"), write_meta_graph=False)
+
+    def test_fewer_images_than_there_should_be_are_an_error(self) -> None:
+        short = dataclasses.replace(self.digits, num_examples=361)
+        with self.assertRaisesRegex(ValueError, "expected 361 images in digits, got 360"):
+            features.get(features.MEMORY, model=DIGITS, checkpoint=self.prefix, dataset=short)
 
     def test_a_base_that_lacks_something_is_refused(self) -> None:
         with self.assertRaisesRegex(ValueError, "does not hold all of it"):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import uuid
 from collections.abc import Collection, Iterator
 
 
@@ -19,7 +20,7 @@ def write_whole(path: str, data: bytes) -> None:
     _check_parent(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
-    partial = f"{path}.partial-{os.getpid()}"
+    partial = _beside(path, "partial")
     try:
         with errors_name(path), open(partial, "wb") as file:
             file.write(data)
@@ -63,7 +64,7 @@ def whole_folder(path: str, names: Collection[str]) -> Iterator[str]:
     path = os.path.realpath(path)
     _check_parent(path)
     _check_replaceable(path, names)
-    partial, old = (f"{path}.{kind}-{os.getpid()}" for kind in ("partial", "old"))
+    partial, old = (_beside(path, kind) for kind in ("partial", "old"))
     os.mkdir(partial)
     try:
         yield partial
@@ -78,6 +79,11 @@ def whole_folder(path: str, names: Collection[str]) -> Iterator[str]:
     finally:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _beside(path: str, kind: str) -> str:
+    # Not the process's number alone: in containers that share a folder, all have the same.
+    return f"{path}.{kind}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
 def _check_parent(path: str) -> None:

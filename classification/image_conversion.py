@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tensorflow.compat.v1 as tf
 
 from classification import files
-from classification.data import dataset_info, image_files, image_folder, records
+from classification.data import dataset_info, image_files, image_folder, records, storage
 from classification.data.dataset_info import DatasetInfo, Shard
 from classification.data.image_files import BadImageError, EncodedImage
 from classification.data.image_folder import ImageFile, ImageFolder
@@ -46,7 +46,7 @@ def convert(
     Args:
       images_dir: the folder of images, see `image_folder`.
       output_dir: where the data set is written, whole or not at all: a new or empty folder,
-        or one that holds an earlier data set, which is replaced.
+        or one that holds an earlier data set, which is replaced. On this machine.
       seed: see `image_folder.scan`.
       validation_fraction: likewise.
       skip_bad_images: whether images that cannot be read are left out.
@@ -59,8 +59,10 @@ def convert(
       OSError: a folder is missing, in the way or holds something else, or cannot be read or
         written.
       ValueError: an image cannot be read; or the folder of images, with those left out, is
-        not as `image_folder.scan` expects; or an earlier `dataset.json` is damaged.
-      tf.errors.OpError: a file cannot be written.
+        not as `image_folder.scan` expects; or an earlier `dataset.json` is damaged; or the
+        output folder is on another file system, or among the images.
+      MemoryError: there is too little memory for the images.
+      tf.errors.OpError: likewise, or a file cannot be written.
     """
 
     def scan() -> ImageFolder:
@@ -68,6 +70,7 @@ def convert(
             images_dir, seed=seed, validation_fraction=validation_fraction, without=skipped
         )
 
+    _check_local(output_dir)
     skipped: dict[str, str] = {}
     folder = scan()
     _check_apart(images_dir, output_dir)
@@ -86,10 +89,19 @@ def convert(
             except ValueError as error:
                 raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
         info = _info(folder, splits, skipped)
-        info.write(partial)
+        files.write_whole(os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode())
         labels = "".join(f"{label}:{name}\n" for label, name in enumerate(folder.class_names))
         files.write_whole(os.path.join(partial, records.LABELS_FILE), labels.encode())
     return info
+
+
+def _check_local(output_dir: str) -> None:
+    """Refuses what would become a folder named after the scheme, where the user stands."""
+    if not storage.is_local(output_dir):
+        raise ValueError(
+            f"expected an output folder on this machine, got {output_dir}; name one, and copy it "
+            "there when it is done"
+        )
 
 
 def _check_apart(images_dir: str, output_dir: str) -> None:

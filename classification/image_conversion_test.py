@@ -4,10 +4,11 @@ import dataclasses
 import hashlib
 import os
 import pathlib
+import re
 import resource
 import signal
-import time
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,7 +16,7 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification import image_conversion
-from classification.data import dataset_info, image_folder, records
+from classification.data import dataset_info, image_files, image_folder, records
 from classification.data.dataset_info import DatasetInfo
 
 
@@ -142,6 +143,17 @@ class ConvertTest(absltest.TestCase):
         self.assertEqual(info.skipped["b/z.jpg"], "it is empty")
         self.assertEqual(dataset_info.read(self.output), info)
 
+    def test_link_in_a_circle_is_a_bad_image(self):
+        self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(3)))
+        os.symlink("loop.png", os.path.join(self.images, "a", "loop.png"))
+        expected = "a/loop.png: it cannot be opened: Too many levels of symbolic links"
+        with self.assertRaisesRegex(
+            ValueError, re.escape(f"got 1 that cannot be read ({expected})")
+        ):
+            self.convert()
+        info = self.convert(skip_bad_images=True)
+        self.assertEqual([": ".join(item) for item in info.skipped.items()], [expected])
+
     def test_images_left_out_are_as_if_they_were_not_there(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(5)))
         expected = self.convert()
@@ -202,6 +214,13 @@ class ConvertTest(absltest.TestCase):
         with self.assertRaisesRegex(FileNotFoundError, "make it first"):
             self.convert()
 
+    def test_another_file_system_is_refused_before_anything_is_read(self):
+        self.output = "ram://image_conversion_test/out"
+        with self.assertRaisesRegex(ValueError, f"folder on this machine, got {self.output}; "):
+            self.convert()
+        self.assertFalse(os.path.exists(self.images))
+        self.assertFalse(tf.io.gfile.exists(self.output))
+
     def test_full_disk(self):
         self.add("a/1.png", "a/2.png", "b/1.png", "b/2.png")
         pathlib.Path(self.images, "a", "2.png").write_bytes(b"")
@@ -228,10 +247,20 @@ class ConvertTest(absltest.TestCase):
             if done == 10:
                 raise KeyboardInterrupt
 
-        start = time.monotonic()
-        with self.assertRaises(KeyboardInterrupt):
+        # On one processor, so that it is known how many are read ahead.
+        processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(processors)})
+        self.addCleanup(os.sched_setaffinity, 0, processors)
+        original = image_files.Reader.read
+        with (
+            mock.patch.object(
+                image_files.Reader, "read", autospec=True, side_effect=original
+            ) as read,
+            self.assertRaises(KeyboardInterrupt),
+        ):
             self.convert(on_progress=interrupt)
-        self.assertLess(time.monotonic() - start, 10)
+        # With the tenth in hand, the three behind it have been asked for.
+        self.assertBetween(read.call_count, 10, 13)
         self.assert_nothing_left()
 
 

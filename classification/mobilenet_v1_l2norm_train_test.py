@@ -34,7 +34,7 @@ class TrainTest(absltest.TestCase):
         self.assertEqual(
             lines[2],
             "Training: 3 steps of 64 images, learning rate 0.1, batch norm decay 0.95, "
-            "quantising from step 1.",
+            "quantising from step 0.",
         )
         self.assertIn("Warning", lines[3])
         self.assertRegex(lines[4], r"^step 1/3  loss \d+\.\d+  rate 0\.1")

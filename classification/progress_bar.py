@@ -1,6 +1,5 @@
 """How programs that go through images show how far they are."""
 
-import sys
 import time
 from types import TracebackType
 
@@ -58,4 +57,4 @@ class ProgressBar:
         now = time.monotonic()
         if self._bar.disable and now - self._last_line >= self._seconds_between_lines:
             self._last_line = now
-            print(f"{done} of {total} images", file=sys.stderr, flush=True)
+            self._console.print(f"{done} of {total} images", highlight=False)

@@ -83,6 +83,14 @@ class TrainBadInputTest(absltest.TestCase):
             with self.subTest(flag):
                 self._assert_leaves_nothing(expected, flag)
 
+    def test_a_bad_flag_leaves_nothing_where_models_go_by_default(self) -> None:
+        status, out, err = program_testing.run_program(
+            mobilenet_v1_l2norm_train.main, "--batch_size=0"
+        )
+        self.assertEqual(status, 1, out + err)
+        self.assertRegex(err, "^prog: .*--batch_size to be at least 1, got 0")
+        self.assertEmpty(os.listdir())
+
     def test_flags_that_do_not_go_together(self) -> None:
         for flag, expected in {
             "--cache_features=memory": "--freeze_base_model with --cache_features",
@@ -99,6 +107,7 @@ class TrainBadInputTest(absltest.TestCase):
         self._assert_leaves_nothing(
             "--checkpoint_dir with --task",
             "--checkpoint_dir=",
+            "--ps_tasks=1",
             "--task=1",
             "--master=grpc://localhost:1",
         )

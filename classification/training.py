@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import time
 from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
@@ -27,10 +26,9 @@ from classification.data.dataset import Dataset
 from classification.features import Features
 from classification.model_config import ModelConfig
 from classification.progress import Display
+from classification.progress_bar import ProgressBar
 from classification.stop_signals import Stopped, StopSignals
 from classification.training_config import TrainingConfig
-
-_SECONDS_BETWEEN_LINES = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,11 +36,11 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-      step: the global step at the end.
+      step: the global step at the end; None where it ended before there was a checkpoint.
       signal: what ended it early; None where it was not.
     """
 
-    step: int
+    step: int | None
     signal: signal.Signals | None
 
 
@@ -86,24 +84,28 @@ def train(
     training_start.check_folder(checkpoint_dir, model)
     with contextlib.ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        if cluster.is_chief and os.path.isdir(checkpoint_dir):
-            _lock(checkpoint_dir, stack)
-        newest = training_start.newest_whole(checkpoint_dir)
-        start = checkpoints.global_step(newest) or 0 if newest else 0
-        if newest and _is_done(newest, start, config, say):
-            cluster.leave()
-            return Outcome(start, None)
-        if not newest and config.freeze_base and not config.fine_tune_checkpoint:
-            raise ValueError(
-                "expected --fine_tune_checkpoint with --freeze_base_model: a base that nobody has "
-                "trained is not worth freezing"
-            )
-        if not newest and config.fine_tune_checkpoint:
-            # Early, since what comes in between takes long.
-            checkpoints.shapes(checkpoints.find(config.fine_tune_checkpoint))
+        newest, start = None, checkpoints.newest_step(checkpoint_dir) or 0
+        if cluster.is_chief:
+            if os.path.isdir(checkpoint_dir):
+                _lock(checkpoint_dir, stack)
+            newest = training_start.newest_whole(checkpoint_dir)
+            start = checkpoints.global_step(newest) or 0 if newest else 0
+        is_done = _is_done(newest, start, config, say)
+        if not newest and not start:
+            _check_beginning(config)
         tf_config.experimental.enable_op_determinism()
         try:
-            kept = _features(model, config, dataset, newest, signals, say)
+            if is_done:
+                best = _best(model, config, validation, checkpoint_dir, signals.check)
+                if newest and best is not None and best.evaluated < start:
+                    # Training was stopped before it could.
+                    say(best.evaluate(newest))
+                cluster.leave()
+                return Outcome(start, None)
+            kept = None
+            if config.cache_features:
+                source = newest or checkpoints.find(config.fine_tune_checkpoint or checkpoint_dir)
+                kept = _features(model, config, dataset, source, signals, say)
             stack.enter_context(tf.Graph().as_default())
             stack.enter_context(tf.device(cluster.placement()))
             tf.set_random_seed(config.seed)
@@ -113,8 +115,8 @@ def train(
             )
             restoration = None
             if newest:
-                training_start.check_resumption(newest)
-            elif config.fine_tune_checkpoint:
+                training_start.check_resumption(newest, graph.stored_as)
+            elif config.fine_tune_checkpoint and cluster.is_chief:
                 restoration = training_start.fine_tuning(model, config, graph.variables)
             best = None
             if cluster.is_chief:
@@ -122,7 +124,7 @@ def train(
                     os.makedirs(checkpoint_dir)
                     _lock(checkpoint_dir, stack)
                 training_start.prepare_folder(checkpoint_dir, model, newest)
-                best = _best(model, config, validation, checkpoint_dir, signals)
+                best = _best(model, config, validation, checkpoint_dir, signals.check)
             step = training_session.run(
                 graph,
                 config,
@@ -135,8 +137,7 @@ def train(
                 say=say,
             )
         except Stopped:
-            newest = training_start.newest_whole(checkpoint_dir)
-            return Outcome(checkpoints.global_step(newest) or 0 if newest else 0, signals.received)
+            return Outcome(checkpoints.newest_step(checkpoint_dir), signals.received)
         except tf.train.NanLossDuringTrainingError as error:
             raise ArithmeticError(
                 "the loss is no longer a number, and training was stopped; a --learning_rate "
@@ -193,46 +194,56 @@ def _check_data(
         )
 
 
-def _is_done(newest: str, start: int, config: TrainingConfig, say: Callable[[str], None]) -> bool:
+def _is_done(
+    newest: str | None, start: int, config: TrainingConfig, say: Callable[[str], None]
+) -> bool:
     """Says where training goes on from; whether there is nothing left to do."""
-    unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
-    say(f"Going on from {newest}, step {start}.{unused}")
+    if newest:
+        unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
+        say(f"Going on from {newest}, step {start}.{unused}")
     if config.number_of_steps is None or start < config.number_of_steps:
         return False
     say(f"That is all of the {config.number_of_steps} steps asked for.")
     return True
 
 
+def _check_beginning(config: TrainingConfig) -> None:
+    """Refuses to begin with what would fail later: what comes in between takes long."""
+    if config.fine_tune_checkpoint:
+        checkpoints.shapes(checkpoints.find(config.fine_tune_checkpoint))
+    elif config.freeze_base:
+        raise ValueError(
+            "expected --fine_tune_checkpoint with --freeze_base_model: a base that nobody has "
+            "trained is not worth freezing"
+        )
+
+
 def _features(
     model: ModelConfig,
     config: TrainingConfig,
     dataset: Dataset,
-    newest: str | None,
+    source: str,
     signals: StopSignals,
     say: Callable[[str], None],
-) -> Features | None:
-    """What the frozen base computes of the data, if it shall be kept."""
-    if not config.cache_features:
-        return None
-    last = time.monotonic()
+) -> Features:
+    """What the frozen base computes of the data, kept."""
+    with ProgressBar() as progress:
 
-    def show(done: int, total: int) -> None:
-        nonlocal last
-        signals.check()
-        if time.monotonic() - last >= _SECONDS_BETWEEN_LINES:
-            last = time.monotonic()
-            say(f"features of {done:,} of {total:,} images")
+        def show(done: int, total: int) -> None:
+            signals.check()
+            progress.show(done, total)
 
-    try:
-        kept = features.get(
-            config.cache_features,
-            model=model,
-            checkpoint=newest or checkpoints.find(config.fine_tune_checkpoint),
-            dataset=dataset,
-            on_progress=show,
-        )
-    except tf.errors.DataLossError as error:
-        raise ValueError(records.find_damage(dataset.files) or program.sentence(error)) from error
+        try:
+            kept = features.get(
+                config.cache_features,
+                model=model,
+                checkpoint=source,
+                dataset=dataset,
+                on_progress=show,
+            )
+        except tf.errors.DataLossError as error:
+            reason = records.find_damage(dataset.files) or program.sentence(error)
+            raise ValueError(reason) from error
     say(kept.describe(config.cache_features))
     return kept
 
@@ -242,7 +253,7 @@ def _best(
     config: TrainingConfig,
     validation: Dataset | None,
     folder: str,
-    signals: StopSignals,
+    check: Callable[[], None],
 ) -> BestCheckpoint | None:
     if not config.eval_every or validation is None:
         return None
@@ -251,5 +262,5 @@ def _best(
         model=model,
         validation=validation,
         batch_size=config.batch_size,
-        on_progress=lambda *_: signals.check(),
+        on_progress=lambda *_: check(),
     )

@@ -4,6 +4,8 @@ import dataclasses
 import math
 
 from classification import optimizers
+from classification.batch_norm import BatchNorm
+from classification.mobilenet_v1_l2norm import WEIGHT_DECAY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +48,9 @@ class TrainingConfig:
     optimizer: str = "sgd"
     momentum: float = 0.9
     label_smoothing: float = 0.0
-    weight_decay: float = 0.00004
+    weight_decay: float = WEIGHT_DECAY
     moving_average_decay: float | None = None
-    batch_norm_decay: float = 0.9997
+    batch_norm_decay: float = BatchNorm.decay
     quant_delay: int = 0
     fine_tune_checkpoint: str = ""
     freeze_base: bool = False

@@ -66,7 +66,7 @@ def build(
     """
     cluster = cluster or Cluster()
     step = tf.train.get_global_step()
-    in_turn = bool(cluster.num_ps) and not config.sync_replicas
+    in_turn = _in_turn(config, cluster)
     # A copy, since what is read of a reference variable changes with it.
     number = claim_step(config.number_of_steps) if in_turn else tf.raw_ops.DeepCopy(x=step)
     # Workers that take steps in turn have taken their part of them each.
@@ -102,7 +102,8 @@ def build(
             decay = tf.minimum(config.moving_average_decay, decay)
             train_op = _move(averages, decay, train_op)
     initialize = tf.group(*(average.assign(v) for v, average in averages.items()))
-    _summarize(loss, rate)
+    if config.save_summaries_secs:
+        _summarize(loss, rate)
     with tf.control_dependencies([train_op]):
         return Graph(
             step=step.read_value() if config.sync_replicas else number + 1,
@@ -196,7 +197,6 @@ def _train_op(
     cluster: Cluster,
 ) -> tuple[tf.Operation, tuple[tf.train.SessionRunHook, ...]]:
     """The operation that updates variables and counts the step; and hooks that end training."""
-    step = tf.train.get_global_step()
     if config.sync_replicas:
         workers = cluster.num_workers
         optimizer = tf.train.SyncReplicasOptimizer(
@@ -206,36 +206,37 @@ def _train_op(
     gradients = optimizer.compute_gradients(
         loss, tf.trainable_variables(), gate_gradients=tf.train.Optimizer.GATE_GRAPH
     )
-    hooks: tuple[tf.train.SessionRunHook, ...] = ()
+    # A step that was claimed is counted already.
+    step = None if _in_turn(config, cluster) else tf.train.get_global_step()
     with tf.control_dependencies([loss, number, *tf.get_collection(tf.GraphKeys.UPDATE_OPS)]):
-        if config.sync_replicas:
-            train_op = optimizer.apply_gradients(gradients, step)
-        elif cluster.num_ps:
-            return optimizer.apply_gradients(gradients), hooks
-        else:
-            train_op = optimizer.apply_gradients(gradients, step)
+        train_op = optimizer.apply_gradients(gradients, step)
+    last_step = config.number_of_steps
     if config.sync_replicas:
-        hook = AggregateHook(optimizer, is_chief=cluster.is_chief, last_step=config.number_of_steps)
+        hook = AggregateHook(optimizer, is_chief=cluster.is_chief, last_step=last_step)
         return train_op, (hook,)
-    if config.number_of_steps is not None:
-        hooks = (tf.train.StopAtStepHook(last_step=config.number_of_steps),)
-    return train_op, hooks
+    if step is None or last_step is None:
+        return train_op, ()
+    return train_op, (tf.train.StopAtStepHook(last_step=last_step),)
+
+
+def _in_turn(config: TrainingConfig, cluster: Cluster) -> bool:
+    """Whether each of several workers takes steps of its own."""
+    return bool(cluster.num_ps) and not config.sync_replicas
 
 
 def _averages(variables: Sequence[tf.Variable]) -> dict[tf.Variable, tf.Variable]:
     """Variables to hold moving averages of others, by these."""
     model_variables = set(tf.model_variables())
-    averages = {}
-    with tf.variable_scope(tf.get_variable_scope(), reuse=tf.AUTO_REUSE):
-        for variable in variables:
-            if variable in model_variables:
-                averages[variable] = tf.get_variable(
-                    f"{variable.op.name}/ExponentialMovingAverage",
-                    variable.shape,
-                    initializer=tf.zeros_initializer(),
-                    trainable=False,
-                )
-    return averages
+    return {
+        variable: tf.get_variable(
+            f"{variable.op.name}/ExponentialMovingAverage",
+            variable.shape,
+            initializer=tf.zeros_initializer(),
+            trainable=False,
+        )
+        for variable in variables
+        if variable in model_variables
+    }
 
 
 def _move(

@@ -164,6 +164,7 @@ def _checkpoint_hook(
         stored_as=graph.stored_as,
         save_secs=config.save_interval_secs,
         eval_every=config.eval_every,
+        evaluated=0 if best is None else best.evaluated,
         evaluate=None if best is None else lambda prefix: say(best.evaluate(prefix)),
     )
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification import checkpoints, fake_quant, model_config
@@ -99,19 +100,25 @@ def prepare_folder(folder: str, model: ModelConfig, newest: str | None) -> None:
     checkpoints.write_state(folder, names)
 
 
-def check_resumption(newest: str) -> None:
-    """Checks that a checkpoint holds all of the default graph's variables.
+def check_resumption(newest: str, stored_as: Mapping[str, tf.Variable]) -> None:
+    """Checks that a checkpoint holds a training's variables, and no others.
+
+    Args:
+      newest: its prefix.
+      stored_as: the variables, by their names in the checkpoint.
 
     Raises:
       ValueError: if it does not.
     """
-    restoration = checkpoints.plan(newest, tf.global_variables())
-    if restoration.missing or restoration.mismatched:
+    restoration = checkpoints.plan(newest, stored_as.values())
+    surplus = sorted(set(restoration.shapes) - set(stored_as))
+    if restoration.missing or restoration.mismatched or surplus:
+        known = f"\n  {len(surplus)} more are in it, {surplus[0]} for one" if surplus else ""
         raise ValueError(
             "expected to go on with the training that this folder holds, with the flags that it "
             "was started with; a training of another kind (a base no longer frozen, another "
-            "optimiser) starts in another --checkpoint_dir, with "
-            f"--fine_tune_checkpoint={newest}\n" + restoration.summary()
+            "optimiser, averages or none) starts in another --checkpoint_dir, with "
+            f"--fine_tune_checkpoint={newest}\n{restoration.summary()}{known}"
         )
 
 
@@ -127,7 +134,8 @@ def fine_tuning(
 
     Raises:
       FileNotFoundError: if there is no such checkpoint.
-      ValueError: if it gives nothing of the base, or not all of one that is to be frozen.
+      ValueError: if it gives nothing of the base, or not all of one that is to be frozen, or
+        values that are no numbers.
     """
     constant = tf.get_collection(fake_quant.CONSTANT_RANGES)
     restoration = checkpoints.plan(
@@ -152,7 +160,18 @@ def fine_tuning(
             )
             + "Or leave --freeze_base_model out."
         )
+    _check_finite(restoration)
     return restoration
+
+
+def _check_finite(restoration: checkpoints.Restoration) -> None:
+    values = checkpoints.read(restoration.prefix, restoration.restored)
+    wrong = [name for name, value in values.items() if not np.all(np.isfinite(value))]
+    if wrong:
+        raise ValueError(
+            f"expected a checkpoint of numbers to start from, got {restoration.prefix}, in which "
+            f"{len(wrong)} variables hold NaN or infinity, {wrong[0]} for one; take an earlier one"
+        )
 
 
 def _describe_head(restoration: checkpoints.Restoration, model: ModelConfig) -> str:

@@ -105,6 +105,7 @@ class FineTuningTest(absltest.TestCase):
     def test_says_that_the_last_layer_starts_fresh(self) -> None:
         restoration, printed = self._start(num_classes=12)
         self.assertLen(restoration.mismatched, 2)
+        self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", printed)
         self.assertIn("has 10 classes, and this network 12: the base is kept", printed)
         self.assertIn("the last layer starts fresh", printed)
 

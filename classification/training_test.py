@@ -7,6 +7,7 @@ import glob
 import io
 import os
 import shutil
+import signal
 import tempfile
 import time
 
@@ -31,7 +32,7 @@ class TrainingTest(absltest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        cls.digits = open_dataset("", "train")
+        cls.digits, cls.held_out = (open_dataset("", split) for split in ("train", "validation"))
         cls.folders = tempfile.TemporaryDirectory()
         cls.addClassCleanup(cls.folders.cleanup)
         cls.start = _write_checkpoint(os.path.join(cls.folders.name, "start.ckpt"))
@@ -94,16 +95,19 @@ class TrainingTest(absltest.TestCase):
         }
         self.assertContainsSubset({*_TAGS, *ranges}, _summaries(folder))
 
-    def test_same_seed_gives_the_same_bytes_and_another_other_weights(self) -> None:
-        data, weights = [], []
-        for seed in (3, 3, 4):
+    def test_same_seed_gives_the_same_bytes(self) -> None:
+        data = []
+        for _ in range(2):
             folder = self._folder()
-            variables, _ = self._train(folder, seed=seed, number_of_steps=3)
-            weights.append(variables["MobilenetV1/Conv2d_0/weights"])
+            self._train(folder, _QUANT, seed=3, number_of_steps=3)
             with open(tf.train.latest_checkpoint(folder) + ".data-00000-of-00001", "rb") as file:
                 data.append(file.read())
         self.assertEqual(data[0], data[1])
-        self.assertTrue(np.all(weights[0] != weights[2]))
+
+    def test_another_seed_gives_other_weights(self) -> None:
+        name = "MobilenetV1/Conv2d_0/weights"
+        weights = [self._train(self._folder(), seed=seed)[0][name] for seed in (3, 4)]
+        self.assertTrue(np.all(weights[0] != weights[1]))
 
     def test_goes_on_where_it_stopped_in_a_folder_that_was_moved(self) -> None:
         folder = self._folder()
@@ -118,16 +122,18 @@ class TrainingTest(absltest.TestCase):
 
     def test_a_stop_changes_nothing(self) -> None:
         whole, part = self._folder(), self._folder()
+        # Quantisation starts at step 3.
         config = dataclasses.replace(
             _FAST,
             seed=3,
+            quant_delay=3,
             optimizer="momentum",
             moving_average_decay=0.9,
             number_of_steps=6,
             save_interval_secs=1,
         )
         training.train(
-            model=_FLOAT,
+            model=_QUANT,
             config=config,
             dataset=self.digits,
             checkpoint_dir=whole,
@@ -137,7 +143,7 @@ class TrainingTest(absltest.TestCase):
         os.makedirs(part)
         for path in glob.glob(f"{saved}.*"):
             shutil.copy(path, part)
-        variables, printed = self._train(part, _FLOAT, config)
+        variables, printed = self._train(part, _QUANT, config)
         self.assertRegex(printed, "model.ckpt-[45], step [45]")
         for name, value in _variables(tf.train.latest_checkpoint(whole)).items():
             np.testing.assert_array_equal(variables[name], value, err_msg=name)
@@ -169,15 +175,15 @@ class TrainingTest(absltest.TestCase):
         before = _variables(self.start)
         whole, parts = self._folder(), self._folder()
         config = dataclasses.replace(_FAST, cache_features=self._folder(), **options)
-        expected, printed = self._train(whole, _FLOAT, config, number_of_steps=4)
+        expected, printed = self._train(whole, _QUANT, config, number_of_steps=4)
         self.assertRegex(printed, "Features of 1,437 images: computed in")
         self.assertIn("32 images were trained on; for these, the base would have taken", printed)
         for steps in (2, 4):
-            variables, printed = self._train(parts, _FLOAT, config, number_of_steps=steps)
+            variables, printed = self._train(parts, _QUANT, config, number_of_steps=steps)
             self.assertIn("by an earlier run", printed)
         np.testing.assert_equal(variables, expected)
         for name in before:
-            if "/Logits/" not in name and name in variables:
+            if "/Logits/" not in name:
                 np.testing.assert_array_equal(variables[name], before[name], err_msg=name)
         weights = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
         self.assertTrue(np.any(variables[weights] != before[weights]))
@@ -207,20 +213,42 @@ class TrainingTest(absltest.TestCase):
             losses[cache] = seen.seen[0]
         self.assertAlmostEqual(losses[""], losses["memory"], places=4)
 
-    def test_evaluates_and_keeps_the_best(self) -> None:
+    def test_an_evaluation_that_was_stopped_is_made_up(self) -> None:
         folder = self._folder()
-        config = dataclasses.replace(_FAST, eval_every=2, number_of_steps=3)
+        config = dataclasses.replace(_FAST, eval_every=2)
+        stopping = dataclasses.replace(
+            self.held_out, _make_batches=functools.partial(_stop, self.held_out)
+        )
+        outcome, _ = self._evaluated(folder, config, stopping)
+        self.assertEqual(outcome, training.Outcome(2, signal.SIGTERM))
+        self.assertFalse(os.path.exists(os.path.join(folder, "best")))
+        outcome, printed = self._evaluated(folder, config, self.held_out)
+        self.assertEqual(outcome, training.Outcome(2, None))
+        self.assertRegex(printed, r"all of the 2 steps.*\nstep 2  accuracy .*kept in best/")
+        _, printed = self._evaluated(folder, config, self.held_out)
+        self.assertNotIn("accuracy", printed)
+
+    def _evaluated(
+        self, folder: str, config: TrainingConfig, validation: Dataset
+    ) -> tuple[training.Outcome, str]:
+        """Trains, with evaluations; returns how it ended, and what was printed."""
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed):
-            training.train(
+            outcome = training.train(
                 model=_FLOAT,
                 config=config,
                 dataset=self.digits,
                 checkpoint_dir=folder,
-                validation=open_dataset("", "validation"),
+                validation=validation,
             )
-        self.assertRegex(printed.getvalue(), r"step 2  accuracy .* of 360 images.*kept in best/")
-        self.assertRegex(printed.getvalue(), r"step 3  accuracy")
+        return outcome, printed.getvalue()
+
+    def test_evaluates_and_keeps_the_best(self) -> None:
+        folder = self._folder()
+        config = dataclasses.replace(_FAST, eval_every=2, number_of_steps=3)
+        _, printed = self._evaluated(folder, config, self.held_out)
+        self.assertRegex(printed, r"step 2  accuracy .* of 360 images.*kept in best/")
+        self.assertRegex(printed, r"step 3  accuracy")
         self.assertEqual(model_config.read(os.path.join(folder, "best")), _FLOAT)
         with self.assertRaisesRegex(ValueError, "images to evaluate on"):
             self._train(self._folder(), config=config)
@@ -236,6 +264,12 @@ class TrainingTest(absltest.TestCase):
         folder, _, _ = self._frozen()
         with self.assertRaisesRegex(ValueError, "flags that it was started with"):
             self._train(folder, _QUANT, number_of_steps=4)
+
+    def test_does_not_drop_what_a_training_held(self) -> None:
+        folder = self._folder()
+        self._train(folder, moving_average_decay=0.9)
+        with self.assertRaisesRegex(ValueError, r"averages or none(?s:.*)\d+ more are in it"):
+            self._train(folder, number_of_steps=4)
 
     def test_frozen_base_is_left_as_it_was(self) -> None:
         before = _variables(self.start)
@@ -283,14 +317,20 @@ class TrainingTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
             self._train(self._folder(), dataclasses.replace(_FLOAT, num_classes=9))
 
-    def test_never_saves_weights_that_are_no_numbers(self) -> None:
+    def test_stops_when_the_loss_is_no_number(self) -> None:
         folder = self._folder()
-        # One step so large that the next one's loss is the first to tell; each is saved.
-        with self.assertRaisesRegex(ArithmeticError, "no longer a number"):
-            self._train(folder, learning_rate=1e38, number_of_steps=20, weight_decay=1e30)
-        for prefix in checkpoints.by_step(folder):
-            for name, value in _variables(prefix).items():
-                self.assertTrue(np.all(np.isfinite(value)), f"{prefix} {name}")
+        with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
+            self._train(folder, learning_rate=1e30, number_of_steps=20)
+        start = _variables(os.path.join(folder, "model.ckpt-0"))
+        self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
+
+    def test_refuses_to_start_from_what_is_no_number(self) -> None:
+        prefix = os.path.join(self.folders.name, "nan.ckpt")
+        _write_checkpoint(prefix, _FLOAT, base=float("nan"))
+        folder = self._folder()
+        with self.assertRaisesRegex(ValueError, "nan.ckpt, in which 1 variables hold NaN"):
+            self._train(folder, fine_tune_checkpoint=prefix)
+        self.assertFalse(os.path.exists(folder))
 
 
 class _Losses(Display):
@@ -319,8 +359,17 @@ def _undistorted(digits: Dataset, *, start: int, **options: object) -> tf.data.D
     return digits._make_batches(start=0, **options).repeat()
 
 
-def _write_checkpoint(prefix: str, config: ModelConfig = _QUANT) -> str:
-    """A network's eval variables, of random values; its embedding's range is learned."""
+def _stop(digits: Dataset, **options: object) -> tf.data.Dataset:
+    """The images; meanwhile, this process is asked to end."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    return digits._make_batches(**options)
+
+
+def _write_checkpoint(prefix: str, config: ModelConfig = _QUANT, base: float | None = None) -> str:
+    """A network's eval variables, of random values; its embedding's range is learned.
+
+    The first layer's beta is `base`, where that is given.
+    """
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
         config = dataclasses.replace(config, learned_embedding_range=config.quantize)
@@ -329,6 +378,8 @@ def _write_checkpoint(prefix: str, config: ModelConfig = _QUANT) -> str:
         for variable in tf.global_variables():
             if variable.op.name == _EMBEDDING_MAX:
                 variable.load(0.25, session)
+            if variable.op.name == "MobilenetV1/Conv2d_0/BatchNorm/beta" and base is not None:
+                variable.load(np.full(variable.shape, base), session)
         return tf.train.Saver().save(session, prefix, write_meta_graph=False)
 
 

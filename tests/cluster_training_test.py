@@ -2,7 +2,6 @@
 
 import pathlib
 import re
-import signal
 import subprocess
 
 import tensorflow.compat.v1 as tf
@@ -45,17 +44,19 @@ class ClusterTrainingTest(absltest.TestCase):
 
     def test_a_killed_worker_comes_back(self) -> None:
         processes, folder = self._cluster("--number_of_steps=600", "--batch_size=32")
-        processes.start("ps 0", "chief 0", "worker 0")
-        processes.wait_for("worker 0", _STEP)
+        processes.start("ps 0", "chief 0")
+        processes.wait_for("chief 0", _STEP)
+        # So that steps are left for those that come later, however fast the machine.
+        with processes.suspended("chief 0"):
+            processes.start("worker 0")
+            processes.wait_for("worker 0", _STEP)
         processes.wait_for("chief 0", r"(?m)^step (1[5-9]\d|[2-5]\d\d)/")
         processes.kill("worker 0")
         # The others do not mind.
         processes.wait_for("chief 0", r"(?m)^step ([2-5]\d\d)/")
-        # So that steps are left for the one that comes back, however fast the machine.
-        processes.send("chief 0", signal.SIGSTOP)
-        processes.start("worker 0")
-        self.assertGreater(processes.wait_for("worker 0", _STEP), 150)
-        processes.send("chief 0", signal.SIGCONT)
+        with processes.suspended("chief 0"):
+            processes.start("worker 0")
+            self.assertGreater(int(processes.wait_for("worker 0", _STEP)), 150)
         processes.end()
         self._check_end(processes, folder, 600)
         self.assertGreater(self._accuracy(folder), 95.0)
@@ -67,6 +68,16 @@ class ClusterTrainingTest(absltest.TestCase):
         processes.start("ps 0", "chief 0", "worker 0")
         processes.end()
         self._check_end(processes, folder, 20)
+
+    def test_a_server_that_comes_after_the_end_of_the_digits_ends(self) -> None:
+        processes, folder = self._cluster()
+        with tf.Graph().as_default(), tf.Session() as session:
+            step = tf.train.create_global_step()
+            session.run(step.assign(1000))
+            tf.train.Saver().save(session, f"{folder}/model.ckpt", step)
+        processes.start("ps 0")
+        processes.end()
+        self.assertEqual(processes.printed("ps 0"), "Training has ended.\n")
 
     def _check_end(self, processes: Processes, folder: str, step: int) -> None:
         self.assertEqual(tf.train.latest_checkpoint(folder), f"{folder}/model.ckpt-{step}")

@@ -160,7 +160,7 @@ def _open_digits(split: str) -> Dataset:
 
 
 def _open_records(folder: str, split: str) -> Dataset:
-    info = _read_info(folder)
+    info = dataset_info.read(folder)
     shards = _counted(folder, split) if info is None else _described(folder, split, info)
     # A worker that was given an empty file alone would have nothing to train on.
     full = [shard for shard in shards if shard.num_examples]
@@ -184,16 +184,6 @@ def _open_records(folder: str, split: str) -> Dataset:
         _make_batches=functools.partial(imagenet.batches, full, num_classes=num_classes),
         _content=functools.partial(records.fingerprint, files),
     )
-
-
-def _read_info(folder: str) -> DatasetInfo | None:
-    try:
-        return dataset_info.read(folder)
-    except tf.errors.OpError as error:
-        raise OSError(
-            f"The dataset folder {folder} cannot be read: {error.message}. Give a folder with "
-            "TFRecord files."
-        ) from error
 
 
 def _counted(folder: str, split: str) -> list[Shard]:

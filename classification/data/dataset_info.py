@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-import tensorflow.compat.v1 as tf
+from classification.data import storage
 
 FILE_NAME = "dataset.json"
 SPLITS = ("train", "validation", "test")
@@ -84,26 +84,9 @@ class DatasetInfo:
         """How many images a split holds."""
         return sum(shard.num_examples for shard in self.splits[split])
 
-    def write(self, folder: str) -> None:
-        """Writes `dataset.json` in folder, whole or not at all.
-
-        Args:
-          folder: which exists, on any of TensorFlow's file systems.
-
-        Raises:
-          tf.errors.OpError: if it cannot be written.
-        """
-        text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
-        path = os.path.join(folder, FILE_NAME)
-        partial = f"{path}.partial-{os.getpid()}"
-        try:
-            with tf.io.gfile.GFile(partial, "wb") as file:
-                file.write(text.encode())
-            tf.io.gfile.rename(partial, path, overwrite=True)
-        except BaseException:
-            if tf.io.gfile.exists(partial):
-                tf.io.gfile.remove(partial)
-            raise
+    def to_json(self) -> str:
+        """What `dataset.json` holds, which is stored as UTF-8."""
+        return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
 def read(folder: str) -> DatasetInfo | None:
@@ -113,14 +96,13 @@ def read(folder: str) -> DatasetInfo | None:
       folder: on any of TensorFlow's file systems.
 
     Raises:
-      ValueError: if the file is not what `DatasetInfo.write` writes.
-      tf.errors.OpError: if it cannot be read.
+      ValueError: if the file is not what `DatasetInfo.to_json` gives.
+      OSError: if it cannot be read.
     """
     path = os.path.join(folder, FILE_NAME)
-    if not tf.io.gfile.exists(path):
+    if not storage.exists(path):
         return None
-    with tf.io.gfile.GFile(path, "rb") as file:
-        data = file.read()
+    data = storage.read(path)
     try:
         return _from_json(json.loads(data.decode()))
     except (ValueError, TypeError, AttributeError) as error:

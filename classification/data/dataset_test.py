@@ -264,7 +264,9 @@ class DatasetTest(parameterized.TestCase):
             dataset.open_dataset(f"{self.folder}/train-00000-of-00004/x", "train")
 
     def test_unknown_file_system(self):
-        with self.assertRaisesRegex(OSError, "foo://x cannot be read: .*'foo' not implemented"):
+        with self.assertRaisesRegex(
+            OSError, "foo://x/dataset.json cannot be read: .*'foo' not implemented"
+        ):
             dataset.open_dataset("foo://x", "train")
 
     def test_file_changed_after_opening(self):

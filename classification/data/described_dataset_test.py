@@ -35,7 +35,8 @@ class DescribedDatasetTest(absltest.TestCase):
             "splits": {"train": tuple(self.shards)},
             "class_counts": {"train": (2, 2, 1)},
         }
-        dataset_info.DatasetInfo(**values | changed).write(self.folder)
+        text = dataset_info.DatasetInfo(**values | changed).to_json()
+        pathlib.Path(self.folder, "dataset.json").write_text(text)
 
     def test_shards_and_classes_come_from_it(self):
         self.write()

@@ -87,6 +87,7 @@ class Reader:
 
         Raises:
           BadImageError: it cannot be read, or is no such image, or damaged or cut short.
+          MemoryError, tf.errors.ResourceExhaustedError: there is too little memory for it.
         """
         data = _read_file(path)
         try:
@@ -99,6 +100,9 @@ class Reader:
             return _encode(image, turn=orientation != 1)
         except UnidentifiedImageError as error:
             raise BadImageError("it is no JPEG, PNG, BMP, WebP or GIF image") from error
+        except (MemoryError, tf.errors.ResourceExhaustedError):
+            # That tells nothing of the file.
+            raise
         # On damaged files, Pillow raises errors of every kind.
         except Exception as error:
             raise BadImageError(f"it cannot be decoded: {error}") from error
@@ -131,6 +135,8 @@ def _orientation(image: Image.Image) -> int:
     # A photograph whose EXIF data is damaged is shown as it lies.
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    except MemoryError:
+        raise
     except Exception:
         return 1
     return value if value in range(1, 9) else 1

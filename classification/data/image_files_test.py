@@ -3,6 +3,8 @@
 import concurrent.futures
 import io
 import os
+import re
+import resource
 import struct
 import zlib
 from typing import Any
@@ -251,6 +253,21 @@ class ReadTest(parameterized.TestCase):
         os.mkfifo(self.path)
         with self.assertRaisesRegex(BadImageError, "not a regular file"):
             self.reader.read(self.path)
+
+    def test_too_little_memory_is_not_the_file_s_fault(self):
+        with open(self.path, "wb") as file:
+            # Not stored as it is: TensorFlow would wait ten seconds for memory.
+            file.write(save(Image.new("P", (9000, 9000)), "PNG"))
+        with open("/proc/self/status") as file:
+            found = re.search(r"VmSize:\s+(\d+) kB", file.read())
+        limits = resource.getrlimit(resource.RLIMIT_AS)
+        # A fraction of what the picture takes.
+        resource.setrlimit(resource.RLIMIT_AS, (1024 * int(found[1]) + 40_000_000, limits[1]))
+        try:
+            with self.assertRaises(MemoryError):
+                self.reader.read(self.path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_AS, limits)
 
     def test_by_several_threads(self):
         self.read(save(_PHOTO, "PNG"))

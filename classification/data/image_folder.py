@@ -191,11 +191,19 @@ class _Scan:
             for entry in entries:
                 if entry.name.startswith("."):
                     self.ignored.append(_join(folder, entry.name))
-                elif entry.is_dir():
+                elif _is_folder(entry):
                     folders.append(entry.name)
                 else:
                     files.append(_join(folder, entry.name))
         return sorted(folders), sorted(files)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # Such as a link that leads in a circle: whoever reads it as a file will tell its name.
+        return False
 
 
 def _join(folder: str, name: str) -> str:

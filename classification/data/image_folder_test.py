@@ -136,6 +136,15 @@ class ScanTest(parameterized.TestCase):
         self.assertCountEqual(found, [*taken, "ß/4.jpg"])
         self.assertEqual(folder.ignored, (".hidden", *others[1:], "ß/other"))
 
+    def test_links_in_a_circle_are_taken_for_files(self):
+        self.add_classes({"a": 2, "b": 2})
+        for name in ("a/loop.jpg", "b/loop", "loop"):
+            os.symlink(os.path.basename(name), os.path.join(self.path, name))
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a", "b"))
+        self.assertIn("a/loop.jpg", [*names(folder, "train"), *names(folder, "validation")])
+        self.assertEqual(folder.ignored, ("b/loop", "loop"))
+
     def test_names_that_are_no_text(self):
         self.add_classes({"a": 2, "b": 2})
         odd = os.fsdecode(b"\xff.jpg")

@@ -68,7 +68,8 @@ def count(path: str) -> int:
       ValueError: the file ends inside a record, or the checksum of a record's length is
         wrong. The payloads and their checksums are not read.
     """
-    return sum(1 for _ in _spans(path))
+    with storage.opened(path) as (read_at, size):
+        return sum(1 for _ in _spans(path, read_at, size))
 
 
 def count_each(paths: Sequence[str]) -> dict[str, int]:
@@ -107,8 +108,8 @@ def find_damage(paths: Sequence[str]) -> str | None:
 
 def read_first(path: str) -> bytes:
     """The payload of the first record of a file, which has one. Raises what `count` raises."""
-    offset, length = next(_spans(path))
-    with storage.opened(path) as (read_at, _):
+    with storage.opened(path) as (read_at, size):
+        offset, length = next(_spans(path, read_at, size))
         return read_at(offset, length)
 
 
@@ -124,8 +125,8 @@ def read(path: str, indices: Sequence[int]) -> list[bytes]:
     """
     wanted = list(indices)
     payloads: list[bytes] = []
-    with storage.opened(path) as (read_at, _):
-        for index, (offset, length) in enumerate(_spans(path)):
+    with storage.opened(path) as (read_at, size):
+        for index, (offset, length) in enumerate(_spans(path, read_at, size)):
             if len(payloads) == len(wanted):
                 break
             if index != wanted[len(payloads)]:
@@ -184,34 +185,33 @@ def read_label_file(path: str) -> tuple[str, ...]:
     return tuple(names[i] for i in range(len(names)))
 
 
-def _spans(path: str) -> Iterator[tuple[int, int]]:
-    """The offset and the length, in bytes, of each payload."""
-    with storage.opened(path) as (read_at, size):
-        offset = 0
-        while offset < size:
-            head = read_at(offset, _HEAD_BYTES)
-            if len(head) < _HEAD_BYTES:
-                raise _truncated(path, offset, size)
-            length, checksum = struct.unpack("<QI", head)
-            if _masked_crc32c(head[:8]) != checksum:
-                raise ValueError(
-                    f"Expected a TFRecord at offset {offset} of {path}, but the checksum of its "
-                    "length is wrong. The file is damaged, compressed or of another kind: write "
-                    "it again as uncompressed TFRecords."
-                )
-            end = offset + _HEAD_BYTES + length + _TAIL_BYTES
-            if end > size:
-                raise _truncated(path, offset, size)
-            yield offset + _HEAD_BYTES, length
-            offset = end
+def _spans(path: str, read_at: storage.ReadAt, size: int) -> Iterator[tuple[int, int]]:
+    """The offset and the length, in bytes, of each payload of an opened file."""
+    offset = 0
+    while offset < size:
+        head = read_at(offset, _HEAD_BYTES)
+        if len(head) < _HEAD_BYTES:
+            raise _truncated(path, offset, size)
+        length, checksum = struct.unpack("<QI", head)
+        if _masked_crc32c(head[:8]) != checksum:
+            raise ValueError(
+                f"Expected a TFRecord at offset {offset} of {path}, but the checksum of its "
+                "length is wrong. The file is damaged, compressed or of another kind: write "
+                "it again as uncompressed TFRecords."
+            )
+        end = offset + _HEAD_BYTES + length + _TAIL_BYTES
+        if end > size:
+            raise _truncated(path, offset, size)
+        yield offset + _HEAD_BYTES, length
+        offset = end
 
 
 def _marks(path: str) -> bytes:
     """The length and the checksum of each payload, 12 bytes a record."""
-    with storage.opened(path) as (read_at, _):
+    with storage.opened(path) as (read_at, size):
         return b"".join(
             struct.pack("<Q", length) + read_at(offset + length, _TAIL_BYTES)
-            for offset, length in _spans(path)
+            for offset, length in _spans(path, read_at, size)
         )
 
 

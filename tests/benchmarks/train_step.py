@@ -18,15 +18,20 @@ names others for the pipeline. Seconds are those a batch takes, by the median of
 the best of them, after others that warm up; images/s follow from the median. A run is a step, of
 *_cached 30 steps measured each, of the pipeline 16 batches; conversion has three runs.
 
-Memory, in 10^9 bytes, is the most that the process had, Python and TensorFlow included. The matrix
-product of before and after tells how much of the machine there was to be had; ratios of rows do
-not depend on it much. What is beyond its limit is told so; the exit status is 0.
+Memory, in 10^9 bytes, is the most that the process had, Python and TensorFlow included. What is
+beyond its limit is told so; the exit status is 0.
+
+A matrix product before and after each row tells how much of the machine there was to be had.
+The limits in seconds were measured where it reached 220 GFLOP/s: beside a row's median stands
+what that comes to at this rate, if all that the row does scales as the product does. Verdicts
+are of the median itself; ratios of rows do not depend on the machine much.
 """
 
 import io
 import os
 import platform
 import re
+import statistics
 import sys
 from collections.abc import Collection, Mapping
 
@@ -58,6 +63,8 @@ _DATASET_DIR = flags.DEFINE_string(
     "Folder of TFRecords, train-*, for the input pipeline. Default: those of the 512 images.",
 )
 
+# What a product of matrices reached, in FLOP/s, where the limits in seconds were measured.
+_LIMITS_RATE = 220e9
 # Of 32 images: seconds, and bytes. Those of the whole network are what the reference takes.
 _MOST_SECONDS = {
     "float_whole": 1.01,
@@ -105,24 +112,33 @@ def limits(name: str, measured: Mapping[str, Measured]) -> str:
     return "; ".join(found)
 
 
-def show(measured: Mapping[str, Measured], *, console: rich.console.Console | None = None) -> None:
+def show(
+    measured: Mapping[str, Measured],
+    rates: Mapping[str, float],
+    *,
+    console: rich.console.Console | None = None,
+) -> None:
     """Prints a table of measurements: with a line on a terminal, elsewhere in plain columns.
+
+    Below it stands what the limits were measured at.
 
     Args:
       measured: by their names, at least one; all with batches of one size.
+      rates: what a matrix product reached around each of them, in FLOP/s.
       console: standard output by default.
     """
     console = console or rich.console.Console(highlight=False)
     live = console.is_terminal
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD if live else None, pad_edge=live)
     table.add_column(f"{next(iter(measured.values())).batch_size} images")
-    for head in ("median", "best", "images/s", "memory"):
+    for head in ("median", "scaled", "best", "images/s", "memory"):
         table.add_column(head, justify="right", no_wrap=True)
     table.add_column("limit")
     for name, figures in measured.items():
         table.add_row(
             name,
             _seconds(figures.median),
+            _seconds(figures.median * rates[name] / _LIMITS_RATE),
             _seconds(min(figures.seconds)),
             f"{figures.images_per_second:,.0f}",
             f"{figures.peak / 1e9:.2f} GB",
@@ -130,12 +146,13 @@ def show(measured: Mapping[str, Measured], *, console: rich.console.Console | No
         )
     if live:
         console.print(table)
-        return
-    # What is written to a file is else as narrow as the narrowest terminal.
-    plain = io.StringIO()
-    rich.console.Console(file=plain, width=_WIDTH_OF_A_FILE).print(table)
-    text = "\n".join(line.rstrip() for line in plain.getvalue().splitlines())
-    console.print(rich.text.Text(text), soft_wrap=True)
+    else:
+        # What is written to a file is else as narrow as the narrowest terminal.
+        plain = io.StringIO()
+        rich.console.Console(file=plain, width=_WIDTH_OF_A_FILE).print(table)
+        text = "\n".join(line.rstrip() for line in plain.getvalue().splitlines())
+        console.print(rich.text.Text(text), soft_wrap=True)
+    console.print(_scale(rates), soft_wrap=True)
 
 
 def machine() -> str:
@@ -159,14 +176,17 @@ def run(setting: Setting, names: Collection[str]) -> None:
     Raises:
       ValueError, OSError, ArithmeticError, tf.errors.OpError: see `training_speed.measure`.
     """
-    print(machine())
-    _show_matrix_product("before")
-    measured = {}
+    print(machine(), flush=True)
+    measured, rates = {}, {}
+    # Here, and not where a row is measured, whose peak of memory it would be part of.
+    after = training_speed.matrix_product()
     for name in names:
+        before = after
         print(f"Measuring {name} …", file=sys.stderr, flush=True)
         measured[name] = training_speed.measure(name, setting)
-    _show_matrix_product("after")
-    show(measured)
+        after = training_speed.matrix_product()
+        rates[name] = statistics.mean([before, after])
+    show(measured, rates)
 
 
 def main() -> None:
@@ -178,9 +198,15 @@ def main() -> None:
     run(setting, [name for name in MEASUREMENTS if not _ONLY.value or name in _ONLY.value])
 
 
-def _show_matrix_product(when: str) -> None:
-    rate = training_speed.matrix_product()
-    print(f"4096 x 4096 matrix product {when}: {rate / 1e9:.0f} GFLOP/s", flush=True)
+def _scale(rates: Mapping[str, float]) -> str:
+    """What the limits were measured at, and what was reached, in a sentence."""
+    least, most = (f"{rate / 1e9:.0f}" for rate in (min(rates.values()), max(rates.values())))
+    reached = least if least == most else f"{least} to {most}"
+    return (
+        "The limits in seconds were measured where a 4096 x 4096 matrix product reached "
+        f"{_LIMITS_RATE / 1e9:.0f} GFLOP/s; here it reached {reached}, and scaled is the median "
+        "times this, of before and after the row, over that."
+    )
 
 
 def _verdict(is_met: bool) -> str:

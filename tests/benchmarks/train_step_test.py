@@ -32,12 +32,15 @@ def measured(seconds: float, *, peak: float = 1e9) -> Measured:
     return Measured(32, (2 * seconds, seconds / 2, seconds), int(peak))
 
 
-def shown(measurements: dict[str, Measured], *, live: bool = False) -> list[str]:
+def shown(
+    measurements: dict[str, Measured], rates: dict[str, float] | None = None, *, live: bool = False
+) -> list[str]:
     out = io.StringIO()
     console = rich.console.Console(
         file=out, highlight=False, width=110, force_terminal=live, color_system=None
     )
-    train_step.show(measurements, console=console)
+    rates = dict.fromkeys(measurements, 220e9) | (rates or {})
+    train_step.show(measurements, rates, console=console)
     return out.getvalue().splitlines()
 
 
@@ -76,16 +79,19 @@ class ProgramTest(absltest.TestCase):
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             train_step.run(_SETTING, ["float_frozen", "float_cached"])
         self.assertEqual(err.getvalue(), "Measuring float_frozen …\nMeasuring float_cached …\n")
-        machine, before, after, heads, frozen, cached = out.getvalue().splitlines()
+        machine, heads, frozen, cached, scale = out.getvalue().splitlines()
         self.assertRegex(machine, r"^\S.*, \d+ cores, \d+ GiB$")
-        self.assertRegex(before, r"^4096 x 4096 matrix product before: \d+ GFLOP/s$")
-        self.assertRegex(after, r"^4096 x 4096 matrix product after: \d+ GFLOP/s$")
-        self.assertRegex(heads, r"^4 images +median +best +images/s +memory +limit$")
-        figures = r" +\d+\.\d+ (ms|s) +\d+\.\d+ (ms|s) +[\d,]+ +\d\.\d\d GB +"
+        self.assertRegex(heads, r"^4 images +median +scaled +best +images/s +memory +limit$")
+        figures = r"( +\d+\.\d+ (ms|s)){3} +[\d,]+ +\d\.\d\d GB +"
         self.assertRegex(frozen, rf"^float_frozen{figures}at most 0\.33 s: (met|missed)$")
         self.assertRegex(
             cached,
             rf"^float_cached{figures}at least 20 x float_frozen: [\d.]+ x, (met|missed)$",
+        )
+        self.assertRegex(
+            scale,
+            r"^The limits .* 4096 x 4096 matrix product reached 220 GFLOP/s; here it reached "
+            r"[1-9]\d*( to [1-9]\d*)?, and scaled is ",
         )
 
     def test_a_data_set_that_is_not_there(self):
@@ -99,27 +105,31 @@ class ProgramTest(absltest.TestCase):
 
 class TableTest(absltest.TestCase):
     def test_figures_beside_their_limits(self):
-        heads, *rows = shown(
+        heads, *rows, scale = shown(
             {
                 "float_whole": measured(1.0, peak=4e9),
                 "float_frozen": measured(0.34),
                 "float_cached": measured(0.01),
                 "quantised_cached": measured(0.016),
                 "input_pipeline": measured(0.1),
-            }
+            },
+            {"float_whole": 330e9, "float_frozen": 110e9},
         )
-        self.assertRegex(heads, r"^32 images +median +best +images/s +memory +limit$")
+        self.assertRegex(heads, r"^32 images +median +scaled +best +images/s +memory +limit$")
         self.assertEqual(
             [" ".join(row.split()) for row in rows],
             [
-                "float_whole 1.000 s 0.500 s 32 4.00 GB at most 1.01 s: met; 3.6 GB: missed",
-                "float_frozen 0.340 s 0.170 s 94 1.00 GB at most 0.33 s: missed",
-                "float_cached 10.00 ms 5.00 ms 3,200 1.00 GB "
+                "float_whole 1.000 s 1.500 s 0.500 s 32 4.00 GB "
+                "at most 1.01 s: met; 3.6 GB: missed",
+                "float_frozen 0.340 s 0.170 s 0.170 s 94 1.00 GB at most 0.33 s: missed",
+                "float_cached 10.00 ms 10.00 ms 5.00 ms 3,200 1.00 GB "
                 "at least 20 x float_frozen: 34.0 x, met",
-                "quantised_cached 16.00 ms 8.00 ms 2,000 1.00 GB at least 20 x quantised_frozen",
-                "input_pipeline 0.100 s 50.00 ms 320 1.00 GB at least 300 images/s: met",
+                "quantised_cached 16.00 ms 16.00 ms 8.00 ms 2,000 1.00 GB "
+                "at least 20 x quantised_frozen",
+                "input_pipeline 0.100 s 0.100 s 50.00 ms 320 1.00 GB at least 300 images/s: met",
             ],
         )
+        self.assertIn("reached 220 GFLOP/s; here it reached 110 to 330, and", scale)
 
     def test_a_terminal_gets_a_line_below_the_heads(self):
         rows = {"convert_images": measured(0.2)}

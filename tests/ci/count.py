@@ -56,8 +56,16 @@ def _path(uri: str) -> pathlib.Path:
     return pathlib.Path(urllib.request.url2pathname(urllib.parse.urlsplit(uri).path))
 
 
-def _count_run(label: str, result: dict) -> Counts:
+def _why(aborted: dict) -> str:
+    # JSON leaves a reason out where it is UNKNOWN.
+    return aborted.get("description") or aborted.get("reason", "aborted")
+
+
+def _count_run(label: str, event: dict) -> Counts:
     """Counts one run of a test target: one shard, at its last attempt."""
+    if "aborted" in event:
+        return Counts(failed=[f"{label}: {_why(event['aborted'])}"])
+    result = event.get("testResult", {})
     counts = Counts()
     for output in result.get("testActionOutput", []):
         if output["name"] == "test.xml":
@@ -90,13 +98,13 @@ def count_events(lines: Iterable[str]) -> Counts:
         if kind == "targetConfigured":
             if "testSize" in event.get("configured", {}) or "aborted" in event:
                 wanted.add(name["label"])
-        elif kind == "testResult" and "testResult" in event:
-            results[name["label"], name.get("shard", 1), name.get("run", 1)] = event["testResult"]
+        elif kind == "testResult":
+            results[name["label"], name.get("shard", 1), name.get("run", 1)] = event
         elif kind == "pattern" and "aborted" in event:
-            not_loaded.append(" ".join(name["pattern"]) + ": " + event["aborted"]["description"])
+            not_loaded.append(" ".join(name["pattern"]) + ": " + _why(event["aborted"]))
     counts = Counts(failed=not_loaded)
-    for (label, _, _), result in sorted(results.items(), key=lambda item: item[0]):
-        counts.add(_count_run(label, result))
+    for (label, _, _), event in sorted(results.items(), key=lambda item: item[0]):
+        counts.add(_count_run(label, event))
     tested = {label for label, _, _ in results}
     counts.failed += [f"{label}: was not built" for label in sorted(wanted - tested)]
     return counts

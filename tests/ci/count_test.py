@@ -114,6 +114,19 @@ class CountTest(absltest.TestCase):
         )
         self.assertEqual(str(counts), "4 passed, 0 failed")
 
+    def test_a_shard_that_was_aborted_is_a_failure_with_its_reason(self):
+        first = self._result("//a:b", "PASSED", self._run_absltest("test_good"), shard=1)
+        second = self._result("//a:b", None, shard=2)
+        del second["testResult"]
+        for aborted, why in (
+            ({"reason": "USER_INTERRUPTED", "description": "no time"}, "no time"),
+            ({"reason": "USER_INTERRUPTED"}, "USER_INTERRUPTED"),
+            ({}, "aborted"),
+        ):
+            counts = self._count(first, second | {"aborted": aborted})
+            self.assertEqual(str(counts), "1 passed, 1 failed")
+            self.assertEqual(counts.failed, [f"//a:b: {why}"])
+
     def test_what_was_not_built_or_loaded_is_a_failure(self):
         counts = self._count(
             self._configured("//a:library", targetKind="py_library rule"),
