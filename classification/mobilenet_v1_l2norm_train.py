@@ -10,13 +10,14 @@ says where it left it. With data of one's own, TFRecords in slim's form:
 
 For the digits, the defaults are others than those below: --image_size=32
 --depth_multiplier=0.25 --quantize --number_of_steps=1000 --batch_norm_decay=0.95
---learning_rate=0.1, and --quant_delay at half of the steps.
+--learning_rate=0.1, and --quant_delay at a quarter of the steps.
 
 The folder of the checkpoints gets a `model.json`, which tells the other programs what
 network it is, and summaries for TensorBoard. Training that was stopped goes on, when it
 is started with the same flags, from the newest checkpoint in there.
 """
 
+import dataclasses
 import itertools
 import os
 import signal
@@ -53,7 +54,7 @@ flags.DEFINE_integer("worker_replicas", 1, "Workers, among which the data is div
 flags.DEFINE_bool(
     "sync_replicas", False, "Let workers take each step together, with the mean of gradients."
 )
-flags.DEFINE_integer("batch_size", 64, "Images a step.")
+flags.DEFINE_integer("batch_size", TrainingConfig.batch_size, "Images a step.")
 flags.DEFINE_integer("num_classes", 1001, "Classes; by default as many as the data has.")
 flags.DEFINE_integer(
     "number_of_steps", None, "Global step at which to stop. By default, training goes on for ever."
@@ -62,7 +63,7 @@ flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels
 flags.DEFINE_float("depth_multiplier", 1.0, "Multiplies the channels of the base's layers.")
 flags.DEFINE_float(
     "learning_rate",
-    0.045,
+    TrainingConfig.learning_rate,
     "Learning rate at the start; times 0.94 every 2.5 epochs of the data. With "
     "--fine_tune_checkpoint the default is 0.0045, with --freeze_base_model too it is 0.45.",
 )
@@ -94,10 +95,16 @@ flags.DEFINE_string(
     "dataset_dir", "", "Folder of TFRecords in slim's form, train-*. Default: handwritten digits."
 )
 flags.DEFINE_integer(
-    "log_every_n_steps", 100, "Steps from one line of progress to the next, off a terminal."
+    "log_every_n_steps",
+    TrainingConfig.log_every_n_steps,
+    "Steps from one line of progress to the next, off a terminal.",
 )
-flags.DEFINE_integer("save_summaries_secs", 100, "Seconds between summaries; 0: none.")
-flags.DEFINE_integer("save_interval_secs", 100, "Seconds between checkpoints.")
+flags.DEFINE_integer(
+    "save_summaries_secs", TrainingConfig.save_summaries_secs, "Seconds between summaries; 0: none."
+)
+flags.DEFINE_integer(
+    "save_interval_secs", TrainingConfig.save_interval_secs, "Seconds between checkpoints."
+)
 flags.DEFINE_bool(
     "freeze_base_model",
     False,
@@ -115,13 +122,23 @@ flags.DEFINE_string(
     "With --freeze_base_model: compute what the base makes of each image once, without "
     "distortion, and keep it: in `memory`, or in this folder, for later runs too.",
 )
-flags.DEFINE_enum("optimizer", "sgd", optimizers.NAMES, "What turns gradients into updates.")
-flags.DEFINE_float("momentum", 0.9, "Of the optimizers momentum and rmsprop.")
-flags.DEFINE_float("label_smoothing", 0.0, "Part of each label that is spread over all classes.")
-flags.DEFINE_integer(
-    "warmup_steps", 0, "Steps over which the learning rate rises to where it starts; 0: none."
+flags.DEFINE_enum(
+    "optimizer", TrainingConfig.optimizer, optimizers.NAMES, "What turns gradients into updates."
 )
-flags.DEFINE_float("weight_decay", 0.00004, "Of kernels, but for depthwise and class vectors'.")
+flags.DEFINE_float("momentum", TrainingConfig.momentum, "Of the optimizers momentum and rmsprop.")
+flags.DEFINE_float(
+    "label_smoothing",
+    TrainingConfig.label_smoothing,
+    "Part of each label that is spread over all classes.",
+)
+flags.DEFINE_integer(
+    "warmup_steps",
+    TrainingConfig.warmup_steps,
+    "Steps over which the learning rate rises to where it starts; 0: none.",
+)
+flags.DEFINE_float(
+    "weight_decay", TrainingConfig.weight_decay, "Of kernels, but for depthwise and class vectors'."
+)
 flags.DEFINE_float(
     "moving_average_decay",
     None,
@@ -130,36 +147,23 @@ flags.DEFINE_float(
 )
 flags.DEFINE_integer(
     "eval_every",
-    0,
+    TrainingConfig.eval_every,
     "Steps between two evaluations on the validation split; the best checkpoint is kept in the "
     "folder best/ of --checkpoint_dir. 0: none.",
 )
-flags.DEFINE_float("batch_norm_decay", 0.9997, "Decay of batch norm's moving statistics a step.")
-flags.DEFINE_integer("seed", 0, "Of initial values, shuffling, distortion and dropout.")
+flags.DEFINE_float(
+    "batch_norm_decay",
+    TrainingConfig.batch_norm_decay,
+    "Decay of batch norm's moving statistics a step.",
+)
+flags.DEFINE_integer(
+    "seed", TrainingConfig.seed, "Of initial values, shuffling, distortion and dropout."
+)
 
 _MODEL_FLAGS = ("image_size", "depth_multiplier", "quantize", "learned_embedding_range")
 _CLUSTER_FLAGS = ("master", "task", "ps_tasks", "worker_replicas")
-_CONFIG_FLAGS = (
-    "number_of_steps",
-    "batch_size",
-    "learning_rate",
-    "warmup_steps",
-    "optimizer",
-    "momentum",
-    "label_smoothing",
-    "weight_decay",
-    "moving_average_decay",
-    "batch_norm_decay",
-    "quant_delay",
-    "fine_tune_checkpoint",
-    "update_base_statistics",
-    "cache_features",
-    "sync_replicas",
-    "seed",
-    "eval_every",
-    "log_every_n_steps",
-    "save_summaries_secs",
-    "save_interval_secs",
+_CONFIG_FLAGS = tuple(
+    field.name for field in dataclasses.fields(TrainingConfig) if field.name != "freeze_base"
 )
 
 
@@ -249,11 +253,31 @@ def _join_cluster() -> Cluster | None:
         )
     if task.job == "worker":
         return cluster.join(task)
-    if not training_session.has_ended(FLAGS.checkpoint_dir, FLAGS.number_of_steps):
+    steps = FLAGS.number_of_steps
+    if not FLAGS.dataset_dir:
+        # For the digits alone the default is another; other data a server need not reach.
+        steps = _values(open_dataset("", "train"))["number_of_steps"]
+    if not training_session.has_ended(FLAGS.checkpoint_dir, steps):
         print(f"Parameter server {task.index} of {len(task.ps)}, at {task.ps[task.index]}.")
         cluster.serve(task)
     print("Training has ended.")
     return None
+
+
+def _describe_end(outcome: training.Outcome, place: Cluster, folder: str) -> None:
+    if outcome.signal is None:
+        print(f"Trained to step {outcome.step}. The network is in {folder}.")
+    elif outcome.step is None:
+        print(f"Stopped by {outcome.signal.name} before the first step.")
+        return
+    else:
+        print(
+            f"Stopped by {outcome.signal.name} at step {outcome.step}, "
+            f"{'with a checkpoint' if place.is_chief else 'which the chief saves'}: the same "
+            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} goes on "
+            "from there."
+        )
+    print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")
 
 
 def main() -> None:
@@ -280,7 +304,9 @@ def main() -> None:
         f"{model.image_size} x {model.image_size} pixels, depth multiplier "
         f"{model.depth_multiplier:g}. Checkpoints go to {folder}.",
         _describe_training(values),
-        *training_defaults.warnings(values),
+        *training_defaults.warnings(
+            values, statistics_move=not FLAGS.freeze_base_model or FLAGS.update_base_statistics
+        ),
         sep="\n",
         flush=True,
     )
@@ -298,16 +324,7 @@ def main() -> None:
             cluster=place,
             display=display,
         )
-    if outcome.signal is not None:
-        print(
-            f"Stopped by {outcome.signal.name} at step {outcome.step}, "
-            f"{'with a checkpoint' if place.is_chief else 'which the chief saves'}: the same "
-            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} goes on "
-            "from there."
-        )
-    else:
-        print(f"Trained to step {outcome.step}. The network is in {folder}.")
-    print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")
+    _describe_end(outcome, place, folder)
     if outcome.signal is signal.SIGTERM:
         # What a shell and a cluster manager take for "ended by SIGTERM, to be started again".
         sys.exit(128 + signal.SIGTERM)

@@ -19,7 +19,7 @@ class ConfigsTest(absltest.TestCase):
         self.assertEqual((model.image_size, model.depth_multiplier), (32, 0.25))
         self.assertEqual((model.quantize, model.dataset), (True, "digits"))
         self.assertEqual(model.labels, tuple("0123456789"))
-        self.assertEqual((config.number_of_steps, config.quant_delay), (1000, 500))
+        self.assertEqual((config.number_of_steps, config.quant_delay), (1000, 250))
         self.assertEqual((config.learning_rate, config.batch_norm_decay), (0.1, 0.95))
         self.assertEqual((config.seed, config.save_summaries_secs), (0, 0))
 

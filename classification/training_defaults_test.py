@@ -30,7 +30,7 @@ class TrainingDefaultsTest(parameterized.TestCase):
         (False, False, False, 0.045, 250_000, 224),
         (False, True, False, 0.0045, 0, 224),
         (False, True, True, 0.45, 0, 224),
-        (True, False, False, 0.1, 500, 32),
+        (True, False, False, 0.1, 250, 32),
         (True, True, False, 0.0045, 0, 32),
         (True, True, True, 0.45, 0, 32),
     )
@@ -58,8 +58,8 @@ class TrainingDefaultsTest(parameterized.TestCase):
         values = _choose(digits, fine_tuning, False, **given)
         self.assertEqual(values, _DEFAULTS | given)
 
-    def test_digits_quantise_from_half_of_the_steps(self) -> None:
-        self.assertEqual(_choose(True, False, False, number_of_steps=60)["quant_delay"], 30)
+    def test_digits_quantise_from_a_quarter_of_the_steps(self) -> None:
+        self.assertEqual(_choose(True, False, False, number_of_steps=60)["quant_delay"], 15)
 
     def test_warns_of_what_will_not_work(self) -> None:
         self.assertEmpty(training_defaults.warnings(_choose(True, False, False)))
@@ -69,9 +69,16 @@ class TrainingDefaultsTest(parameterized.TestCase):
         )
         self.assertLen(late, 1)
         self.assertIn("step 250000", late[0])
-        stale = training_defaults.warnings(_choose(False, False, False, number_of_steps=1000))
-        self.assertLen(stale, 1)
-        self.assertIn("--batch_norm_decay=0.9997", stale[0])
+
+    def test_warns_where_statistics_would_not_arrive(self) -> None:
+        for fine_tuning in (False, True):
+            values = _choose(False, fine_tuning, False, number_of_steps=1000)
+            (stale,) = training_defaults.warnings(values)
+            self.assertIn("--batch_norm_decay=0.9997", stale)
+            values["batch_norm_decay"] = 0.99
+            self.assertEmpty(training_defaults.warnings(values))
+        frozen = _choose(False, True, True, number_of_steps=1000)
+        self.assertEmpty(training_defaults.warnings(frozen, statistics_move=False))
 
 
 if __name__ == "__main__":

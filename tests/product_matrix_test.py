@@ -16,6 +16,7 @@ from transforms.tflite import check, metadata, model_file, product_rules
 from transforms.tflite.inference import Kernels
 
 _IMAGES = 64
+_DIGIT_SIZE = 32
 _DIGITS = str(pathlib.Path(__file__).parents[1] / "classification/digits_network/model.ckpt")
 _OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, softmax.
 
@@ -24,8 +25,11 @@ def _images(size: int, different: int) -> np.ndarray:
     """Digits, uint8 [64, size, size, 3]: the first have a class vector each; others are like them.
 
     With classes fewer than images, what is as near to one as to another has no right answer.
+    Each image is one digit many times, as large as the base knows them: of a digit drawn larger,
+    it makes little that stands out from rounding noise.
     """
-    images = sample.of_digits(_IMAGES, image_size=size).images.astype(int)
+    small = sample.of_digits(_IMAGES, image_size=_DIGIT_SIZE).images.astype(int)
+    images = np.tile(small, (1, size // _DIGIT_SIZE, size // _DIGIT_SIZE, 1))
     noise = np.random.default_rng(0).integers(-6, 7, images.shape)
     return np.clip(images[np.arange(_IMAGES) % different] + noise, 0, 255).astype(np.uint8)
 
