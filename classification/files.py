@@ -17,9 +17,7 @@ def write_whole(path: str, data: bytes) -> None:
       IsADirectoryError: if there is a folder at `path`.
       OSError: if it cannot be written.
     """
-    _check_parent(path)
-    if os.path.isdir(path):
-        raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
+    check_place(path)
     partial = _beside(path, "partial")
     try:
         with errors_name(path), open(partial, "wb") as file:
@@ -28,6 +26,18 @@ def write_whole(path: str, data: bytes) -> None:
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def check_place(path: str) -> None:
+    """Checks that `write_whole` can put a file there: early, where what comes before takes long.
+
+    Raises:
+      FileNotFoundError: if the folder that the file belongs in is missing.
+      IsADirectoryError: if there is a folder at `path`.
+    """
+    _check_parent(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
 
 
 @contextlib.contextmanager

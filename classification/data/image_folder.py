@@ -15,6 +15,7 @@ What is chosen follows from the names and the seed alone.
 import dataclasses
 import hashlib
 import os
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 # Of each class, held out for validation.
@@ -119,6 +120,41 @@ def scan(
         validation_fraction=validation_fraction,
         ignored=tuple(sorted(found.ignored)),
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassFolders:
+    """Class folders, all of whose images are for one purpose.
+
+    Attributes:
+      images: by the class's name, in order, its images as paths from the folder with '/'.
+      ignored: names of files and hidden folders that were not taken for images or classes.
+    """
+
+    images: Mapping[str, tuple[str, ...]]
+    ignored: tuple[str, ...]
+
+
+def scan_classes(path: str, *, without: Collection[str] = ()) -> ClassFolders:
+    """Looks through a folder of class folders, one at least, and opens no image.
+
+    Raises:
+      OSError: the folder is missing, or no folder, or cannot be read.
+      ValueError: a class has no image; a name cannot be a class's, or two are spelled alike;
+        folders stand where images should.
+    """
+    found = _Scan(path, without)
+    classes = found.classes("", found.class_folders(""))
+    spelled: dict[str, str] = {}
+    for name in classes:
+        other = spelled.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise ValueError(
+                f"expected class folders of different names in {path}, got two that are both "
+                f"spelled {name}, with other code points; put their images into one"
+            )
+    images = {name: tuple(names) for name, names in classes.items()}
+    return ClassFolders(images, tuple(sorted(found.ignored)))
 
 
 def printable(name: str) -> str:

@@ -218,5 +218,43 @@ class ShortenTest(absltest.TestCase):
         self.assertEndsWith(image_folder.shorten("abcdefghijkl"), ", i, j and 2 more")
 
 
+class ScanClassesTest(absltest.TestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.path = self.create_tempdir().full_path
+
+    def add(self, *names: str) -> None:
+        for name in names:
+            path = pathlib.Path(self.path, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def test_one_class_or_more(self) -> None:
+        self.add("b/2.jpg", "b/1.png", "b/x.txt", "y.jpg")
+        found = image_folder.scan_classes(self.path)
+        self.assertEqual(found.images, {"b": ("b/1.png", "b/2.jpg")})
+        self.assertEqual(found.ignored, ("b/x.txt", "y.jpg"))
+        # Names of splits are names like others here.
+        self.add("a/3.jpg", "train/4.jpg")
+        found = image_folder.scan_classes(self.path, without=["b/1.png"])
+        self.assertEqual(list(found.images), ["a", "b", "train"])
+        self.assertEqual(found.images["b"], ("b/2.jpg",))
+
+    def test_what_will_not_do(self) -> None:
+        with self.assertRaisesRegex(ValueError, "expected a folder for each class"):
+            image_folder.scan_classes(self.path)
+        self.add("a/1.jpg", "c/none.txt")
+        with self.assertRaisesRegex(ValueError, "got none in c"):
+            image_folder.scan_classes(self.path)
+        self.add("train/b/2.jpg")
+        with self.assertRaisesRegex(ValueError, "images alone in the class folder .*/train"):
+            image_folder.scan_classes(self.path)
+
+    def test_names_spelled_alike(self) -> None:
+        self.add("caf\u00e9/1.jpg", "cafe\u0301/1.jpg")
+        with self.assertRaisesRegex(ValueError, "two that are both spelled caf"):
+            image_folder.scan_classes(self.path)
+
+
 if __name__ == "__main__":
     absltest.main()

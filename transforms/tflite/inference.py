@@ -3,7 +3,6 @@
 import concurrent.futures
 import enum
 import os
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +24,43 @@ class Kernels(enum.Enum):
     DEFAULT = "default"
 
 
+class Runner:
+    """A model in an interpreter of one thread, for one image at once."""
+
+    def __init__(self, model: Model, *, kernels: Kernels, fetch: list[int] | None = None):
+        """Prepares the model.
+
+        Args:
+          model: of one input; tensors to fetch are made outputs of a copy.
+          kernels: what computes.
+          fetch: indices of the tensors whose values are asked for; the outputs where None.
+
+        Raises:
+          ValueError: if the interpreter cannot take the model.
+        """
+        wanted = model_graph.indices(model.subgraphs[0].outputs) if fetch is None else fetch
+        subgraph = model_file.changed(model.subgraphs[0], outputs=wanted)
+        data = model_file.serialise(model_file.changed(model, subgraphs=[subgraph]))
+        with silence():
+            self._interpreter = _interpreter(data, kernels)
+        (image,) = self._interpreter.get_input_details()
+        self._input = image["index"]
+        self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
+
+    def run(self, image: np.ndarray) -> list[np.ndarray]:
+        """The values of each tensor asked for, without their first dimension, which is 1.
+
+        Args:
+          image: of the input's type and shape, without its first dimension.
+
+        Raises:
+          ValueError: if it is not.
+        """
+        self._interpreter.set_tensor(self._input, image[np.newaxis])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
+
+
 def run(
     model: Model,
     inputs: np.ndarray,
@@ -35,10 +71,10 @@ def run(
     """Runs a model of one input, of one image at once, over many.
 
     Args:
-      model: the model; tensors to fetch are made outputs of a copy.
+      model: see `Runner`.
       inputs: [n, ...], of the input's type, without its first dimension, which is 1.
-      kernels: what computes.
-      fetch: indices of the tensors whose values are asked for; the outputs where None.
+      kernels: see `Runner`.
+      fetch: likewise.
 
     Returns:
       The values of each tensor, [n, ...], as they are: quanta where it is quantised.
@@ -46,16 +82,15 @@ def run(
     Raises:
       ValueError: if the inputs do not fit, or if the interpreter cannot take the model.
     """
-    wanted = model_graph.indices(model.subgraphs[0].outputs) if fetch is None else fetch
-    subgraph = model_file.changed(model.subgraphs[0], outputs=wanted)
-    data = model_file.serialise(model_file.changed(model, subgraphs=[subgraph]))
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     # Invoking releases Python's lock: each thread has an interpreter of its own.
-    shares = np.array_split(inputs, workers)
-    with silence():
-        interpreters = [_interpreter(data, kernels) for _ in shares]
-        with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-            done = list(pool.map(_run, interpreters, shares))
+    runners = [Runner(model, kernels=kernels, fetch=fetch) for _ in range(workers)]
+
+    def share(runner: Runner, images: np.ndarray) -> list[np.ndarray]:
+        return [np.stack(values) for values in zip(*map(runner.run, images), strict=True)]
+
+    with silence(), concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        done = list(pool.map(share, runners, np.array_split(inputs, workers)))
     return [np.concatenate(values) for values in zip(*done, strict=True)]
 
 
@@ -72,16 +107,3 @@ def _interpreter(data: bytes, kernels: Kernels) -> tf.lite.Interpreter:
     except RuntimeError as error:
         raise ValueError(f"TensorFlow Lite's interpreter refused the model: {error}") from error
     return interpreter
-
-
-def _run(interpreter: tf.lite.Interpreter, inputs: np.ndarray) -> list[np.ndarray]:
-    (images,) = interpreter.get_input_details()
-    places = [details["index"] for details in interpreter.get_output_details()]
-    values: list[list[Any]] = [[] for _ in places]
-    for image in inputs:
-        # Refuses another type or shape than the input's, in a ValueError.
-        interpreter.set_tensor(images["index"], image[np.newaxis])
-        interpreter.invoke()
-        for index, place in enumerate(places):
-            values[index].append(interpreter.get_tensor(place)[0])
-    return [np.stack(rows) for rows in values]

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterator
 
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Within it, nothing of this process reaches stderr.
+    """Within it, nothing of this process reaches stderr, and no warning is shown.
 
     The converter and the interpreter tell of delegates, passes and settings, whatever the
     log level, and from C++: nothing less than the file descriptor catches them. What goes
@@ -19,7 +20,9 @@ def silence() -> Iterator[None]:
     os.dup2(nowhere, 2)
     os.close(nowhere)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         sys.stderr.flush()
         os.dup2(stderr, 2)

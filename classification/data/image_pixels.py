@@ -1,0 +1,58 @@
+"""Image files as a deployed network takes them: cut, resized, in eight-bit numbers."""
+
+from types import TracebackType
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.data import image_files, preprocessing, sample
+
+
+class PixelReader:
+    """Reads image files as evaluation sees them; a context manager.
+
+    Several threads may use one at once.
+    """
+
+    def __init__(self, image_size: int) -> None:
+        """Creates the reader.
+
+        Args:
+          image_size: height and width of what it returns, in pixels.
+        """
+        self._files = image_files.Reader()
+        with tf.Graph().as_default() as graph:
+            self._encoded = tf.placeholder(tf.string, [])
+            self._image = preprocessing.for_evaluation(self._encoded, image_size=image_size)
+        # One thread a call: it is the callers that are many.
+        self._session = tf.Session(
+            graph=graph,
+            config=tf.ConfigProto(intra_op_parallelism_threads=1, use_per_session_threads=True),
+        )
+
+    def __enter__(self) -> "PixelReader":
+        self._files.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._files.__exit__(kind, error, traceback)
+        self._session.close()
+
+    def read(self, path: str) -> np.ndarray:
+        """Reads an image.
+
+        Returns:
+          uint8 [image_size, image_size, 3]: its middle 87.5 %, resized; the network's input is
+          (q - 128) / 128.
+
+        Raises:
+          BadImageError: see `image_files.Reader.read`.
+          MemoryError, tf.errors.ResourceExhaustedError: likewise.
+        """
+        encoded = self._files.read(path).encoded
+        return sample.to_uint8(self._session.run(self._image, {self._encoded: encoded}))

@@ -1,0 +1,46 @@
+"""Which class of a model each folder of photos is."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from transforms.tflite.imprinting import ImprintingEngine
+
+
+def assign(names: Iterable[str], engine: ImprintingEngine, labels: Sequence[str]) -> dict[str, int]:
+    """The number of the class that each name stands for: one of the model's, or the next.
+
+    Names are the same whatever code points spell them.
+
+    Args:
+      names: of the folders, each once.
+      engine: what the classes are to be imprinted with.
+      labels: the names of its classes, in order.
+
+    Raises:
+      ValueError: if a name stands for several of the classes, or for one that was trained.
+    """
+    known: dict[str, list[int]] = {}
+    for number, label in enumerate(labels):
+        known.setdefault(_spelled(label), []).append(number)
+    numbers: dict[str, int] = {}
+    following = engine.num_classes
+    for name in names:
+        found = known.get(_spelled(name), [])
+        if len(found) > 1:
+            raise ValueError(
+                f"expected a name of one class, got the folder {name}, and classes "
+                f"{', '.join(map(str, found))} have that name; give the folder another"
+            )
+        if found and not engine.is_imprinted(found[0]):
+            raise ValueError(
+                f"expected new classes, or ones that were imprinted, got the folder {name}: class "
+                f"{found[0]} of that name was trained, and cannot be changed; give the folder "
+                "another name, or leave --keep_classes out"
+            )
+        numbers[name] = found[0] if found else following
+        following += not found
+    return numbers
+
+
+def _spelled(name: str) -> str:
+    return unicodedata.normalize("NFC", name)

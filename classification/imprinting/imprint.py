@@ -1,0 +1,158 @@
+"""Adds classes to a deployed model from a few photos each, without training.
+
+  ./bazelw run imprint -- --model=IN.tflite --images_dir=DIR --output=OUT.tflite
+
+DIR holds a folder for each class, named after it, with its photos right in it. IN is a
+quantised classifier as `./bazelw build frozen_tflite` makes, whole, or one of any maker that the
+on-device imprinting engines accept. OUT has the classes of DIR, in the order of their names; with
+--keep_classes, those of IN and then the new ones. A class that was imprinted before, here or on a
+device, gets more examples where a folder has its name.
+
+A class's vector is the mean of its photos' embeddings, brought to unit length (Qi, Brown and Lowe,
+arXiv 1712.07136, section 3.2). All before the last layer stays as it is, byte for byte.
+"""
+
+import os
+import time
+import warnings
+from collections.abc import Sequence
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import numpy as np
+from absl import flags
+
+from classification import files, program
+from classification.data import image_folder
+from classification.data.image_folder import ClassFolders
+from classification.imprinting import class_numbers, embedder
+from classification.progress_bar import ProgressBar
+from transforms.tflite import metadata, model_file
+from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.model_graph import Model
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("model", "", "The .tflite to start from: a quantised classifier.")
+flags.DEFINE_string("images_dir", "", "Folder of class folders of photos.")
+flags.DEFINE_string("output", "", "The .tflite to write; may be the one that is read.")
+flags.DEFINE_boolean("keep_classes", False, "Keep the model's classes; new ones follow them.")
+flags.DEFINE_boolean(
+    "skip_bad_images",
+    False,
+    "Leave out photos that cannot be read, and list them. Otherwise they are an error.",
+)
+
+# Of the cosine between a class's vector and its quanta: with less, the embedding's own quanta
+# are no longer the coarser ones.
+_LEAST_COSINE = 0.995
+
+
+def main() -> None:
+    """Imprints, and prints what was written."""
+    for name in ("model", "images_dir", "output"):
+        if not FLAGS[name].value:
+            raise ValueError(f"expected a path as --{name}, got none; --help tells what of")
+    # About damaged EXIF data, large images and the like: nothing that users must mend.
+    warnings.filterwarnings("ignore", module="PIL")
+    start = time.monotonic()
+    model, labels, engine = _read(FLAGS.model)
+    folders = image_folder.scan_classes(FLAGS.images_dir)
+    kept = list(labels or map(str, range(engine.num_classes))) if FLAGS.keep_classes else []
+    numbers = class_numbers.assign(folders.images, engine, kept)
+    names = [*kept, *(name for name, number in numbers.items() if number >= len(kept))]
+    files.check_place(FLAGS.output)
+    photos = [image for images in folders.images.values() for image in images]
+    with ProgressBar() as progress:
+        embeddings, bad = embedder.embed(
+            model,
+            [os.path.join(FLAGS.images_dir, photo) for photo in photos],
+            on_progress=progress.show,
+        )
+    described = [f"{photos[index]}: {why}" for index, why in sorted(bad.items())]
+    if bad and not FLAGS.skip_bad_images:
+        raise ValueError(
+            f"expected photos that can be read in {FLAGS.images_dir}, got {len(bad)} that cannot "
+            f"({image_folder.shorten(described)}) among {len(photos)}; mend or remove them, or "
+            "leave them out by --skip_bad_images"
+        )
+    if bad:
+        image_folder.scan_classes(FLAGS.images_dir, without=[photos[index] for index in bad])
+    _imprint(engine, folders, numbers, embeddings, bad)
+    imprinted = engine.build()
+    files.write_whole(FLAGS.output, metadata.attach(imprinted.model, names))
+    _report(
+        kept=len(kept),
+        new=engine.num_classes - len(kept),
+        photos=len(photos) - len(bad),
+        bad=described,
+        ignored=folders.ignored,
+        seconds=time.monotonic() - start,
+    )
+    _warn(names, imprinted.cosines)
+    if FLAGS.keep_classes and labels is None:
+        print(f"{FLAGS.model} has no labels: its classes are named by their numbers.")
+
+
+def _read(path: str) -> tuple[Model, tuple[str, ...] | None, ImprintingEngine]:
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        model = model_file.parse(data)
+        engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
+        return model, metadata.labels_of(data), engine
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _imprint(
+    engine: ImprintingEngine,
+    folders: ClassFolders,
+    numbers: dict[str, int],
+    embeddings: np.ndarray,
+    bad: dict[int, str],
+) -> None:
+    begin = 0
+    for name, images in folders.images.items():
+        end = begin + len(images)
+        good = [index for index in range(begin, end) if index not in bad]
+        engine.add(numbers[name], embeddings[good])
+        begin = end
+
+
+def _report(
+    *,
+    kept: int,
+    new: int,
+    photos: int,
+    bad: Sequence[str],
+    ignored: Sequence[str],
+    seconds: float,
+) -> None:
+    print(f"Wrote {FLAGS.output}: {kept:,} classes kept, {new:,} new, by {photos:,} photos.")
+    if bad:
+        print(f"Left out, since unreadable: {len(bad):,} ({image_folder.shorten(bad)}).")
+    if ignored:
+        print(
+            f"Ignored, since not named as images are: {len(ignored):,} "
+            f"({image_folder.shorten(ignored)})."
+        )
+    print(f"{seconds:.1f} s, {photos / seconds:,.0f} photos/s.")
+
+
+def _warn(names: Sequence[str], cosines: np.ndarray) -> None:
+    low = [
+        f"{name} ({cosine:.3f})"
+        for name, cosine in zip(names, cosines, strict=True)
+        if cosine < _LEAST_COSINE
+    ]
+    if low:
+        print(
+            f"Warning: {len(low)} classes' vectors go beyond the range of the last layer's kernel, "
+            f"and are not kept well (their cosines: {image_folder.shorten(low)})."
+        )
+
+
+if __name__ == "__main__":
+    program.run(main)

@@ -1,0 +1,176 @@
+"""Runs `imprint` on folders of small photos, and what it writes on the photos."""
+
+import os
+import pathlib
+import shutil
+
+import numpy as np
+from absl.testing import absltest
+from PIL import Image
+
+from classification import program_testing
+from classification.imprinting import imprint
+from transforms.tflite import inference, metadata, model_file, product_rules, testing
+from transforms.tflite.inference import Kernels
+
+_COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}
+
+
+def run(*arguments: str) -> tuple[int | str | None, str, str]:
+    return program_testing.run_program(imprint.main, *arguments)
+
+
+def photos(colour: str, count: int) -> np.ndarray:
+    """Noise around a colour, as large as the small model's input."""
+    random = np.random.default_rng(sum(colour.encode()))
+    noise = random.integers(-20, 21, [count, testing.SIZE, testing.SIZE, 3])
+    return np.clip(np.array(_COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
+
+
+class ImprintTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        root = os.path.realpath(self.create_tempdir().full_path)
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(root)
+        model = model_file.parse(testing.small().model)
+        pathlib.Path("in.tflite").write_bytes(metadata.attach(model, testing.LABELS))
+
+    def add(self, *colours: str, count: int = 5, folder: str = "photos") -> None:
+        for colour in colours:
+            os.makedirs(f"{folder}/{colour}", exist_ok=True)
+            for index, pixels in enumerate(photos(colour, count)):
+                Image.fromarray(pixels).save(f"{folder}/{colour}/{index}.png")
+
+    def imprint(self, *arguments: str) -> str:
+        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
+        status, out, err = run(*flags, *arguments)
+        self.assertEqual((status, err), (None, ""), msg=out)
+        return out
+
+    def assert_fails(self, expected: str, *arguments: str) -> None:
+        before = sorted(os.listdir("."))
+        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
+        status, out, err = run(*flags, *arguments)
+        self.assertEqual((status, out), (1, ""), msg=err)
+        self.assertRegex(err, "(?s)^prog: .*" + expected)
+        self.assertNotIn("Traceback", err)
+        self.assertEqual(sorted(os.listdir(".")), before)
+
+    def check(self, labels: list[str], *, first: int, path: str = "out.tflite") -> None:
+        """Checks a product's labels, and that it names the colours, from class first on."""
+        data = pathlib.Path(path).read_bytes()
+        self.assertEqual(list(metadata.labels_of(data)), labels)
+        model = model_file.parse(data)
+        self.assertEqual(product_rules.check(model, quantised=True), [])
+        images = np.concatenate([photos(colour, 5) for colour in labels[first:]])
+        (probabilities,) = inference.run(model, images, kernels=Kernels.REFERENCE)
+        self.assertEqual(probabilities.shape, (len(images), len(labels)))
+        found = probabilities[:, first:].argmax(axis=1)
+        np.testing.assert_array_equal(found, np.repeat(np.arange(len(labels) - first), 5))
+
+    def test_new_classes_alone(self):
+        self.add(*_COLOURS)
+        pathlib.Path("photos/readme.txt").touch()
+        out = self.imprint()
+        self.assertStartsWith(
+            out, "Wrote out.tflite: 0 classes kept, 3 new, by 15 photos.\nIgnored, since not named"
+        )
+        self.check(["blue", "grün", "red"], first=0)
+        first = pathlib.Path("out.tflite").read_bytes()
+        self.imprint()
+        self.assertEqual(pathlib.Path("out.tflite").read_bytes(), first)
+
+    def test_new_classes_behind_the_old_and_more_examples_later(self):
+        self.add("blue", "red")
+        out = self.imprint("--keep_classes")
+        self.assertIn(f"{testing.CLASSES} classes kept, 2 new, by 10 photos.", out)
+        self.check([*testing.LABELS, "blue", "red"], first=testing.CLASSES)
+        once = pathlib.Path("out.tflite").read_bytes()
+        shutil.rmtree("photos")
+        self.add("grün", count=5)
+        self.add("blue", count=2)
+        self.imprint("--keep_classes", "--model=out.tflite")
+        self.check([*testing.LABELS, "blue", "red", "grün"], first=testing.CLASSES)
+        lengths = [
+            {
+                int(line.split()[0]): float(line.split()[1])
+                for line in model_file.parse(data).description.decode().splitlines()
+            }
+            for data in (once, pathlib.Path("out.tflite").read_bytes())
+        ]
+        blue, red, green = range(testing.CLASSES, testing.CLASSES + 3)
+        self.assertEqual(lengths[0].keys(), {blue, red})
+        self.assertEqual(lengths[1].keys(), {blue, red, green})
+        # Of photos much alike, the sum is about as long as they are many.
+        self.assertAlmostEqual(lengths[1][blue] - lengths[0][blue], 2, delta=0.2)
+        self.assertEqual(lengths[1][red], lengths[0][red])
+
+    def test_a_model_without_labels(self):
+        self.add("red")
+        pathlib.Path("in.tflite").write_bytes(testing.small().model)
+        self.assertIn("has no labels: its classes are named", self.imprint("--keep_classes"))
+        self.check([*map(str, range(testing.CLASSES)), "red"], first=testing.CLASSES)
+
+    def test_photos_that_cannot_be_read(self):
+        self.add("blue", "red")
+        pathlib.Path("photos/blue/bad.jpg").write_bytes(b"bad")
+        bad = r"\(blue/bad.jpg: it is no JPEG, PNG, BMP, WebP or GIF image\)"
+        self.assert_fails(f"got 1 that cannot {bad} among 11; .* --skip_bad_images")
+        out = self.imprint("--skip_bad_images")
+        self.assertRegex(out, f"2 new, by 10 photos.\nLeft out, since unreadable: 1 {bad}.")
+        self.check(["blue", "red"], first=0)
+        shutil.rmtree("photos/red")
+        os.mkdir("photos/red")
+        pathlib.Path("photos/red/bad.jpg").write_bytes(b"")
+        os.remove("out.tflite")
+        self.assert_fails(
+            "expected images in each class folder .* none in red", "--skip_bad_images"
+        )
+
+    def test_folders_that_are_no_new_classes(self):
+        self.assert_fails("expected a folder of class folders of images, got photos")
+        os.mkdir("photos")
+        self.assert_fails("expected a folder for each class in photos")
+        os.mkdir("photos/red")
+        self.assert_fails("expected images in each class folder of photos, got none in red")
+        self.add("red")
+        os.rename("photos/red", "photos/six")
+        self.assert_fails("class 6 of that name was trained", "--keep_classes")
+        os.rename("photos/six", "photos/crane")
+        self.assert_fails("folder crane, and classes 1, 2 have that name", "--keep_classes")
+        os.rename("photos/crane", "photos/A\u0308pfel")
+        self.assert_fails("class 3 of that name was trained", "--keep_classes")
+        shutil.copytree("photos/A\u0308pfel", "photos/\u00c4pfel")
+        self.assert_fails("got two that are both spelled")
+
+    def test_models_that_will_not_do(self):
+        self.add("red")
+        self.assert_fails("No such file", "--model=gone.tflite")
+        data = testing.small().model
+        for name, contents, expected in (
+            ("cut", data[: len(data) // 2], "cut.tflite: expected a whole .tflite"),
+            ("noise", b"noise" * 100, "noise.tflite: expected a .tflite"),
+            (
+                "head",
+                testing.small().head,
+                "head.tflite: .*embedding: expected one L2_NORMALIZATION",
+            ),
+            ("float", testing.small(quantise=False).model, "quantised: expected each tensor"),
+        ):
+            pathlib.Path(f"{name}.tflite").write_bytes(contents)
+            self.assert_fails(expected, f"--model={name}.tflite")
+
+    def test_output_and_flags(self):
+        self.add("red")
+        os.mkdir("folder")
+        self.assert_fails(
+            "expected the name of a file to write, got the folder folder", "--output=folder"
+        )
+        self.assert_fails("expected a folder no/where to write", "--output=no/where/out.tflite")
+        for flag in ("model", "images_dir", "output"):
+            self.assert_fails(f"expected a path as --{flag}, got none", f"--{flag}=")
+
+
+if __name__ == "__main__":
+    absltest.main()
