@@ -1,0 +1,116 @@
+"""Learns new classes from embeddings made up around known directions."""
+
+import numpy as np
+from absl.testing import absltest, parameterized
+
+from classification.imprinting import low_shot
+from classification.imprinting.low_shot import Accuracies, Embedded, Task
+
+_BASE, _CLASSES, _DEPTH = 4, 7, 32
+_SCALE = 10.0
+
+
+def _images(count: int, *, noise: float, seed: int, views: int = 0) -> Embedded:
+    """Count images of each class: a direction of its own and noise."""
+    directions = low_shot.unit(np.random.default_rng(0).normal(size=[_CLASSES, _DEPTH]))
+    random = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(_CLASSES), count)
+    shape = [len(labels), *([views] if views else []), _DEPTH]
+    vectors = directions[labels] if not views else directions[labels][:, np.newaxis]
+    noisy = vectors + noise * random.normal(size=shape) / np.sqrt(_DEPTH)
+    return Embedded(low_shot.unit(noisy).astype(np.float32), labels)
+
+
+def _task(examples: Embedded, *, seed: int = 0) -> Task:
+    vectors = low_shot.templates(examples, 0, _BASE)
+    return Task(vectors, examples, _CLASSES, _SCALE, seed)
+
+
+class LowShotTest(parameterized.TestCase):
+    def test_accuracies_by_hand(self):
+        # Two base classes and two novel ones.
+        scores = np.array(
+            [
+                [9, 0, 0, 0],  # Right.
+                [0, 0, 9, 0],  # Of the base, taken for a novel one.
+                [9, 0, 5, 1],  # Novel: right among its own kind alone.
+                [0, 0, 5, 9],  # Novel, and wrong.
+                [1, 0, 3, 3],  # Of equal scores, the lower class.
+            ]
+        )
+        found = low_shot.accuracies(scores, np.array([0, 1, 2, 2, 3]), num_base=2)
+        self.assertEqual(found, Accuracies(1 / 3, 0.0, 1 / 2, 1 / 5))
+
+    def test_draws_some_of_each_novel_class_and_all_of_the_base(self):
+        train = _images(6, noise=1.0, seed=1)
+        drawn = [low_shot.draw(train, num_base=_BASE, shots=n, seed=3) for n in (2, 4)]
+        for images, shots in zip(drawn, (2, 4), strict=True):
+            counts = np.bincount(images.labels)
+            self.assertEqual(counts.tolist(), [6] * _BASE + [shots] * (_CLASSES - _BASE))
+        rows = [{tuple(row) for row in images.embeddings.tolist()} for images in drawn]
+        self.assertLess(rows[0], rows[1])
+        again, other = (low_shot.draw(train, num_base=_BASE, shots=2, seed=s) for s in (3, 4))
+        np.testing.assert_array_equal(again.embeddings, drawn[0].embeddings)
+        self.assertTrue(np.any(other.embeddings != drawn[0].embeddings))
+        with self.assertRaisesRegex(ValueError, "at least 7 images of each novel class .* got 6"):
+            low_shot.draw(train, num_base=_BASE, shots=7, seed=0)
+
+    def test_templates_are_means_of_unit_length_over_images_and_views(self):
+        examples = _images(3, noise=1.0, seed=1, views=5)
+        found = low_shot.templates(examples, 2, 5)
+        for label, vector in zip((2, 3, 4), found, strict=True):
+            mean = examples.embeddings[examples.labels == label].reshape(15, -1).mean(axis=0)
+            np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), rtol=1e-5)
+        # A single view is as none.
+        plain = Embedded(examples.plain, examples.labels)
+        single = Embedded(examples.plain[:, np.newaxis], examples.labels)
+        np.testing.assert_array_equal(
+            low_shot.templates(plain, 0, 2), low_shot.templates(single, 0, 2)
+        )
+
+    @parameterized.parameters(*low_shot.METHODS)
+    def test_every_method_learns_what_is_easy(self, name):
+        test = _images(10, noise=0.5, seed=2)
+        task = _task(_images(5, noise=0.5, seed=1))
+        scores = low_shot.METHODS[name](task)(test.plain)
+        self.assertEqual(scores.shape, (len(test.labels), _CLASSES))
+        found = low_shot.accuracies(scores, test.labels, num_base=_BASE)
+        self.assertEqual(found, Accuracies(1.0, 1.0, 1.0, 1.0))
+        np.testing.assert_array_equal(scores, low_shot.METHODS[name](task)(test.plain))
+
+    def test_nearest_neighbour_takes_the_nearest_example(self):
+        task = _task(_images(5, noise=2.0, seed=1))
+        test = _images(3, noise=2.0, seed=2).plain
+        found = low_shot.nearest_neighbour(task)(test).argmax(axis=1)
+        nearest = (test @ task.examples.plain.T).argmax(axis=1)
+        np.testing.assert_array_equal(found, task.examples.labels[nearest])
+
+    def test_fine_tuning_lowers_the_loss_that_it_is_about(self):
+        task = _task(_images(5, noise=3.0, seed=1))
+        examples = task.examples
+
+        def loss(method: low_shot.Method) -> float:
+            logits = _SCALE * method(task)(examples.plain)
+            logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+            # Of as many examples each, classes weigh the same.
+            return -float(logits[np.arange(len(logits)), examples.labels].mean())
+
+        self.assertLess(loss(low_shot.imprint_and_fine_tune), loss(low_shot.imprint) - 0.05)
+        # Closer to where it ends than random vectors are.
+        self.assertLess(loss(low_shot.imprint_and_fine_tune), loss(low_shot.fine_tune_random))
+
+    def test_more_views_make_better_templates(self):
+        test = _images(40, noise=1.0, seed=2)
+        views = _images(1, noise=4.0, seed=1, views=20)
+        plain = Embedded(views.plain, views.labels)
+        found = [
+            low_shot.accuracies(
+                low_shot.imprint(_task(examples))(test.plain), test.labels, num_base=_BASE
+            ).novel
+            for examples in (plain, views)
+        ]
+        self.assertGreater(found[1], found[0])
+
+
+if __name__ == "__main__":
+    absltest.main()
