@@ -23,7 +23,9 @@ class PixelReader:
         self._files = image_files.Reader()
         with tf.Graph().as_default() as graph:
             self._encoded = tf.placeholder(tf.string, [])
-            self._image = preprocessing.for_evaluation(self._encoded, image_size=image_size)
+            self._decoded = preprocessing.decode(self._encoded)
+            self._part = tf.placeholder(tf.uint8, [None, None, 3])
+            self._pixels = preprocessing.crop_for_evaluation(self._part, image_size=image_size)
         # One thread a call: it is the callers that are many.
         self._session = tf.Session(
             graph=graph,
@@ -43,16 +45,28 @@ class PixelReader:
         self._files.__exit__(kind, error, traceback)
         self._session.close()
 
-    def read(self, path: str) -> np.ndarray:
+    def read(self, path: str, *, views: int = 1) -> np.ndarray:
         """Reads an image.
 
+        Args:
+          path: the file.
+          views: how many parts of it to take: the whole, then parts at many places and scales,
+            every other one mirrored (see `sample.windows`).
+
         Returns:
-          uint8 [image_size, image_size, 3]: its middle 87.5 %, resized; the network's input is
-          (q - 128) / 128.
+          uint8 [views, image_size, image_size, 3]: the middle 87.5 % of each, resized; the
+          network's input is (q - 128) / 128.
 
         Raises:
           BadImageError: see `image_files.Reader.read`.
           MemoryError, tf.errors.ResourceExhaustedError: likewise.
         """
         encoded = self._files.read(path).encoded
-        return sample.to_uint8(self._session.run(self._image, {self._encoded: encoded}))
+        image = self._session.run(self._decoded, {self._encoded: encoded})
+        height, width, _ = image.shape
+        return np.stack(
+            [
+                sample.to_uint8(self._session.run(self._pixels, {self._part: window.of(image)}))
+                for window in sample.windows(height, width, views)
+            ]
+        )

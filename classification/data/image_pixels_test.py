@@ -34,9 +34,27 @@ class PixelReaderTest(absltest.TestCase):
         expected = sample.to_uint8(batch["image"])
         with PixelReader(32) as reader, concurrent.futures.ThreadPoolExecutor(2) as pool:
             found = list(pool.map(reader.read, paths))
-        self.assertEqual(found[0].shape, (32, 32, 3))
         # Records are in the order of classes.
-        np.testing.assert_array_equal(np.stack([found[i] for i in (0, 2, 1, 3)]), expected)
+        np.testing.assert_array_equal(np.concatenate([found[i] for i in (0, 2, 1, 3)]), expected)
+
+    def test_views_are_parts_of_the_image(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.png")
+        # Red grows to the right, green downwards.
+        ramp = np.linspace(0, 255, 64)
+        image = np.stack(np.broadcast_arrays(ramp, ramp[:, np.newaxis], 99), axis=-1)
+        Image.fromarray(image.astype(np.uint8)).save(path)
+        with PixelReader(32) as reader:
+            whole = reader.read(path)
+            views = reader.read(path, views=4)
+        self.assertEqual(views.shape, (4, 32, 32, 3))
+        np.testing.assert_array_equal(views[:1], whole)
+        for index, view in enumerate(views.astype(int)):
+            mirrored = index % 2 == 1
+            self.assertEqual(view[:, 0, 0].mean() > view[:, -1, 0].mean(), mirrored)
+            self.assertLess(view[0, :, 1].mean(), view[-1, :, 1].mean())
+        spans = [int(np.ptp(view[..., 1].astype(int))) for view in views]
+        self.assertEqual(max(spans), spans[0])
+        self.assertLen(set(spans), 4)
 
     def test_what_is_no_image(self):
         path = self.create_tempfile("a.jpg", "text").full_path

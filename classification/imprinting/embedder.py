@@ -18,6 +18,7 @@ def embed(
     model: Model,
     paths: Sequence[str],
     *,
+    views: int = 1,
     kernels: Kernels = Kernels.DEFAULT,
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
@@ -27,18 +28,19 @@ def embed(
     Args:
       model: a quantised classifier, extractor and head in one.
       paths: JPEG, PNG, BMP, WebP or GIF files.
+      views: of each image, see `PixelReader.read`.
       kernels: what computes.
       threads: how many; as many as there are processors where None.
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
-      float32 [len(paths), d], of unit length but for rounding to quanta of 1/128, and by their
-      index what is wrong with files that cannot be read, whose embeddings are 0.
+      float32 [len(paths), views, d], of unit length but for rounding to quanta of 1/128, and by
+      their index what is wrong with files that cannot be read, whose embeddings are 0.
     """
     extractor = split.split(model).extractor
     graph = model_graph.graph(extractor)
     (image,), (output,) = graph.inputs, graph.outputs
-    embeddings = np.zeros([len(paths), output.shape[-1]], np.float32)
+    embeddings = np.zeros([len(paths), views, output.shape[-1]], np.float32)
     bad: dict[int, str] = {}
     workers = max(1, min(threads or os.cpu_count() or 1, len(paths)))
     free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
@@ -47,16 +49,16 @@ def embed(
 
     def compute(index: int) -> None:
         try:
-            pixels = reader.read(paths[index])
+            pixels = reader.read(paths[index], views=views)
         except BadImageError as error:
             bad[index] = str(error)
             return
         runner = free.get()
         try:
-            (quanta,) = runner.run(pixels)
+            quanta = np.stack([runner.run(view)[0].reshape(-1) for view in pixels])
         finally:
             free.put(runner)
-        embeddings[index] = output.dequantise(quanta.reshape(-1))
+        embeddings[index] = output.dequantise(quanta)
 
     with PixelReader(image.shape[1]) as reader:
         pool = concurrent.futures.ThreadPoolExecutor(workers)

@@ -26,20 +26,23 @@ class EmbedTest(absltest.TestCase):
     def test_are_those_of_the_extractor_in_order(self):
         extractor = model_file.parse(testing.small().extractor)
         with PixelReader(testing.SIZE) as reader:
-            pixels = np.stack([reader.read(path) for path in self.paths])
+            pixels = np.concatenate([reader.read(path, views=2) for path in self.paths])
         (quanta,) = inference.run(extractor, pixels, kernels=Kernels.DEFAULT)
         (output,) = model_graph.graph(extractor).outputs
-        expected = output.dequantise(quanta).reshape(9, -1)
+        expected = output.dequantise(quanta).reshape(9, 2, -1)
         for threads in (1, 4):
             on_progress = mock.Mock()
             found, bad = embedder.embed(
-                self.model, self.paths, threads=threads, on_progress=on_progress
+                self.model, self.paths, views=2, threads=threads, on_progress=on_progress
             )
             np.testing.assert_array_equal(found, expected)
             self.assertEqual(bad, {})
             self.assertEqual(on_progress.mock_calls, [mock.call(done, 9) for done in range(1, 10)])
         # Of images in another order, they would be others.
         self.assertTrue(np.any(expected[0] != expected[1]))
+        self.assertTrue(np.any(expected[:, 0] != expected[:, 1]))
+        alone, _ = embedder.embed(self.model, self.paths)
+        np.testing.assert_array_equal(alone, expected[:, :1])
 
     def test_what_cannot_be_read_is_told(self):
         with open(self.paths[4], "wb") as file:
@@ -53,7 +56,7 @@ class EmbedTest(absltest.TestCase):
             },
         )
         np.testing.assert_array_equal(found[[4, 9]], 0)
-        lengths = np.linalg.norm(np.delete(found, [4, 9], axis=0), axis=1)
+        lengths = np.linalg.norm(np.delete(found, [4, 9], axis=0), axis=2)
         np.testing.assert_allclose(lengths, 1, atol=0.03)
 
     def test_can_be_broken_off(self):

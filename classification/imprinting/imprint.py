@@ -117,7 +117,7 @@ def _imprint(
     for name, images in folders.images.items():
         end = begin + len(images)
         good = [index for index in range(begin, end) if index not in bad]
-        engine.add(numbers[name], embeddings[good])
+        engine.add(numbers[name], embeddings[good, 0])
         begin = end
 
 
