@@ -73,12 +73,12 @@ def whole_folder(path: str, names: Collection[str]) -> Iterator[str]:
     # A link stays what it is, and what it leads to is replaced.
     path = os.path.realpath(path)
     _check_parent(path)
-    _check_replaceable(path, names)
+    check_replaceable(path, names)
     partial, old = (_beside(path, kind) for kind in ("partial", "old"))
     os.mkdir(partial)
     try:
         yield partial
-        _check_replaceable(path, names)
+        check_replaceable(path, names)
         if os.path.isdir(path) and os.listdir(path):
             os.rename(path, old)
         os.rename(partial, path)
@@ -105,7 +105,12 @@ def _check_parent(path: str) -> None:
         )
 
 
-def _check_replaceable(path: str, names: Collection[str]) -> None:
+def check_replaceable(path: str, names: Collection[str]) -> None:
+    """Checks that `whole_folder` can put a folder there: early, as `check_place`.
+
+    Raises:
+      FileExistsError: see `whole_folder`.
+    """
     if not os.path.exists(path):
         return
     if not os.path.isdir(path):

@@ -1,0 +1,56 @@
+"""Compares what a .tflite makes of imprinted classes with the same in float."""
+
+import numpy as np
+from absl.testing import absltest
+
+from classification.imprinting import deployed, low_shot
+from classification.imprinting.low_shot import Embedded, Task
+from transforms.tflite import inference, model_file, model_graph, testing
+from transforms.tflite.inference import Kernels
+
+_NOVEL = 3
+
+
+def _embeddings(images: np.ndarray) -> np.ndarray:
+    extractor = model_file.parse(testing.small().extractor)
+    (output,) = model_graph.graph(extractor).outputs
+    (quanta,) = inference.run(extractor, images, kernels=Kernels.REFERENCE)
+    return output.dequantise(quanta).reshape(len(images), -1)
+
+
+class DeployedTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.model = model_file.parse(testing.small().model)
+
+    def task(self, *, num_classes: int = testing.CLASSES + _NOVEL) -> Task:
+        embeddings = _embeddings(testing.images(4 * _NOVEL))
+        labels = np.repeat(testing.CLASSES + np.arange(_NOVEL), 4)
+        return Task(
+            deployed.base_vectors(self.model), Embedded(embeddings, labels), num_classes, 10.0, 0
+        )
+
+    def test_probabilities_are_near_those_in_float(self):
+        task, test = self.task(), _embeddings(testing.images(40))
+        found = deployed.Deployed(self.model, kernels=Kernels.REFERENCE)(task)(test)
+        self.assertEqual((found.shape, found.dtype), ((40, testing.CLASSES + _NOVEL), np.uint8))
+        logits = deployed.scale_factor(self.model) * low_shot.imprint(task)(test)
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found / 256, expected, atol=0.04)
+        self.assertGreater(np.ptp(expected), 0.2)
+
+    def test_what_the_model_tells(self):
+        self.assertAlmostEqual(deployed.scale_factor(self.model), 10.0, places=1)
+        vectors = deployed.base_vectors(self.model)
+        self.assertEqual(vectors.shape, (testing.CLASSES, testing.EMBEDDING))
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)
+
+    def test_a_model_of_other_classes(self):
+        task = self.task()
+        task = Task(task.base_vectors[:5], task.examples, task.num_classes, task.scale, 0)
+        with self.assertRaisesRegex(ValueError, "model of the 5 base classes, got one of 7"):
+            deployed.Deployed(self.model)(task)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,111 @@
+"""Runs `evaluate_low_shot` on photos of colours, with a model imprinted with two of them."""
+
+import csv
+import os
+import pathlib
+import shutil
+
+import numpy as np
+from absl.testing import absltest
+from PIL import Image
+
+from classification import program_testing
+from classification.imprinting import embedder, evaluate_low_shot
+from transforms.tflite import metadata, model_file, testing
+from transforms.tflite.imprinting import ImprintingEngine
+
+_COLOURS = {
+    "base": {"blue": (20, 30, 220), "red": (230, 20, 20)},
+    "novel": {"green": (20, 220, 30), "yellow": (230, 220, 30)},
+}
+
+
+def run(*arguments: str) -> tuple[int | str | None, str, str]:
+    flags = ("--model=base.tflite", "--base_dir=base", "--novel_dir=novel", "--shots=1,2")
+    return program_testing.run_program(evaluate_low_shot.main, *flags, "--num_seeds=2", *arguments)
+
+
+class EvaluateLowShotTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.create_tempdir().full_path)
+        random = np.random.default_rng(0)
+        for part, colours in _COLOURS.items():
+            for name, colour in colours.items():
+                for split, count in (("train", 3), ("test", 2)):
+                    folder = f"{part}/{split}/{name}"
+                    os.makedirs(folder)
+                    for index in range(count):
+                        noise = random.integers(-20, 21, [testing.SIZE, testing.SIZE, 3])
+                        pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+                        Image.fromarray(pixels).save(f"{folder}/{index}.png")
+        model = model_file.parse(testing.small().model)
+        engine = ImprintingEngine(model, keep_classes=False)
+        for number, name in enumerate(_COLOURS["base"]):
+            paths = [f"base/train/{name}/{index}.png" for index in range(3)]
+            engine.add(number, embedder.embed(model, paths)[0][:, 0])
+        pathlib.Path("base.tflite").write_bytes(
+            metadata.attach(engine.build().model, list(_COLOURS["base"]))
+        )
+
+    def assert_fails(self, expected: str, *arguments: str) -> None:
+        before = sorted(os.listdir("."))
+        status, _, err = run(*arguments)
+        self.assertEqual(status, 1, msg=err)
+        self.assertRegex(err, "(?s)^prog: .*" + expected)
+        self.assertNotIn("Traceback", err)
+        self.assertEqual(sorted(os.listdir(".")), before)
+
+    def test_report(self):
+        status, out, err = run("--output_dir=report", "--cache_dir=cache", "--views=3")
+        self.assertEqual((status, err), (None, ""), msg=out)
+        self.assertRegex(out, r"imprinting, deployed +1 +1\.000 ± 0\.000 +1\.000")
+        self.assertIn("Base before these joined: 1.000.", out)
+        self.assertEndsWith(out, "Written: report/low_shot.csv, report/low_shot.png\n")
+        with open("report/low_shot.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        methods = dict.fromkeys(row["method"] for row in rows)
+        self.assertEqual(
+            list(methods),
+            [
+                "imprinting, deployed",
+                "nearest neighbour",
+                "random + fine-tuning",
+                "imprinting",
+                "imprinting + fine-tuning",
+                "imprinting, augmented, deployed",
+                "imprinting, augmented",
+            ],
+        )
+        self.assertLen(rows, 7 * 2 * 2)
+        Image.open("report/low_shot.png").verify()
+        # From what is kept comes the same.
+        first = pathlib.Path("report/low_shot.csv").read_bytes()
+        self.assertLen(os.listdir("cache"), 2)
+        self.assertIsNone(run("--output_dir=report", "--cache_dir=cache", "--views=3")[0])
+        self.assertEqual(pathlib.Path("report/low_shot.csv").read_bytes(), first)
+
+    def test_what_does_not_fit(self):
+        self.assert_fails("expected a path as --model, got none", "--model=")
+        self.assert_fails("--shots, as in 1,5,20, got 0,2", "--shots=0,2")
+        self.assert_fails("--shots, as in 1,5,20, got x", "--shots=x")
+        self.assert_fails("--num_seeds to be at least 1, got 0", "--num_seeds=0")
+        self.assert_fails("at least 4 images of each novel class .* got 3", "--shots=4")
+        self.assert_fails("none of the classes of base.tflite in --novel_dir", "--novel_dir=base")
+        self.assert_fails("expected the classes of base.tflite in --base_dir", "--base_dir=novel")
+        os.mkdir("full")
+        pathlib.Path("full/precious").touch()
+        self.assert_fails("full, which holds precious", "--output_dir=full")
+        pathlib.Path("bare.tflite").write_bytes(testing.small().model)
+        self.assert_fails("bare.tflite: expected a model that carries", "--model=bare.tflite")
+        pathlib.Path("head.tflite").write_bytes(testing.small().head)
+        self.assert_fails("head.tflite: .*expected one L2_NORM", "--model=head.tflite")
+        pathlib.Path("novel/test/green/0.png").write_bytes(b"bad")
+        self.assert_fails(r"got 1 that cannot \(novel/test/green/0.png: it is no JPEG")
+        shutil.rmtree("novel")
+        self.assert_fails("novel: there is no such folder")
+
+
+if __name__ == "__main__":
+    absltest.main()
