@@ -29,6 +29,7 @@ class BestCheckpoint:
         model: ModelConfig,
         validation: Dataset,
         batch_size: int,
+        start: int,
         on_progress: Callable[[int, int], None] | None = None,
     ):
         """Creates it.
@@ -38,6 +39,8 @@ class BestCheckpoint:
           model: the network.
           validation: the images to evaluate on.
           batch_size: how many of them at once.
+          start: the step that training goes on from. Evaluations of later ones, which are no
+            longer there, do not count.
           on_progress: called after each batch with the images done and those there are.
 
         Raises:
@@ -48,9 +51,11 @@ class BestCheckpoint:
         self._validation = validation
         self._batch_size = batch_size
         self._on_progress = on_progress
+        history = _read(os.path.join(folder, _HISTORY), list) or []
+        self._history = [result for result in history if result["global_step"] <= start]
         best = _read(os.path.join(folder, FOLDER, _RESULT), dict)
-        self._best = None if best is None else float(best["accuracy"])
-        self._history = _read(os.path.join(folder, _HISTORY), list) or []
+        known = [*self._history, *([best] if best and best["global_step"] <= start else [])]
+        self._best: float | None = max((float(r["accuracy"]) for r in known), default=None)
 
     @property
     def evaluated(self) -> int:

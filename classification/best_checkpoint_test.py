@@ -32,8 +32,10 @@ class BestCheckpointTest(absltest.TestCase):
         shutil.copytree(self.written, self.folder, dirs_exist_ok=True)
         self.bad, self.good = (os.path.join(self.folder, f"model.ckpt-{i}") for i in (1, 2))
 
-    def _open(self) -> BestCheckpoint:
-        return BestCheckpoint(self.folder, model=DIGITS, validation=self.digits, batch_size=64)
+    def _open(self, *, start: int = 2) -> BestCheckpoint:
+        return BestCheckpoint(
+            self.folder, model=DIGITS, validation=self.digits, batch_size=64, start=start
+        )
 
     def _kept(self) -> str:
         return os.path.basename(checkpoints.find(os.path.join(self.folder, "best")))
@@ -68,6 +70,17 @@ class BestCheckpointTest(absltest.TestCase):
         history = json.loads(pathlib.Path(self.folder, "evaluations.json").read_text())
         self.assertEqual([result["global_step"] for result in history], [2, 1])
         self.assertGreater(history[0]["accuracy"], history[1]["accuracy"])
+
+    def test_what_was_found_of_later_steps_does_not_count_where_training_begins_before(
+        self,
+    ) -> None:
+        self._open().evaluate(self.good)
+        best = self._open(start=1)
+        self.assertEqual(best.evaluated, 0)
+        self.assertRegex(best.evaluate(self.bad), "^step 1 .* best so far")
+        self.assertEqual(self._kept(), "model.ckpt-1")
+        history = json.loads(pathlib.Path(self.folder, "evaluations.json").read_text())
+        self.assertEqual([result["global_step"] for result in history], [1])
 
     def test_outlives_the_checkpoint_that_it_is_a_copy_of(self) -> None:
         self._open().evaluate(self.good)

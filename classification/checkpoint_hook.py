@@ -38,7 +38,7 @@ class CheckpointHook(tf.train.SessionRunHook):
           step: the global step, read once a step's updates are done.
           stored_as: the variables, by their names in the checkpoint.
           save_secs: seconds from one checkpoint to the next.
-          eval_every: steps between two evaluations, if there is to be any.
+          eval_every: steps between two evaluations; 0 for none but that at the end.
           evaluated: the step that was evaluated last, by an earlier run.
           evaluate: called with a checkpoint's prefix every eval_every steps, and at the end;
             None evaluates nothing.
@@ -104,7 +104,9 @@ class CheckpointHook(tf.train.SessionRunHook):
     def _is_to_evaluate(self, step: int) -> bool:
         """Whether a multiple of eval_every was reached since the evaluation before."""
         every = self._eval_every
-        return self._evaluate is not None and step // every > self._evaluated // every
+        if self._evaluate is None or not every:
+            return False
+        return step // every > self._evaluated // every
 
     def _run_evaluation(self, step: int) -> None:
         assert self._evaluate is not None
@@ -151,7 +153,7 @@ class CheckpointHook(tf.train.SessionRunHook):
 
 
 def _all_finite(variables: Iterable[tf.Variable]) -> tf.Tensor:
-    """Whether no value is NaN or infinite: then their sum is none, either."""
+    """Whether no value is NaN or infinite, nor so large that their sum is: that is no network."""
     sums = []
     for variable in variables:
         if variable.dtype.base_dtype.is_floating:

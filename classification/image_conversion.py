@@ -61,8 +61,8 @@ def convert(
       ValueError: an image cannot be read; or the folder of images, with those left out, is
         not as `image_folder.scan` expects; or an earlier `dataset.json` is damaged; or the
         output folder is on another file system, or among the images.
-      MemoryError: there is too little memory for the images.
-      tf.errors.OpError: likewise, or a file cannot be written.
+      MemoryError: there is too little memory for an image.
+      tf.errors.OpError: a file cannot be written.
     """
 
     def scan() -> ImageFolder:

@@ -28,9 +28,9 @@ _NOT_THE_MESSAGE = re.compile(
 def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     """Parses flags, calls main, and ends the process.
 
-    What users can put right, which is what a ValueError, an ArithmeticError, an OSError and
-    an error of TensorFlow's tell, is one line on stderr, "PROGRAM: what is wrong", and exit
-    status 1.
+    What users can put right, which is what a ValueError, an ArithmeticError, an OSError, a
+    MemoryError and an error of TensorFlow's tell, is one line on stderr, "PROGRAM: what is
+    wrong", and exit status 1.
     `--verbosity=1` shows where it was raised, too. All other errors are the program's own
     and keep their traceback.
 
@@ -47,7 +47,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
                     f"expected flags alone, as --NAME=VALUE, got {' '.join(arguments[1:])}"
                 )
             main()
-        except (ValueError, ArithmeticError, OSError, tf.errors.OpError) as error:
+        except (ValueError, ArithmeticError, OSError, MemoryError, tf.errors.OpError) as error:
             logging.debug("Raised here:", exc_info=True)
             _fail(arguments[0], sentence(error), 1)
         except KeyboardInterrupt:
@@ -72,6 +72,8 @@ def sentence(error: Exception) -> str:
         return re.sub(r"^\[|\]$", "", failed[1]).replace("] [", " ") if failed else text
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return str(error) or "out of memory"
     return str(error)
 
 

@@ -46,7 +46,11 @@ class RunTest(absltest.TestCase):
         def tensorflow():
             raise graph_error(lambda: tf.io.decode_image(b"noise"))
 
+        def greedy():
+            raise MemoryError
+
         for main, expected in (
+            (greedy, "prog: out of memory\n"),
             (failing, "expected this, got that\n"),
             (opening, "No such file or directory\n"),
             (tensorflow, "required.\n"),

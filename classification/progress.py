@@ -136,8 +136,6 @@ class Display:
         self._last: Step | None = None
 
     def __enter__(self) -> "Display":
-        if self._live:
-            self._line.start()
         return self
 
     def __exit__(
@@ -157,6 +155,8 @@ class Display:
         self._last = step
         if self._live:
             if self._task is None:
+                # Not before: what comes first may have a bar of its own.
+                self._line.start()
                 self._task = self._line.add_task("", total=self._last_step)
             self._line.update(self._task, completed=step.number, description=self.describe(step))
         elif first or step.number % self._every_n_steps == 0 or step.number == self._last_step:

@@ -84,27 +84,25 @@ def train(
     training_start.check_folder(checkpoint_dir, model)
     with contextlib.ExitStack() as stack:
         signals = stack.enter_context(StopSignals())
-        newest, start = None, checkpoints.newest_step(checkpoint_dir) or 0
-        if cluster.is_chief:
-            if os.path.isdir(checkpoint_dir):
-                _lock(checkpoint_dir, stack)
-            newest = training_start.newest_whole(checkpoint_dir)
-            start = checkpoints.global_step(newest) or 0 if newest else 0
+        if cluster.is_chief and os.path.isdir(checkpoint_dir):
+            _lock(checkpoint_dir, stack)
+        newest = training_start.newest_whole(checkpoint_dir)
+        start = checkpoints.global_step(newest) or 0 if newest else 0
         is_done = _is_done(newest, start, config, say)
-        if not newest and not start:
+        if newest is None:
             _check_beginning(config)
         tf_config.experimental.enable_op_determinism()
         try:
             if is_done:
-                best = _best(model, config, validation, checkpoint_dir, signals.check)
-                if newest and best is not None and best.evaluated < start:
+                best = _best(model, config, validation, checkpoint_dir, start, signals.check)
+                if newest and cluster.is_chief and best is not None and best.evaluated < start:
                     # Training was stopped before it could.
                     say(best.evaluate(newest))
                 cluster.leave()
                 return Outcome(start, None)
             kept = None
             if config.cache_features:
-                source = newest or checkpoints.find(config.fine_tune_checkpoint or checkpoint_dir)
+                source = newest or checkpoints.find(config.fine_tune_checkpoint)
                 kept = _features(model, config, dataset, source, signals, say)
             stack.enter_context(tf.Graph().as_default())
             stack.enter_context(tf.device(cluster.placement()))
@@ -124,7 +122,7 @@ def train(
                     os.makedirs(checkpoint_dir)
                     _lock(checkpoint_dir, stack)
                 training_start.prepare_folder(checkpoint_dir, model, newest)
-                best = _best(model, config, validation, checkpoint_dir, signals.check)
+                best = _best(model, config, validation, checkpoint_dir, start, signals.check)
             step = training_session.run(
                 graph,
                 config,
@@ -137,7 +135,9 @@ def train(
                 say=say,
             )
         except Stopped:
-            return Outcome(checkpoints.newest_step(checkpoint_dir), signals.received)
+            newest = training_start.newest_whole(checkpoint_dir)
+            reached = None if newest is None else checkpoints.global_step(newest)
+            return Outcome(reached, signals.received)
         except tf.train.NanLossDuringTrainingError as error:
             raise ArithmeticError(
                 "the loss is no longer a number, and training was stopped; a --learning_rate "
@@ -253,6 +253,7 @@ def _best(
     config: TrainingConfig,
     validation: Dataset | None,
     folder: str,
+    start: int,
     check: Callable[[], None],
 ) -> BestCheckpoint | None:
     if not config.eval_every or validation is None:
@@ -262,5 +263,6 @@ def _best(
         model=model,
         validation=validation,
         batch_size=config.batch_size,
+        start=start,
         on_progress=lambda *_: check(),
     )

@@ -321,6 +321,8 @@ class TrainingTest(absltest.TestCase):
         folder = self._folder()
         with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
             self._train(folder, learning_rate=1e30, number_of_steps=20)
+        # Of what came after, nothing was saved.
+        self.assertEqual(checkpoints.by_step(folder), [os.path.join(folder, "model.ckpt-0")])
         start = _variables(os.path.join(folder, "model.ckpt-0"))
         self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
 

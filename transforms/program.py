@@ -6,6 +6,7 @@ wrong; those of this room are started by the build, some of them without TensorF
 
 import os
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from typing import NoReturn
 
@@ -71,7 +72,9 @@ def write_files(contents: Mapping[str, bytes]) -> None:
       IsADirectoryError: if there is a folder at a path.
       OSError: if a file cannot be written.
     """
-    partial = {path: f"{path}.partial-{os.getpid()}" for path in contents}
+    # Not the process's number alone: in containers that share a folder, all have the same.
+    own = f"partial-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+    partial = {path: f"{path}.{own}" for path in contents}
     for path in contents:
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):

@@ -87,7 +87,7 @@ class Reader:
 
         Raises:
           BadImageError: it cannot be read, or is no such image, or damaged or cut short.
-          MemoryError, tf.errors.ResourceExhaustedError: there is too little memory for it.
+          MemoryError: there is too little memory for it.
         """
         data = _read_file(path)
         try:
@@ -100,9 +100,11 @@ class Reader:
             return _encode(image, turn=orientation != 1)
         except UnidentifiedImageError as error:
             raise BadImageError("it is no JPEG, PNG, BMP, WebP or GIF image") from error
-        except (MemoryError, tf.errors.ResourceExhaustedError):
+        except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             # That tells nothing of the file.
-            raise
+            raise MemoryError(
+                f"expected memory enough to decode {path}, and there is not; make it smaller"
+            ) from error
         # On damaged files, Pillow raises errors of every kind.
         except Exception as error:
             raise BadImageError(f"it cannot be decoded: {error}") from error

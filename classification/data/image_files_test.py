@@ -264,7 +264,7 @@ class ReadTest(parameterized.TestCase):
         # A fraction of what the picture takes.
         resource.setrlimit(resource.RLIMIT_AS, (1024 * int(found[1]) + 40_000_000, limits[1]))
         try:
-            with self.assertRaises(MemoryError):
+            with self.assertRaisesRegex(MemoryError, f"enough to decode {self.path}"):
                 self.reader.read(self.path)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)

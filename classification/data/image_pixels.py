@@ -59,7 +59,7 @@ class PixelReader:
 
         Raises:
           BadImageError: see `image_files.Reader.read`.
-          MemoryError, tf.errors.ResourceExhaustedError: likewise.
+          MemoryError: likewise.
         """
         encoded = self._files.read(path).encoded
         image = self._session.run(self._decoded, {self._encoded: encoded})

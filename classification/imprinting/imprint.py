@@ -6,7 +6,8 @@ DIR holds a folder for each class, named after it, with its photos right in it. 
 quantised classifier as `./bazelw build frozen_tflite` makes, whole, or one of any maker that the
 on-device imprinting engines accept. OUT has the classes of DIR, in the order of their names; with
 --keep_classes, those of IN and then the new ones. A class that was imprinted before, here or on a
-device, gets more examples where a folder has its name.
+device, gets more examples where a folder has its name. Classes without a name, as devices leave
+them, are named by their numbers; --labels gives them others.
 
 A class's vector is the mean of its photos' embeddings, brought to unit length (Qi, Brown and Lowe,
 arXiv 1712.07136, section 3.2). All before the last layer stays as it is, byte for byte.
@@ -30,7 +31,6 @@ from classification.imprinting import class_numbers, embedder
 from classification.progress_bar import ProgressBar
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
@@ -38,6 +38,11 @@ flags.DEFINE_string("model", "", "The .tflite to start from: a quantised classif
 flags.DEFINE_string("images_dir", "", "Folder of class folders of photos.")
 flags.DEFINE_string("output", "", "The .tflite to write; may be the one that is read.")
 flags.DEFINE_boolean("keep_classes", False, "Keep the model's classes; new ones follow them.")
+flags.DEFINE_string(
+    "labels",
+    "",
+    "File of the names of IN's classes, one a line. By default, those that it carries.",
+)
 flags.DEFINE_boolean(
     "skip_bad_images",
     False,
@@ -57,9 +62,15 @@ def main() -> None:
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
     start = time.monotonic()
-    model, labels, engine = _read(FLAGS.model)
+    with open(FLAGS.model, "rb") as file:
+        data = file.read()
+    try:
+        model = model_file.parse(data)
+        engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
+        kept, unnamed = _labels(data, engine.num_classes)
+    except ValueError as error:
+        raise ValueError(f"{FLAGS.model}: {error}") from error
     folders = image_folder.scan_classes(FLAGS.images_dir)
-    kept = list(labels or map(str, range(engine.num_classes))) if FLAGS.keep_classes else []
     numbers = class_numbers.assign(folders.images, engine, kept)
     names = [*kept, *(name for name, number in numbers.items() if number >= len(kept))]
     files.check_place(FLAGS.output)
@@ -91,19 +102,27 @@ def main() -> None:
         seconds=time.monotonic() - start,
     )
     _warn(names, imprinted.cosines)
-    if FLAGS.keep_classes and labels is None:
-        print(f"{FLAGS.model} has no labels: its classes are named by their numbers.")
+    if unnamed:
+        print(f"{unnamed} classes of {FLAGS.model} have no names: their numbers stand for these.")
 
 
-def _read(path: str) -> tuple[Model, tuple[str, ...] | None, ImprintingEngine]:
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        model = model_file.parse(data)
-        engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
-        return model, metadata.labels_of(data), engine
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+def _labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
+    """The names of the classes that are kept, and of how many the number stands for it."""
+    if not num_classes:
+        return [], 0
+    if FLAGS.labels:
+        labels = metadata.read_labels(FLAGS.labels)
+    else:
+        # An engine on a device leaves the description of the labels, and not their file.
+        labels = metadata.labels_of(data, must_be_there=False) or ()
+    if len(labels) > num_classes or "" in map(str.strip, labels):
+        raise ValueError(
+            f"expected names of at most its {num_classes} classes, got {len(labels)}"
+            f"{', empty ones among them' if '' in map(str.strip, labels) else ''}; give others by "
+            "--labels"
+        )
+    names = [*labels, *map(str, range(len(labels), num_classes))]
+    return names, num_classes - len(labels)
 
 
 def _imprint(
@@ -117,7 +136,11 @@ def _imprint(
     for name, images in folders.images.items():
         end = begin + len(images)
         good = [index for index in range(begin, end) if index not in bad]
-        engine.add(numbers[name], embeddings[good, 0])
+        try:
+            engine.add(numbers[name], embeddings[good, 0])
+        except ValueError as error:
+            folder = os.path.join(FLAGS.images_dir, name)
+            raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
         begin = end
 
 
@@ -149,8 +172,9 @@ def _warn(names: Sequence[str], cosines: np.ndarray) -> None:
     ]
     if low:
         print(
-            f"Warning: {len(low)} classes' vectors go beyond the range of the last layer's kernel, "
-            f"and are not kept well (their cosines: {image_folder.shorten(low)})."
+            f"Warning: the range of the last layer's kernel, which is that of the classes it was "
+            f"trained with, does not suit the vectors of {len(low)} classes: what is kept of them "
+            f"is near them by the cosines {image_folder.shorten(low)} only."
         )
 
 

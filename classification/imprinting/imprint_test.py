@@ -11,6 +11,7 @@ from PIL import Image
 from classification import program_testing
 from classification.imprinting import imprint
 from transforms.tflite import inference, metadata, model_file, product_rules, testing
+from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.inference import Kernels
 
 _COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}
@@ -18,6 +19,11 @@ _COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}
 
 def run(*arguments: str) -> tuple[int | str | None, str, str]:
     return program_testing.run_program(imprint.main, *arguments)
+
+
+def contents() -> dict[str, bytes]:
+    """The files in the folder, and what they hold."""
+    return {path.name: path.read_bytes() for path in pathlib.Path(".").iterdir() if path.is_file()}
 
 
 def photos(colour: str, count: int) -> np.ndarray:
@@ -49,13 +55,13 @@ class ImprintTest(absltest.TestCase):
         return out
 
     def assert_fails(self, expected: str, *arguments: str) -> None:
-        before = sorted(os.listdir("."))
+        before = contents()
         flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
         status, out, err = run(*flags, *arguments)
         self.assertEqual((status, out), (1, ""), msg=err)
         self.assertRegex(err, "(?s)^prog: .*" + expected)
         self.assertNotIn("Traceback", err)
-        self.assertEqual(sorted(os.listdir(".")), before)
+        self.assertEqual(contents(), before)
 
     def check(self, labels: list[str], *, first: int, path: str = "out.tflite") -> None:
         """Checks a product's labels, and that it names the colours, from class first on."""
@@ -109,8 +115,57 @@ class ImprintTest(absltest.TestCase):
     def test_a_model_without_labels(self):
         self.add("red")
         pathlib.Path("in.tflite").write_bytes(testing.small().model)
-        self.assertIn("has no labels: its classes are named", self.imprint("--keep_classes"))
+        out = self.imprint("--keep_classes")
+        self.assertIn("7 classes of in.tflite have no names: their numbers stand", out)
         self.check([*map(str, range(testing.CLASSES)), "red"], first=testing.CLASSES)
+        pathlib.Path("names.txt").write_text("\n".join("abcdefg"))
+        self.imprint("--keep_classes", "--labels=names.txt")
+        self.check([*"abcdefg", "red"], first=testing.CLASSES)
+        # Numbers and names may be mixed; the model may be written over.
+        pathlib.Path("names.txt").write_text("a\nb\n")
+        out = self.imprint("--keep_classes", "--labels=names.txt", "--output=in.tflite")
+        self.assertIn("5 classes of in.tflite have no names", out)
+        self.check([*"ab23456", "red"], first=testing.CLASSES, path="in.tflite")
+        for names, expected in (
+            ("\n".join("abcdefghi"), "names of at most its 8 classes, got 9; .* --labels"),
+            ("a\n\nb", "names.txt: expected a name for each class"),
+        ):
+            pathlib.Path("names.txt").write_text(names)
+            self.assert_fails(expected, "--keep_classes", "--labels=names.txt", "--model=in.tflite")
+
+    def test_a_model_that_was_on_a_device(self):
+        self.add("red", "blue")
+        self.imprint("--keep_classes")
+        # An engine there adds a class, and writes the model alone.
+        engine = ImprintingEngine(
+            model_file.parse(pathlib.Path("out.tflite").read_bytes()), keep_classes=True
+        )
+        engine.add(9, np.eye(testing.EMBEDDING)[:1])
+        pathlib.Path("in.tflite").write_bytes(model_file.serialise(engine.build().model))
+        shutil.rmtree("photos")
+        self.add("grün")
+        out = self.imprint("--keep_classes")
+        self.assertIn("10 classes kept, 1 new, by 5 photos.", out)
+        self.assertIn("10 classes of in.tflite have no names", out)
+        names = pathlib.Path("names.txt")
+        names.write_text("\n".join([*testing.LABELS, "blue", "red"]))
+        out = self.imprint("--keep_classes", "--labels=names.txt")
+        self.assertIn("1 classes of in.tflite have no names", out)
+        self.assertEqual(
+            metadata.labels_of(pathlib.Path("out.tflite").read_bytes()),
+            (*testing.LABELS, "blue", "red", "9", "grün"),
+        )
+
+    def test_warns_of_vectors_that_the_kernel_cannot_hold(self):
+        self.add("blue", "red")
+        # The trained kernel's range, a tenth as wide.
+        model = model_file.parse(testing.small().model)
+        kernel = model.subgraphs[0].operators[-4].inputs[1]
+        model.subgraphs[0].tensors[kernel].quantization.scale = [0.0004]
+        pathlib.Path("in.tflite").write_bytes(model_file.serialise(model))
+        self.assertRegex(
+            self.imprint(), r"Warning: .* vectors of 2 classes: .* cosines blue \(0\.\d{3}\), red"
+        )
 
     def test_photos_that_cannot_be_read(self):
         self.add("blue", "red")

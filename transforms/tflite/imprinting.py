@@ -8,7 +8,8 @@ The result means the same as that of the on-device engines, so that a model can 
 between them and this. Like theirs, it keeps the length of the sum of each imprinted class's
 embeddings in the model's `description`: a line for each, its number and that length, in C's format
 `%d %f`. From row and length, the sum comes back, to which more examples can be added later, as
-exactly as the kernel's quanta hold its direction.
+exactly as the kernel's quanta hold its direction. A description that is something else, such as a
+converter's name, tells of no class, and goes.
 """
 
 import dataclasses
@@ -24,6 +25,8 @@ from transforms.tflite.model_graph import Model, Tensor
 
 # Of an embedding's length: rounding to quanta of 1/128 stays well below.
 _TOLERANCE = 0.1
+# Of a sum of embeddings: with less, its direction is nothing but rounding.
+_LEAST_LENGTH = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,8 +36,9 @@ class Imprinted:
     Attributes:
       model: the model with the new last layer.
       cosines: float64 [classes], between each class's vector and what the kernel's quanta make of
-        it; 1 where a class was left as it was. Well below 1 where a vector has components that
-        are beyond the range of the kernel, which is that of the classes it was trained with.
+        it; 1 where a class was left as it was. Well below 1 where a vector has components beyond
+        the range of the kernel, which is that of the classes it was trained with, or where that
+        range is so wide that its quanta are coarse.
     """
 
     model: Model
@@ -54,7 +58,12 @@ class ImprintingEngine:
         Raises:
           ValueError: if the model breaks a rule of the products; names all that it breaks.
         """
-        violations = product_rules.check(model, quantised=True)
+        # Other notes than theirs the engines overwrite.
+        violations = [
+            violation
+            for violation in product_rules.check(model, quantised=True)
+            if violation.rule != "description"
+        ]
         if violations:
             raise ValueError(
                 "\n  ".join(
@@ -74,6 +83,7 @@ class ImprintingEngine:
         (norm,) = self._graph.named("L2_NORMALIZATION")
         self._depth = norm.outputs[0].shape[3]
         _check_kernel(self._kernel, self._depth)
+        self._scale_factor = _scale_factor(model, _input(self._mul, 1))
         rows = _values(model, self._kernel, np.uint8).reshape(-1, self._depth)
         self._rows = rows if keep_classes else rows[:0]
         self._lengths = _read_lengths(model) if keep_classes else {}
@@ -153,8 +163,8 @@ class ImprintingEngine:
             numbers = list(self._sums)
             sums = np.stack(list(self._sums.values()))
             found = np.linalg.norm(sums, axis=1)
-            if not found.all():
-                number = numbers[int(np.flatnonzero(found == 0)[0])]
+            if found.min() < _LEAST_LENGTH:
+                number = numbers[int(found.argmin())]
                 raise ValueError(
                     f"expected examples that have something in common, got such of class {number} "
                     "that cancel out"
@@ -188,9 +198,7 @@ class ImprintingEngine:
                 buffers.append(schema.BufferT(data=data))
             tensors[tensor.index] = model_file.changed(old, **new)
 
-        bias, scale_factor = _input(self._conv, 2), _input(self._mul, 1)
-        quantum = _values(self._model, scale_factor, np.uint8)
-        factor = float(scale_factor.dequantise(quantum).item())
+        bias, factor = _input(self._conv, 2), self._scale_factor
         unit = product_rules.EMBEDDING_SCALE
         change(self._kernel, [count, 1, 1, self._depth], values=rows)
         # The engines write the zero point into each byte; it is 0, where TFLite takes the model.
@@ -229,6 +237,13 @@ def _values(model: Model, tensor: Tensor, kind: type) -> np.ndarray:
     return np.asarray(model.buffers[buffer].data, np.uint8).view(kind)
 
 
+def _scale_factor(model: Model, tensor: Tensor) -> float:
+    factor = float(tensor.dequantise(_values(model, tensor, np.uint8)).item())
+    if not factor > 0:
+        raise ValueError(f"expected a scale factor above 0 as the MUL's second input, got {factor}")
+    return factor
+
+
 def _check_kernel(kernel: Tensor, depth: int) -> None:
     if not kernel.constant or kernel.shape[1:] != (1, 1, depth):
         raise ValueError(
@@ -238,7 +253,9 @@ def _check_kernel(kernel: Tensor, depth: int) -> None:
 
 
 def _read_lengths(model: Model) -> dict[int, float]:
-    """The lengths in a description, which is as `product_rules` wants it."""
+    """The lengths in a description; none where it is something else."""
+    if any(v.rule == "description" for v in product_rules.check(model, quantised=True)):
+        return {}
     lengths: dict[int, float] = {}
     for line in (model.description or b"").decode().splitlines():
         number, length = line.split()

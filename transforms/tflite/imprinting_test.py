@@ -155,13 +155,17 @@ class ImprintingTest(parameterized.TestCase):
     def test_tells_what_the_kernel_s_range_costs(self):
         engine = ImprintingEngine(_small(), keep_classes=False)
         engine.add(0, np.full([1, testing.EMBEDDING], testing.EMBEDDING**-0.5))
-        # Far beyond the range of any class that was trained.
-        engine.add(1, np.eye(testing.EMBEDDING)[:1] * 0.999 + 0.001)
-        flat, peaked = engine.build().cosines
+        # Two components of which one is beyond the range of any class that was trained: cut, it
+        # comes near the other.
+        peaked = np.zeros([testing.EMBEDDING])
+        peaked[:2] = 0.9, 0.19**0.5
+        engine.add(1, peaked[np.newaxis])
         _, kernel = _kernel(_small())
-        self.assertLess(kernel.dequantise(np.array(255)), 0.9)
-        self.assertGreater(flat, 0.9999)
-        self.assertLess(peaked, 1.0)
+        highest = float(kernel.dequantise(np.array(255)))
+        self.assertBetween(highest, peaked[1], peaked[0])
+        expected = (highest * 0.9 + 0.19) / np.hypot(highest, peaked[1])
+        np.testing.assert_allclose(engine.build().cosines, [1, expected], atol=1e-3)
+        self.assertLess(expected, 0.995)
 
     def test_trained_classes_and_numbers_that_are_not_next(self):
         engine = ImprintingEngine(_small(), keep_classes=True)
@@ -202,9 +206,21 @@ class ImprintingTest(parameterized.TestCase):
         floats = model_file.parse(testing.small(quantise=False).model)
         with self.assertRaisesRegex(ValueError, "quantised: expected each tensor to be uint8"):
             ImprintingEngine(floats, keep_classes=False)
-        described = model_file.changed(_small(), description=b"a fine network")
-        with self.assertRaisesRegex(ValueError, "description: .* got the line 'a fine network'"):
-            ImprintingEngine(described, keep_classes=True)
+        still = _small()
+        factor = product_rules.tail(model_graph.graph(still))[1].inputs[1]
+        data = still.buffers[still.subgraphs[0].tensors[factor.index].buffer].data
+        data[:] = factor.zero_points[0]
+        with self.assertRaisesRegex(ValueError, "a scale factor above 0 .* got 0.0"):
+            ImprintingEngine(still, keep_classes=False)
+
+    def test_other_notes_than_the_engines_tell_of_no_class(self):
+        for description in (b"MLIR Converted.", b"0 1.5\nand more", b"0 -1.0", None):
+            described = model_file.changed(_small(), description=description)
+            engine = ImprintingEngine(described, keep_classes=True)
+            self.assertFalse(engine.is_imprinted(0))
+            engine.add(testing.CLASSES, _random(1))
+            text = engine.build().model.description.decode()
+            self.assertEqual(text, f"{testing.CLASSES} 1.000000\n")
 
 
 if __name__ == "__main__":

@@ -101,11 +101,13 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
     return data if labels is None else _packed(data, "\n".join(labels) + "\n")
 
 
-def labels_of(data: bytes) -> tuple[str, ...] | None:
+def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | None:
     """The classes' names that a .tflite carries; None where it carries none.
 
     Args:
       data: the file's bytes; its metadata may be of any maker in this form.
+      must_be_there: whether it is an error that no file at all is packed behind a model whose
+        metadata names one: programs that write the model anew lose it.
 
     Raises:
       ValueError: if it is no .tflite, or if its metadata, or the files packed behind it, are
@@ -130,7 +132,7 @@ def labels_of(data: bytes) -> tuple[str, ...] | None:
         ]
     except model_file.DAMAGED as error:
         raise ValueError(f"the metadata is damaged ({error}); make the .tflite anew") from error
-    if not files:
+    if not files or not (must_be_there or zipfile.is_zipfile(io.BytesIO(data))):
         return None
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:

@@ -188,6 +188,14 @@ class ReadLabelsTest(parameterized.TestCase):
         with self.assertRaises(FileNotFoundError):
             metadata.read_labels(self.path)
 
+    def test_a_file_that_was_lost_on_the_way(self):
+        data = metadata.attach(model_file.parse(testing.small().model), testing.LABELS)
+        lost = model_file.serialise(model_file.parse(data))
+        with self.assertRaisesRegex(ValueError, "labels.txt, .* damaged or missing"):
+            metadata.labels_of(lost)
+        self.assertIsNone(metadata.labels_of(lost, must_be_there=False))
+        self.assertEqual(metadata.labels_of(data, must_be_there=False), testing.LABELS)
+
 
 if __name__ == "__main__":
     absltest.main()
