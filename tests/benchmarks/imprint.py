@@ -1,0 +1,159 @@
+"""How long imprinting takes, beside the interpreter's own time for the same images.
+
+  ./bazelw run //tests/benchmarks:imprint
+  ./bazelw run //tests/benchmarks:imprint -- --model=MODEL.tflite
+
+Measured are, as medians of runs that take turns:
+
+  inference  the extractor's interpreters alone, on pixels that are there already, on as many
+             threads as there are processors
+  imprint    the same images as JPEG files of 256 pixels, 20 of each of 10 classes: read, decoded,
+             cut, embedded on as many threads, imprinted and written
+  write      1,000 new classes of an embedding each behind those that the model has, and the file
+
+The limits are 1.15 times inference, and 100 ms. What is beyond is told so; the exit status is 0.
+Without --model, a network of 1.0/224 and 1001 classes is made first.
+"""
+
+import concurrent.futures
+import os
+import pathlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import numpy as np
+from absl import flags
+
+from classification import files, program
+from classification.data import sample
+from classification.data.image_pixels import PixelReader
+from classification.imprinting import embedder
+from classification.model_config import ModelConfig
+from tests import calibrated_network, products
+from tests.benchmarks import jpeg_images
+from transforms.tflite import metadata, model_file, model_graph, split
+from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.inference import Kernels, Runner
+from transforms.tflite.model_graph import Model
+
+FLAGS = flags.FLAGS
+
+flags.DEFINE_string("model", "", "A quantised classifier. Default: one that is made.")
+flags.DEFINE_integer("runs", 5, "Of each measurement, behind one that warms up.")
+
+_DIGITS = str(pathlib.Path(__file__).parents[2] / "classification/digits_network/model.ckpt")
+_NETWORK = ModelConfig(image_size=224, depth_multiplier=1.0, num_classes=1001, quantize=True)
+_CLASSES, _PHOTOS = 10, 20
+_NEW_CLASSES = 1000
+_MOST_TIMES, _MOST_SECONDS = 1.15, 0.1
+
+
+def make(config: ModelConfig = _NETWORK) -> Model:
+    """A model to measure with, calibrated and not trained."""
+    images = sample.of_photographs(64, image_size=config.image_size).images
+    with tempfile.TemporaryDirectory() as folder:
+        prefix = calibrated_network.write(folder, config, images, digits=_DIGITS)
+        return products.build(config, prefix).model
+
+
+def measure(model: Model, *, runs: int) -> dict[str, list[float]]:
+    """Seconds that each measurement took, by its name, one behind another in turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        jpeg_images.make(folder, _CLASSES * _PHOTOS)
+        paths = sorted(map(str, pathlib.Path(folder, "train").rglob("*.jpg")))
+        tasks: dict[str, Callable[[], None]] = {
+            "inference": _inference(model, paths),
+            "imprint": lambda: _imprint(model, paths, os.path.join(folder, "out.tflite")),
+            "write": _write(model, os.path.join(folder, "out.tflite")),
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in tasks}
+        for run in range(runs + 1):
+            for name, task in tasks.items():
+                start = time.perf_counter()
+                task()
+                if run:
+                    seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def describe(seconds: dict[str, list[float]]) -> str:
+    """A line for each measurement, with its limit."""
+    median = {name: statistics.median(values) for name, values in seconds.items()}
+    times = median["imprint"] / median["inference"]
+    images = _CLASSES * _PHOTOS
+    return "\n".join(
+        [
+            f"inference  {median['inference']:.2f} s, {images / median['inference']:.0f} images/s",
+            f"imprint    {median['imprint']:.2f} s, {times:.2f} x inference; at most "
+            f"{_MOST_TIMES} x: {_verdict(times <= _MOST_TIMES)}",
+            f"write      {1000 * median['write']:.0f} ms for {_NEW_CLASSES:,} classes; at most "
+            f"{1000 * _MOST_SECONDS:.0f} ms: {_verdict(median['write'] <= _MOST_SECONDS)}",
+        ]
+    )
+
+
+def main() -> None:
+    """Measures, and prints."""
+    if FLAGS.runs < 1:
+        raise ValueError(f"expected --runs to be at least 1, got {FLAGS.runs}")
+    model = model_file.read(FLAGS.model) if FLAGS.model else make()
+    print(f"{os.cpu_count()} threads, medians of {FLAGS.runs} runs:", flush=True)
+    print(describe(measure(model, runs=FLAGS.runs)))
+
+
+def _inference(model: Model, paths: list[str]) -> Callable[[], None]:
+    extractor = split.split(model).extractor
+    (image,) = model_graph.graph(extractor).inputs
+    with PixelReader(image.shape[1]) as reader:
+        pixels = np.concatenate([reader.read(path) for path in paths])
+    threads = os.cpu_count() or 1
+    runners = [Runner(extractor, kernels=Kernels.DEFAULT) for _ in range(threads)]
+
+    def run() -> None:
+        def share(runner: Runner, images: np.ndarray) -> None:
+            for image in images:
+                runner.run(image)
+
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            list(pool.map(share, runners, np.array_split(pixels, threads)))
+
+    return run
+
+
+def _imprint(model: Model, paths: list[str], output: str) -> None:
+    embeddings, bad = embedder.embed(model, paths)
+    if bad:
+        raise ValueError(f"expected images that can be read, got {bad}")
+    engine = ImprintingEngine(model, keep_classes=False)
+    for number in range(_CLASSES):
+        engine.add(number, embeddings[number * _PHOTOS : (number + 1) * _PHOTOS, 0])
+    names = [f"new {number}" for number in range(_CLASSES)]
+    files.write_whole(output, metadata.attach(engine.build().model, names))
+
+
+def _write(model: Model, output: str) -> Callable[[], None]:
+    depth = ImprintingEngine(model, keep_classes=True).depth
+    vectors = np.random.default_rng(0).normal(size=[_NEW_CLASSES, 1, depth])
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+
+    def run() -> None:
+        engine = ImprintingEngine(model, keep_classes=True)
+        for vector in vectors:
+            engine.add(engine.num_classes, vector)
+        names = [f"class {number}" for number in range(engine.num_classes)]
+        files.write_whole(output, metadata.attach(engine.build().model, names))
+
+    return run
+
+
+def _verdict(is_met: bool) -> str:
+    return "met" if is_met else "missed"
+
+
+if __name__ == "__main__":
+    program.run(main)
