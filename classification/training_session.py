@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints
+from classification import checkpoints, training_start, variable_values
 from classification.best_checkpoint import BestCheckpoint
 from classification.checkpoint_hook import CheckpointHook
 from classification.cluster import Cluster, TrainingEnded
@@ -190,6 +190,7 @@ def _initializer(
         del scaffold
         if saver is not None and restoration is not None:
             saver.restore(session, restoration.prefix)
+            variable_values.load(session, training_start.start_values(restoration, graph.variables))
         session.run(graph.initialize)
 
     return initialize

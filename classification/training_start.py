@@ -13,6 +13,7 @@ from classification.training_config import TrainingConfig
 
 _HEAD = "MobilenetV1/Logits/"
 _CLASS_VECTORS = f"{_HEAD}Conv2d_1d_1x1_normalize/weights"
+_EMBEDDING = f"{_HEAD}Conv2d_1c_1x1_negative/weights"
 
 
 def check_folder(folder: str, model: ModelConfig) -> None:
@@ -164,6 +165,22 @@ def fine_tuning(
     return restoration
 
 
+def start_values(
+    restoration: checkpoints.Restoration, variables: Sequence[tf.Variable]
+) -> dict[tf.Variable, np.ndarray]:
+    """Initial values for what a checkpoint to start from lacks, where random ones are worse.
+
+    An embedding that it does not have starts as the base's features themselves, which tell
+    classes apart already; few images do not suffice to learn that back out of a random mixture.
+    """
+    return {
+        # [1, 1, channels, components].
+        variable: np.eye(*variable.shape.as_list()[2:])[np.newaxis, np.newaxis]
+        for variable in variables
+        if variable.op.name == _EMBEDDING and _EMBEDDING in restoration.missing
+    }
+
+
 def _check_finite(restoration: checkpoints.Restoration) -> None:
     values = checkpoints.read(restoration.prefix, restoration.restored)
     wrong = [name for name, value in values.items() if not np.all(np.isfinite(value))]
@@ -184,4 +201,7 @@ def _describe_head(restoration: checkpoints.Restoration, model: ModelConfig) -> 
             f"The checkpoint has {known[-1]} classes, and this network {model.num_classes}: the "
             "base is kept, and so is the embedding; the last layer starts fresh."
         )
-    return "The base is kept; the head, which the checkpoint does not have, starts fresh."
+    return (
+        "The base is kept; of the head, which the checkpoint does not have, the embedding starts "
+        "as the base's features, and the last layer fresh."
+    )

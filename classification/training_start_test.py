@@ -6,6 +6,7 @@ import io
 import os
 import pathlib
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
@@ -108,6 +109,25 @@ class FineTuningTest(absltest.TestCase):
         self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", printed)
         self.assertIn("has 10 classes, and this network 12: the base is kept", printed)
         self.assertIn("the last layer starts fresh", printed)
+
+    def test_an_embedding_that_is_not_there_starts_as_the_features(self) -> None:
+        name = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
+        with tf.Graph().as_default(), tf.Session() as session:
+            network.build(tf.placeholder(tf.float32, [None, 32, 32, 3]), DIGITS)
+            variables = tf.global_variables()
+            session.run([variable.initializer for variable in variables])
+            base = [v for v in variables if "/Logits/" not in v.op.name]
+            prefix = os.path.join(self.create_tempdir().full_path, "base.ckpt")
+            tf.train.Saver(base).save(session, prefix, write_meta_graph=False)
+            restoration = checkpoints.plan(prefix, variables)
+            values = training_start.start_values(restoration, variables)
+            self.assertEqual([variable.op.name for variable in values], [name])
+            (kernel,) = values.values()
+            features = np.arange(256.0)
+            expected = np.concatenate([features, np.zeros(1024 - 256)])
+            np.testing.assert_array_equal(features @ kernel[0, 0], expected)
+            # One that is there goes on.
+            self.assertEmpty(training_start.start_values(self._start()[0], variables))
 
 
 if __name__ == "__main__":

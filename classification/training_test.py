@@ -326,6 +326,15 @@ class TrainingTest(absltest.TestCase):
         start = _variables(os.path.join(folder, "model.ckpt-0"))
         self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
 
+    def test_starts_from_a_base_alone_with_its_features_as_the_embedding(self) -> None:
+        name = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
+        prefix = os.path.join(self.folders.name, "base.ckpt")
+        _write_checkpoint(prefix, _FLOAT, without=name)
+        folder = self._folder()
+        self._train(folder, fine_tune_checkpoint=prefix, number_of_steps=1)
+        start = _variables(os.path.join(folder, "model.ckpt-0"))
+        np.testing.assert_array_equal(start[name][0, 0], np.eye(256, 1024))
+
     def test_refuses_to_start_from_what_is_no_number(self) -> None:
         prefix = os.path.join(self.folders.name, "nan.ckpt")
         _write_checkpoint(prefix, _FLOAT, base=float("nan"))
@@ -367,10 +376,12 @@ def _stop(digits: Dataset, **options: object) -> tf.data.Dataset:
     return digits._make_batches(**options)
 
 
-def _write_checkpoint(prefix: str, config: ModelConfig = _QUANT, base: float | None = None) -> str:
+def _write_checkpoint(
+    prefix: str, config: ModelConfig = _QUANT, base: float | None = None, without: str = ""
+) -> str:
     """A network's eval variables, of random values; its embedding's range is learned.
 
-    The first layer's beta is `base`, where that is given.
+    The first layer's beta is `base`, where that is given; the variable `without` is left out.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
@@ -382,7 +393,8 @@ def _write_checkpoint(prefix: str, config: ModelConfig = _QUANT, base: float | N
                 variable.load(0.25, session)
             if variable.op.name == "MobilenetV1/Conv2d_0/BatchNorm/beta" and base is not None:
                 variable.load(np.full(variable.shape, base), session)
-        return tf.train.Saver().save(session, prefix, write_meta_graph=False)
+        kept = [v for v in tf.global_variables() if v.op.name != without]
+        return tf.train.Saver(kept).save(session, prefix, write_meta_graph=False)
 
 
 def _summaries(folder: str) -> dict[str, list[float]]:
