@@ -19,6 +19,7 @@ from third_party.tf_slim.slim import slim
 EMBEDDING_SIZE = 1024
 MIN_IMAGE_SIZE = 32
 WEIGHT_DECAY = 0.00004
+SCALE_FACTOR_START = 10.0
 _POOL_SIZE = 7
 
 
@@ -248,7 +249,10 @@ def _scale(
 ) -> tf.Tensor:
     """Multiplies by the scale factor, and quantises."""
     scale_factor = slim.model_variable(
-        "scale_factor", shape=[], initializer=tf.constant_initializer(10.0), trainable=True
+        "scale_factor",
+        shape=[],
+        initializer=tf.constant_initializer(SCALE_FACTOR_START),
+        trainable=True,
     )
     with tf.name_scope("Mul") as scope:
         net = tf.multiply(net, scale_factor, name=scope)

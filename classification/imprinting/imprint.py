@@ -1,16 +1,22 @@
-"""Adds classes to a deployed model from a few photos each, without training.
+"""Adds classes to a network from a few photos each, without training.
 
   ./bazelw run imprint -- --model=IN.tflite --images_dir=DIR --output=OUT.tflite
+  ./bazelw run imprint -- --checkpoint=IN --images_dir=DIR --output=OUT
 
-DIR holds a folder for each class, named after it, with its photos right in it. IN is a
-quantised classifier as `./bazelw build frozen_tflite` makes, whole, or one of any maker that the
-on-device imprinting engines accept. OUT has the classes of DIR, in the order of their names; with
---keep_classes, those of IN and then the new ones. A class that was imprinted before, here or on a
-device, gets more examples where a folder has its name. Classes without a name, as devices leave
-them, are named by their numbers; --labels gives them others.
+DIR holds a folder for each class, named after it, with its photos right in it. OUT has the
+classes of DIR, in the order of their names; with --keep_classes, those of IN and then the new
+ones. A class's vector is the mean of its photos' embeddings, brought to unit length (Qi, Brown
+and Lowe, arXiv 1712.07136, section 3.2).
 
-A class's vector is the mean of its photos' embeddings, brought to unit length (Qi, Brown and Lowe,
-arXiv 1712.07136, section 3.2). All before the last layer stays as it is, byte for byte.
+IN.tflite is a quantised classifier as `./bazelw build frozen_tflite` makes, whole, or one of any
+maker that the on-device imprinting engines accept. All before its last layer stays as it is, byte
+for byte. A class that was imprinted before, here or on a device, gets more examples where a folder
+has its name. Classes without a name, as devices leave them, are named by their numbers; --labels
+gives them others.
+
+The checkpoint IN, one of this project's or a published MobileNet V1, becomes a folder OUT, for
+`train --fine_tune_checkpoint=OUT` to start from (the paper's "imprinting + FT"), or for
+`CHECKPOINT=OUT ./bazelw build frozen_tflite`.
 """
 
 import os
@@ -24,20 +30,37 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import files, program
+from classification import (
+    checkpoints,
+    deployment,
+    files,
+    network_flags,
+    program,
+    published_head,
+)
 from classification.data import image_folder
-from classification.data.image_folder import ClassFolders
-from classification.imprinting import class_numbers, embedder
+from classification.imprinting import checkpoint_imprinting, class_numbers, embedder, photos
+from classification.imprinting.photos import Photos
+from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from classification.progress_bar import ProgressBar
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(network_flags)
 
 flags.DEFINE_string("model", "", "The .tflite to start from: a quantised classifier.")
+flags.DEFINE_string(
+    "checkpoint",
+    "",
+    "Instead of --model: a folder of checkpoints, of which the newest is taken, or a prefix. "
+    "Without model.json beside it, --image_size and the like tell what network it is.",
+)
 flags.DEFINE_string("images_dir", "", "Folder of class folders of photos.")
-flags.DEFINE_string("output", "", "The .tflite to write; may be the one that is read.")
-flags.DEFINE_boolean("keep_classes", False, "Keep the model's classes; new ones follow them.")
+flags.DEFINE_string(
+    "output", "", "The .tflite to write, which may be the one that is read; or the folder."
+)
+flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes; new ones follow them.")
 flags.DEFINE_string(
     "labels",
     "",
@@ -52,15 +75,27 @@ flags.DEFINE_boolean(
 # Of the cosine between a class's vector and its quanta: with less, the embedding's own quanta
 # are no longer the coarser ones.
 _LEAST_COSINE = 0.995
+_SCALE_FACTOR = "MobilenetV1/Logits/scale_factor"
 
 
 def main() -> None:
     """Imprints, and prints what was written."""
-    for name in ("model", "images_dir", "output"):
+    for name in ("images_dir", "output"):
         if not FLAGS[name].value:
             raise ValueError(f"expected a path as --{name}, got none; --help tells what of")
+    if bool(FLAGS.model) == bool(FLAGS.checkpoint):
+        raise ValueError(
+            f"expected either --model or --checkpoint, got {'both' if FLAGS.model else 'none'}"
+        )
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
+    if FLAGS.model:
+        _imprint_model()
+    else:
+        _imprint_checkpoint()
+
+
+def _imprint_model() -> None:
     start = time.monotonic()
     with open(FLAGS.model, "rb") as file:
         data = file.read()
@@ -70,40 +105,55 @@ def main() -> None:
         kept, unnamed = _labels(data, engine.num_classes)
     except ValueError as error:
         raise ValueError(f"{FLAGS.model}: {error}") from error
-    folders = image_folder.scan_classes(FLAGS.images_dir)
-    numbers = class_numbers.assign(folders.images, engine, kept)
+    found = photos.find(FLAGS.images_dir)
+    numbers = class_numbers.assign(found.classes, engine, kept)
     names = [*kept, *(name for name, number in numbers.items() if number >= len(kept))]
     files.check_place(FLAGS.output)
-    photos = [image for images in folders.images.values() for image in images]
     with ProgressBar() as progress:
-        embeddings, bad = embedder.embed(
-            model,
-            [os.path.join(FLAGS.images_dir, photo) for photo in photos],
-            on_progress=progress.show,
-        )
-    described = [f"{photos[index]}: {why}" for index, why in sorted(bad.items())]
-    if bad and not FLAGS.skip_bad_images:
-        raise ValueError(
-            f"expected photos that can be read in {FLAGS.images_dir}, got {len(bad)} that cannot "
-            f"({image_folder.shorten(described)}) among {len(photos)}; mend or remove them, or "
-            "leave them out by --skip_bad_images"
-        )
-    if bad:
-        image_folder.scan_classes(FLAGS.images_dir, without=[photos[index] for index in bad])
-    _imprint(engine, folders, numbers, embeddings, bad)
+        vectors, bad = embedder.embed(model, found.paths, on_progress=progress.show)
+    photos.check(found, bad, skip=FLAGS.skip_bad_images)
+    for name, images in found.readable(bad):
+        try:
+            engine.add(numbers[name], vectors[images, 0])
+        except ValueError as error:
+            folder = os.path.join(FLAGS.images_dir, name)
+            raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
     files.write_whole(FLAGS.output, metadata.attach(imprinted.model, names))
-    _report(
-        kept=len(kept),
-        new=engine.num_classes - len(kept),
-        photos=len(photos) - len(bad),
-        bad=described,
-        ignored=folders.ignored,
-        seconds=time.monotonic() - start,
-    )
+    _report(found, bad, len(kept), engine.num_classes, seconds=time.monotonic() - start)
     _warn(names, imprinted.cosines)
     if unnamed:
         print(f"{unnamed} classes of {FLAGS.model} have no names: their numbers stand for these.")
+
+
+def _imprint_checkpoint() -> None:
+    start = time.monotonic()
+    checkpoint, folder = checkpoints.find(FLAGS.checkpoint), checkpoints.folder(FLAGS.checkpoint)
+    config = network_flags.resolve(FLAGS.checkpoint, network_flags.given())
+    labels, _ = deployment.find_labels(FLAGS.labels, folder, config)
+    config = deployment.portable(config, labels)
+    found = photos.find(FLAGS.images_dir)
+    files.check_replaceable(FLAGS.output, deployment.FILE_NAMES)
+    published = published_head.is_published(checkpoint)
+    values = (published_head if published else deployment).read_values(checkpoint, config)
+    if published and not FLAGS.keep_classes:
+        # What suits the classes that it had, far more of them, is no measure for others.
+        values[_SCALE_FACTOR] = np.float32(SCALE_FACTOR_START)
+    with ProgressBar() as progress:
+        embeddings, bad = checkpoint_imprinting.embed(
+            values, config, found.paths, on_progress=progress.show
+        )
+    photos.check(found, bad, skip=FLAGS.skip_bad_images)
+    values, config = checkpoint_imprinting.imprint(
+        values,
+        config,
+        labels,
+        {name: embeddings[images] for name, images in found.readable(bad)},
+        keep_classes=FLAGS.keep_classes,
+    )
+    deployment.write(FLAGS.output, config, values)
+    kept = len(labels) if FLAGS.keep_classes else 0
+    _report(found, bad, kept, config.num_classes, seconds=time.monotonic() - start)
 
 
 def _labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
@@ -125,43 +175,21 @@ def _labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
     return names, num_classes - len(labels)
 
 
-def _imprint(
-    engine: ImprintingEngine,
-    folders: ClassFolders,
-    numbers: dict[str, int],
-    embeddings: np.ndarray,
-    bad: dict[int, str],
-) -> None:
-    begin = 0
-    for name, images in folders.images.items():
-        end = begin + len(images)
-        good = [index for index in range(begin, end) if index not in bad]
-        try:
-            engine.add(numbers[name], embeddings[good, 0])
-        except ValueError as error:
-            folder = os.path.join(FLAGS.images_dir, name)
-            raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
-        begin = end
-
-
 def _report(
-    *,
-    kept: int,
-    new: int,
-    photos: int,
-    bad: Sequence[str],
-    ignored: Sequence[str],
-    seconds: float,
+    found: Photos, bad: dict[int, str], kept: int, num_classes: int, *, seconds: float
 ) -> None:
-    print(f"Wrote {FLAGS.output}: {kept:,} classes kept, {new:,} new, by {photos:,} photos.")
-    if bad:
-        print(f"Left out, since unreadable: {len(bad):,} ({image_folder.shorten(bad)}).")
-    if ignored:
-        print(
-            f"Ignored, since not named as images are: {len(ignored):,} "
-            f"({image_folder.shorten(ignored)})."
-        )
-    print(f"{seconds:.1f} s, {photos / seconds:,.0f} photos/s.")
+    count = len(found.names) - len(bad)
+    print(
+        f"Wrote {FLAGS.output}: {kept:,} classes kept, {num_classes - kept:,} new, by {count:,} "
+        "photos."
+    )
+    for title, names in (
+        ("Left out, since unreadable", found.describe(bad)),
+        ("Ignored, since not named as images are", found.ignored),
+    ):
+        if names:
+            print(f"{title}: {len(names):,} ({image_folder.shorten(names)}).")
+    print(f"{seconds:.1f} s, {count / seconds:,.0f} photos/s.")
 
 
 def _warn(names: Sequence[str], cosines: np.ndarray) -> None:

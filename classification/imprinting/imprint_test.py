@@ -8,12 +8,13 @@ import numpy as np
 from absl.testing import absltest
 from PIL import Image
 
-from classification import program_testing
+from classification import checkpoints, deployment, model_config, program_testing
 from classification.imprinting import imprint
 from transforms.tflite import inference, metadata, model_file, product_rules, testing
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.inference import Kernels
 
+_DIGITS = str(pathlib.Path(__file__).parents[1] / "digits_network")
 _COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}
 
 
@@ -180,7 +181,7 @@ class ImprintTest(absltest.TestCase):
         pathlib.Path("photos/red/bad.jpg").write_bytes(b"")
         os.remove("out.tflite")
         self.assert_fails(
-            "expected images in each class folder .* none in red", "--skip_bad_images"
+            "can be read in each class folder of photos, got none in red", "--skip_bad_images"
         )
 
     def test_folders_that_are_no_new_classes(self):
@@ -198,6 +199,30 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("class 3 of that name was trained", "--keep_classes")
         shutil.copytree("photos/A\u0308pfel", "photos/\u00c4pfel")
         self.assert_fails("got two that are both spelled")
+
+    def test_a_checkpoint(self):
+        self.add("red", "grün")
+        pathlib.Path("photos/red/bad.jpg").write_bytes(b"bad")
+        flags = ("--model=", f"--checkpoint={_DIGITS}", "--output=out")
+        self.assert_fails("got 1 that cannot \\(red/bad.jpg: it is no JPEG", *flags)
+        out = self.imprint(*flags, "--skip_bad_images")
+        self.assertStartsWith(
+            out, "Wrote out: 0 classes kept, 2 new, by 10 photos.\nLeft out, since unreadable: 1"
+        )
+        config = model_config.read("out")
+        self.assertEqual(config.labels, ("grün", "red"))
+        # All that the network computes with is there.
+        values = deployment.read_values(checkpoints.find("out"), config)
+        self.assertEqual(values["MobilenetV1/Logits/Conv2d_1d_1x1_normalize/biases"].shape, (2,))
+        self.imprint(*flags, "--skip_bad_images", "--keep_classes")
+        self.assertEqual(model_config.read("out").labels, (*"0123456789", "grün", "red"))
+        os.rename("photos/red", "photos/7")
+        self.assert_fails(
+            "expected new classes, got 7", *flags, "--keep_classes", "--skip_bad_images"
+        )
+        pathlib.Path("out/precious").touch()
+        self.assert_fails("out, which holds precious", *flags)
+        self.assert_fails("none", *flags[:1], "--checkpoint=none")
 
     def test_models_that_will_not_do(self):
         self.add("red")
@@ -223,8 +248,10 @@ class ImprintTest(absltest.TestCase):
             "expected the name of a file to write, got the folder folder", "--output=folder"
         )
         self.assert_fails("expected a folder no/where to write", "--output=no/where/out.tflite")
-        for flag in ("model", "images_dir", "output"):
+        for flag in ("images_dir", "output"):
             self.assert_fails(f"expected a path as --{flag}, got none", f"--{flag}=")
+        self.assert_fails("either --model or --checkpoint, got none", "--model=")
+        self.assert_fails("either --model or --checkpoint, got both", "--checkpoint=x")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+"""Weight imprinting in a network as training has it, to be fine-tuned or deployed.
+
+Qi, Brown and Lowe, arXiv 1712.07136: class vectors as in section 3.2; section 3.3 fine-tunes what
+comes of it.
+"""
+
+import concurrent.futures
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification import network, variable_values
+from classification.data.image_files import BadImageError
+from classification.data.image_pixels import PixelReader
+from classification.fake_quant import TFLITE_L2_NORM_RANGE
+from classification.model_config import ModelConfig
+
+_HEAD = "MobilenetV1/Logits/"
+_CLASSES = _HEAD + "Conv2d_1d_1x1_normalize/"
+_BATCH_SIZE = 32
+
+
+def embed(
+    values: Mapping[str, np.ndarray],
+    config: ModelConfig,
+    paths: Sequence[str],
+    *,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Computes embeddings of image files, each as evaluation sees it.
+
+    Args:
+      values: of the network's variables, by name, as `deployment.read_values` returns them.
+      config: the network.
+      paths: JPEG, PNG, BMP, WebP or GIF files.
+      on_progress: called with the number of images that are done, and of all.
+
+    Returns:
+      float32 [len(paths), 1024] of unit length, and by their index what is wrong with files that
+      cannot be read, whose embeddings are 0.
+    """
+    embeddings: list[np.ndarray] = []
+    bad: dict[int, str] = {}
+    size = config.image_size
+
+    def read(index: int) -> np.ndarray:
+        try:
+            return reader.read(paths[index])[0]
+        except BadImageError as error:
+            bad[index] = str(error)
+            return np.zeros([size, size, 3], np.uint8)
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        images = tf.placeholder(tf.uint8, [None, size, size, 3])
+        inputs = (tf.cast(images, tf.float32) - 128.0) / 128.0
+        output = network.build(inputs, config, embedding_only=True)["Embedding"]
+        variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
+        with (
+            PixelReader(size) as reader,
+            concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
+        ):
+            for begin in range(0, len(paths), _BATCH_SIZE):
+                end = min(begin + _BATCH_SIZE, len(paths))
+                pixels = np.stack(list(pool.map(read, range(begin, end))))
+                embeddings.append(session.run(output, {images: pixels})[:, 0, 0, :])
+                if on_progress is not None:
+                    on_progress(end, len(paths))
+    found = np.concatenate(embeddings)
+    found[list(bad)] = 0
+    return found, bad
+
+
+def imprint(
+    values: Mapping[str, np.ndarray],
+    config: ModelConfig,
+    labels: Sequence[str],
+    embeddings: Mapping[str, np.ndarray],
+    *,
+    keep_classes: bool,
+) -> tuple[dict[str, np.ndarray], ModelConfig]:
+    """Imprints classes.
+
+    The ranges of what depends on the classes become those that a `.tflite` gets when it is
+    imprinted: cosines of -1..127/128, and as many times the scale factor.
+
+    Args:
+      values: of the network's variables, by name.
+      config: the network.
+      labels: its classes' names.
+      embeddings: by the new class's name, those of its examples, float [n, 1024].
+      keep_classes: whether the network's classes stay, before the new ones.
+
+    Returns:
+      The values and the network with the classes that there are then.
+
+    Raises:
+      ValueError: if a class is new and not, or examples of one cancel out.
+    """
+    again = sorted(set(labels) & set(embeddings)) if keep_classes else []
+    if again:
+        raise ValueError(
+            f"expected new classes, got {', '.join(again)}, which the checkpoint has: a class that "
+            "was trained cannot be changed; name the folder otherwise, or leave --keep_classes out"
+        )
+    means = np.stack([examples.mean(axis=0) for examples in embeddings.values()])
+    lengths = np.linalg.norm(means, axis=1, keepdims=True)
+    if lengths.min() < 1e-3:
+        name = list(embeddings)[int(lengths.argmin())]
+        raise ValueError(f"expected photos that have something in common, got such of {name}")
+    vectors = means / lengths
+    if keep_classes:
+        vectors = np.concatenate([values[_CLASSES + "weights"][0, 0].T, vectors])
+    names = (*(labels if keep_classes else ()), *embeddings)
+    kernel = vectors.T[np.newaxis, np.newaxis]
+    # What is quantised is the kernel of unit vectors.
+    unit = kernel / np.linalg.norm(kernel, axis=2, keepdims=True)
+    scale = float(values[_HEAD + "scale_factor"])
+    low, high = TFLITE_L2_NORM_RANGE
+    changed: dict[str, object] = {
+        _CLASSES + "weights": kernel,
+        _CLASSES + "biases": np.zeros([len(names)]),
+    }
+    for name, limits in (
+        (_CLASSES + "weights_quant", (min(unit.min(), 0.0), max(unit.max(), 0.0))),
+        (_CLASSES + "act_quant", (low, high)),
+        (_HEAD + "Mul/activation_Mul_quant", (scale * low, scale * high)),
+    ):
+        if f"{name}/min" in values:
+            changed |= dict(zip((f"{name}/min", f"{name}/max"), limits, strict=True))
+    arrays = {name: np.asarray(value, np.float32) for name, value in changed.items()}
+    config = dataclasses.replace(config, num_classes=len(names), labels=names)
+    return {**values, **arrays}, config
