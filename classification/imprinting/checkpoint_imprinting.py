@@ -16,6 +16,7 @@ from classification import network, variable_values
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
 from classification.fake_quant import TFLITE_L2_NORM_RANGE
+from classification.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.model_config import ModelConfig
 
 _HEAD = "MobilenetV1/Logits/"
@@ -28,6 +29,7 @@ def embed(
     config: ModelConfig,
     paths: Sequence[str],
     *,
+    views: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Computes embeddings of image files, each as evaluation sees it.
@@ -36,22 +38,23 @@ def embed(
       values: of the network's variables, by name, as `deployment.read_values` returns them.
       config: the network.
       paths: JPEG, PNG, BMP, WebP or GIF files.
+      views: of each image, see `PixelReader.read`.
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
-      float32 [len(paths), 1024] of unit length, and by their index what is wrong with files that
-      cannot be read, whose embeddings are 0.
+      float32 [len(paths), views, 1024] of unit length, and by their index what is wrong with files
+      that cannot be read, whose embeddings are 0.
     """
-    embeddings: list[np.ndarray] = []
+    embeddings = [np.zeros([0, views, EMBEDDING_SIZE], np.float32)]
     bad: dict[int, str] = {}
     size = config.image_size
 
     def read(index: int) -> np.ndarray:
         try:
-            return reader.read(paths[index])[0]
+            return reader.read(paths[index], views=views)
         except BadImageError as error:
             bad[index] = str(error)
-            return np.zeros([size, size, 3], np.uint8)
+            return np.zeros([views, size, size, 3], np.uint8)
 
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
@@ -65,8 +68,9 @@ def embed(
         ):
             for begin in range(0, len(paths), _BATCH_SIZE):
                 end = min(begin + _BATCH_SIZE, len(paths))
-                pixels = np.stack(list(pool.map(read, range(begin, end))))
-                embeddings.append(session.run(output, {images: pixels})[:, 0, 0, :])
+                pixels = np.concatenate(list(pool.map(read, range(begin, end))))
+                computed = session.run(output, {images: pixels})
+                embeddings.append(computed.reshape(end - begin, views, EMBEDDING_SIZE))
                 if on_progress is not None:
                     on_progress(end, len(paths))
     found = np.concatenate(embeddings)

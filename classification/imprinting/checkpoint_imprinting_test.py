@@ -45,7 +45,7 @@ class CheckpointImprintingTest(absltest.TestCase):
     def embeddings(self) -> dict[str, np.ndarray]:
         found, bad = checkpoint_imprinting.embed(self.values, self.config, self.paths)
         self.assertEqual(bad, {})
-        return dict(zip(_NAMES, found.reshape(3, 3, -1), strict=True))
+        return dict(zip(_NAMES, found.reshape(3, 3, 1024), strict=True))
 
     def logits(self, values, config) -> np.ndarray:
         with PixelReader(config.image_size) as reader:
@@ -108,6 +108,10 @@ class CheckpointImprintingTest(absltest.TestCase):
         found, bad = checkpoint_imprinting.embed(self.values, self.config, self.paths)
         self.assertEqual(bad, {1: "it is no JPEG, PNG, BMP, WebP or GIF image"})
         np.testing.assert_array_equal(found[1], 0)
+        views, _ = checkpoint_imprinting.embed(self.values, self.config, self.paths, views=2)
+        self.assertEqual(views.shape, (9, 2, 1024))
+        np.testing.assert_allclose(views[:, :1], found, atol=0.02)
+        self.assertTrue(np.any(views[0, 0] != views[0, 1]))
         vectors = np.eye(1024)[:1] * [[1], [-1]]
         with self.assertRaisesRegex(ValueError, "something in common, got such of a"):
             self.imprint({"a": vectors}, keep_classes=False)

@@ -1,4 +1,4 @@
-"""Embeddings of image files, kept by the contents of model and files."""
+"""Embeddings of image files, kept by the contents of network and files."""
 
 import hashlib
 import io
@@ -9,47 +9,41 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from classification import files
-from classification.imprinting import embedder
-from transforms.tflite import model_file, split
-from transforms.tflite.model_graph import Model
 
-# Part of the key: another number where other embeddings come of the same model and files.
+# Part of the key: another number where other embeddings come of the same network and files.
 _FORM = 1
+
+# Given paths, their embeddings, float32 [n, ...], and by their index what is wrong with files that
+# cannot be read.
+Embed = Callable[[Sequence[str]], tuple[np.ndarray, dict[int, str]]]
 
 
 def embed(
-    model: Model,
-    paths: Sequence[str],
-    *,
-    views: int,
-    folder: str,
-    on_progress: Callable[[int, int], None] | None = None,
+    compute: Embed, paths: Sequence[str], *, key: bytes, folder: str
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """As `embedder.embed`, but images that were embedded before are looked up.
+    """Computes embeddings, or looks up those that were computed before.
 
     Args:
-      model: see `embedder.embed`; that the embeddings depend on all before the last layer alone,
-        so do the keys.
-      paths: likewise.
-      views: likewise.
-      folder: where embeddings are kept, in a file for each model; is made. '' keeps nothing.
-      on_progress: likewise, called for images that are not there yet.
+      compute: what computes them.
+      paths: image files.
+      key: all that they depend on besides the files.
+      folder: where they are kept, in a file for each key; is made. '' keeps nothing.
+
+    Returns:
+      What `compute` returns for all paths.
 
     Raises:
       OSError: if a file cannot be written.
       ValueError: if what is kept is damaged.
     """
     if not folder:
-        return embedder.embed(model, paths, views=views, on_progress=on_progress)
-    extractor = model_file.serialise(split.split(model).extractor)
-    key = hashlib.sha256(f"{_FORM} {views} ".encode() + extractor).hexdigest()[:16]
-    place = os.path.join(folder, f"{key}.npz")
+        return compute(paths)
+    digest = hashlib.sha256(f"{_FORM} ".encode() + key).hexdigest()[:16]
+    place = os.path.join(folder, f"{digest}.npz")
     known = _load(place)
     keys = [_key(path) for path in paths]
     missing = {name: path for name, path in zip(keys, paths, strict=True) if name not in known}
-    found, wrong = embedder.embed(
-        model, list(missing.values()), views=views, on_progress=on_progress
-    )
+    found, wrong = compute(list(missing.values()))
     reasons = {name: wrong[i] for i, name in enumerate(missing) if i in wrong}
     known.update({n: e for n, e in zip(missing, found, strict=True) if n not in reasons})
     if len(reasons) < len(missing):

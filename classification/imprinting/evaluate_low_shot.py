@@ -3,16 +3,19 @@
   ./bazelw run evaluate_low_shot -- --model=MODEL.tflite --base_dir=BASE --novel_dir=NOVEL \
       --output_dir=REPORT
 
-MODEL is a quantised classifier of the base classes, whose names it carries. BASE and NOVEL hold
-photos in class folders, which stand in folders `train` and `test` (or `validation`): of the base's
-classes, and of others. Of each novel class, n of the train photos are drawn, for several n and
-seeds; test photos are then named by what was learned of these.
+MODEL is a quantised classifier of the base classes, whose names it carries; --checkpoint names a
+network as training has it, instead or besides. BASE and NOVEL hold photos in class folders, which
+stand in folders `train` and `test` (or `validation`): of the base's classes, and of others. Of each
+novel class, n of the train photos are drawn, for several n and seeds; test photos are then named by
+what was learned of these.
 
 Printed are four accuracies: of the novel classes' photos with these alone to choose from and with
 all, of the base's with all to choose from, and of all; REPORT gets them as CSV, each draw, and as
-a plot. "deployed" is what the .tflite itself does; all others compute class vectors and cosines
-in float, from the .tflite's embeddings, so that imprinting beside it tells what the last layers'
-quanta cost. With --views above 1, templates are also averaged over parts of each photo.
+a plot. "deployed" is what the .tflite itself does; all others compute class vectors and cosines in
+float, from the network's embeddings. What quantisation costs is seen where imprinting is compared:
+with "deployed", the cost of the last layers' quanta; with --checkpoint besides, that of converting;
+with "float", which is a quantised checkpoint without its quanta, that of all of them. With --views
+above 1, templates are also averaged over parts of each photo.
 """
 
 import os
@@ -26,19 +29,22 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import files, program
+from classification import files, network_flags, program
 from classification.data import image_folder
-from classification.imprinting import deployed, embedding_cache, low_shot, low_shot_report
+from classification.imprinting import embedding_cache, low_shot, low_shot_report, low_shot_sources
 from classification.imprinting.low_shot import Embedded, Method, Task
 from classification.imprinting.low_shot_report import Trial
+from classification.imprinting.low_shot_sources import Source
 from classification.progress_bar import ProgressBar
-from transforms.tflite import metadata, model_file
-from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
 flags.DEFINE_string("model", "", "The .tflite: a quantised classifier of the base classes.")
+flags.DEFINE_string(
+    "checkpoint",
+    "",
+    "A folder of checkpoints of the base classes, of which the newest is taken, or a prefix.",
+)
 flags.DEFINE_string("base_dir", "", "Photos of the base classes: train and test folders.")
 flags.DEFINE_string("novel_dir", "", "Photos of the novel classes: likewise.")
 flags.DEFINE_string("output_dir", "", "Folder for the report; none is written where it is empty.")
@@ -61,7 +67,7 @@ class _Split(NamedTuple):
 
 def main() -> None:
     """Embeds all photos, measures, prints and writes the report."""
-    for name in ("model", "base_dir", "novel_dir"):
+    for name in ("base_dir", "novel_dir"):
         if not FLAGS[name].value:
             raise ValueError(f"expected a path as --{name}, got none; --help tells what of")
     shots, num_seeds = _shots(), FLAGS.num_seeds
@@ -72,37 +78,55 @@ def main() -> None:
         files.check_replaceable(FLAGS.output_dir, FILES)
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
-    model, base_names = _read(FLAGS.model)
-    splits, num_classes = _find(base_names)
-    with ProgressBar() as progress:
-        train, test = (
-            _embed(model, splits[split], views, progress.show)
-            for split, views in (("train", FLAGS.views), ("test", 1))
-        )
-    vectors, scale = deployed.base_vectors(model), deployed.scale_factor(model)
-    methods = _methods(model)
-    trials = []
-    for name, method in methods.items():
-        for n in shots:
-            for seed in range(num_seeds):
-                examples = low_shot.draw(train, num_base=len(base_names), shots=n, seed=seed)
-                task = Task(vectors, examples, num_classes, scale, seed)
-                scores = method(task)(test.plain)
-                found = low_shot.accuracies(scores, test.labels, num_base=len(base_names))
-                trials.append(Trial(name, n, seed, found))
-    is_base = test.labels < len(base_names)
-    right = (test.plain[is_base] @ vectors.T).argmax(axis=1) == test.labels[is_base]
-    base_alone = float(right.mean())
-    low_shot_report.show(trials, base_alone=base_alone)
+    sources = _sources()
+    splits, num_classes = _find(sources[0].labels)
+    trials: list[Trial] = []
+    alone: dict[str, float] = {}
+    for source in sources:
+        with ProgressBar() as progress:
+            train, test = (
+                _embed(source, splits[split], views, progress.show)
+                for split, views in (("train", FLAGS.views), ("test", 1))
+            )
+        trials += _measure(source, train, test, num_classes, shots, num_seeds, len(sources) > 1)
+        is_base = test.labels < len(source.labels)
+        named = (test.plain[is_base] @ source.vectors.T).argmax(axis=1)
+        alone[source.name] = float((named == test.labels[is_base]).mean())
+    low_shot_report.show(trials, base_alone=alone)
     if FLAGS.output_dir:
         with files.whole_folder(FLAGS.output_dir, FILES) as partial:
             contents = (
                 low_shot_report.to_csv(trials),
-                low_shot_report.plot(trials, base_alone=base_alone),
+                low_shot_report.plot(trials, base_alone=alone),
             )
             for name, data in zip(FILES, contents, strict=True):
                 files.write_whole(os.path.join(partial, name), data)
         print(f"Written: {', '.join(os.path.join(FLAGS.output_dir, name) for name in FILES)}")
+
+
+def _measure(
+    source: Source,
+    train: Embedded,
+    test: Embedded,
+    num_classes: int,
+    shots: list[int],
+    num_seeds: int,
+    is_one_of_several: bool,
+) -> list[Trial]:
+    """Learns from every draw by every method."""
+    num_base = len(source.labels)
+    trials = []
+    for method_name, method in _methods(source).items():
+        name = f"{method_name}, {source.name}" if is_one_of_several else method_name
+        for n in shots:
+            for seed in range(num_seeds):
+                examples = low_shot.draw(train, num_base=num_base, shots=n, seed=seed)
+                task = Task(source.vectors, examples, num_classes, source.scale, seed)
+                found = low_shot.accuracies(
+                    method(task)(test.plain), test.labels, num_base=num_base
+                )
+                trials.append(Trial(name, n, seed, found))
+    return trials
 
 
 def _shots() -> list[int]:
@@ -117,22 +141,21 @@ def _shots() -> list[int]:
     return shots
 
 
-def _read(path: str) -> tuple[Model, tuple[str, ...]]:
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        model = model_file.parse(data)
-        # Refuses what cannot be imprinted into.
-        ImprintingEngine(model, keep_classes=True)
-        labels = metadata.labels_of(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    if labels is None:
-        raise ValueError(
-            f"{path}: expected a model that carries its classes' names, got one without labels; "
-            "./bazelw build frozen_tflite makes one of a checkpoint whose model.json has them"
-        )
-    return model, labels
+def _sources() -> list[Source]:
+    """What --model and --checkpoint name, which is of the same classes."""
+    sources = [low_shot_sources.of_model(FLAGS.model)] if FLAGS.model else []
+    if FLAGS.checkpoint:
+        config = network_flags.resolve(FLAGS.checkpoint, {})
+        sources += low_shot_sources.of_checkpoint(FLAGS.checkpoint, config)
+    if not sources:
+        raise ValueError("expected a network as --model or --checkpoint, got none")
+    for source in sources[1:]:
+        if source.labels != sources[0].labels:
+            raise ValueError(
+                f"expected networks of the same classes, got others in {FLAGS.checkpoint} than in "
+                f"{FLAGS.model}"
+            )
+    return sources
 
 
 def _find(base_names: tuple[str, ...]) -> tuple[Mapping[str, _Split], int]:
@@ -145,7 +168,7 @@ def _find(base_names: tuple[str, ...]) -> tuple[Mapping[str, _Split], int]:
             if (name in base_names) != (flag == "base_dir"):
                 raise ValueError(
                     f"expected {'the' if flag == 'base_dir' else 'none of the'} classes of "
-                    f"{FLAGS.model} in --{flag}, got {name}"
+                    f"{FLAGS.model or FLAGS.checkpoint} in --{flag}, got {name}"
                 )
             labels.setdefault(name, len(labels))
         for split, found in splits.items():
@@ -156,10 +179,13 @@ def _find(base_names: tuple[str, ...]) -> tuple[Mapping[str, _Split], int]:
 
 
 def _embed(
-    model: Model, split: _Split, views: int, on_progress: Callable[[int, int], None]
+    source: Source, split: _Split, views: int, on_progress: Callable[[int, int], None]
 ) -> Embedded:
     embeddings, bad = embedding_cache.embed(
-        model, split.paths, views=views, folder=FLAGS.cache_dir, on_progress=on_progress
+        lambda paths: source.compute(list(paths), views=views, on_progress=on_progress),
+        split.paths,
+        key=f"{views} ".encode() + source.key,
+        folder=FLAGS.cache_dir,
     )
     if bad:
         described = [f"{split.paths[index]}: {why}" for index, why in sorted(bad.items())]
@@ -170,14 +196,15 @@ def _embed(
     return Embedded(embeddings, np.array(split.labels))
 
 
-def _methods(model: Model) -> dict[str, Method]:
+def _methods(source: Source) -> dict[str, Method]:
     """What is compared; where there are views, those that average over them beside the others."""
-    imprint = deployed.Deployed(model)
-    methods: dict[str, Method] = {"imprinting, deployed": imprint, **low_shot.METHODS}
-    methods = {name: _of_whole(method) for name, method in methods.items()}
+    own: dict[str, Method] = {}
+    if source.deployed is not None:
+        own["imprinting, deployed"] = source.deployed
+    methods = {name: _of_whole(m) for name, m in {**own, **low_shot.METHODS}.items()}
     if FLAGS.views > 1:
-        methods["imprinting, augmented, deployed"] = imprint
-        methods["imprinting, augmented"] = low_shot.imprint
+        for name, method in {**own, "imprinting": low_shot.imprint}.items():
+            methods[name.replace("imprinting", "imprinting, augmented")] = method
     return methods
 
 

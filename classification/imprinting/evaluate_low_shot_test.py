@@ -9,11 +9,12 @@ import numpy as np
 from absl.testing import absltest
 from PIL import Image
 
-from classification import program_testing
-from classification.imprinting import embedder, evaluate_low_shot
+from classification import deployment, model_config, program_testing
+from classification.imprinting import checkpoint_imprinting, embedder, evaluate_low_shot
 from transforms.tflite import metadata, model_file, testing
 from transforms.tflite.imprinting import ImprintingEngine
 
+_DIGITS = str(pathlib.Path(__file__).parents[1] / "digits_network")
 _COLOURS = {
     "base": {"blue": (20, 30, 220), "red": (230, 20, 20)},
     "novel": {"green": (20, 220, 30), "yellow": (230, 220, 30)},
@@ -61,7 +62,7 @@ class EvaluateLowShotTest(absltest.TestCase):
         status, out, err = run("--output_dir=report", "--cache_dir=cache", "--views=3")
         self.assertEqual((status, err), (None, ""), msg=out)
         self.assertRegex(out, r"imprinting, deployed +1 +1\.000 ± 0\.000 +1\.000")
-        self.assertIn("Base before these joined: 1.000.", out)
+        self.assertIn("Base before these joined: 1.000 (.tflite).", out)
         self.assertEndsWith(out, "Written: report/low_shot.csv, report/low_shot.png\n")
         with open("report/low_shot.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
@@ -86,8 +87,36 @@ class EvaluateLowShotTest(absltest.TestCase):
         self.assertIsNone(run("--output_dir=report", "--cache_dir=cache", "--views=3")[0])
         self.assertEqual(pathlib.Path("report/low_shot.csv").read_bytes(), first)
 
+    def test_a_checkpoint_with_its_quanta_and_without(self):
+        # The network of digits, imprinted with the base's colours.
+        config = model_config.read(_DIGITS)
+        values = deployment.read_values(f"{_DIGITS}/model.ckpt", config)
+        examples = {
+            name: checkpoint_imprinting.embed(
+                values, config, [f"base/train/{name}/{index}.png" for index in range(3)]
+            )[0][:, 0]
+            for name in _COLOURS["base"]
+        }
+        values, config = checkpoint_imprinting.imprint(
+            values, config, config.labels, examples, keep_classes=False
+        )
+        deployment.write("net", config, values)
+        flags = ("--model=", "--checkpoint=net", "--shots=2", "--output_dir=report")
+        status, out, err = run(*flags)
+        self.assertEqual((status, err), (None, ""), msg=out)
+        with open("report/low_shot.csv", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        found = {row["method"] for row in rows}
+        self.assertLen(found, 2 * 4)
+        self.assertContainsSubset({"imprinting, checkpoint", "imprinting, float"}, found)
+        self.assertRegex(out, r"joined: [01]\.\d{3} \(checkpoint\), [01]\.\d{3} \(float\)\.")
+        for row in rows:
+            if row["method"] == "imprinting, float":
+                self.assertEqual(float(row["novel"]), 1.0)
+
     def test_what_does_not_fit(self):
-        self.assert_fails("expected a path as --model, got none", "--model=")
+        self.assert_fails("expected a network as --model or --checkpoint, got none", "--model=")
+        self.assert_fails("expected networks of the same classes", f"--checkpoint={_DIGITS}")
         self.assert_fails("--shots, as in 1,5,20, got 0,2", "--shots=0,2")
         self.assert_fails("--shots, as in 1,5,20, got x", "--shots=x")
         self.assert_fails("--num_seeds to be at least 1, got 0", "--num_seeds=0")

@@ -148,7 +148,7 @@ def _imprint_checkpoint() -> None:
         values,
         config,
         labels,
-        {name: embeddings[images] for name, images in found.readable(bad)},
+        {name: embeddings[images, 0] for name, images in found.readable(bad)},
         keep_classes=FLAGS.keep_classes,
     )
     deployment.write(FLAGS.output, config, values)

@@ -73,14 +73,15 @@ def summarise(trials: Sequence[Trial]) -> dict[tuple[str, int], Summary]:
 def show(
     trials: Sequence[Trial],
     *,
-    base_alone: float,
+    base_alone: Mapping[str, float],
     console: rich.console.Console | None = None,
 ) -> None:
     """Prints a table: with lines on a terminal, elsewhere in plain columns.
 
     Args:
       trials: at least one.
-      base_alone: the part of the base's test images named right before novel classes joined.
+      base_alone: by the network's name, the part of the base's test images named right before
+        novel classes joined.
       console: standard output by default.
     """
     console = console or rich.console.Console(highlight=False)
@@ -103,7 +104,10 @@ def show(
     draws = sorted({summary.count for summary in summaries.values()})
     console.print(
         f"Means and standard deviations over {' or '.join(map(str, draws))} draws of n photos of "
-        f"each novel class. Base before these joined: {base_alone:.3f}."
+        "each novel class. Base before these joined: "
+        + ", ".join(f"{value:.3f} ({name})" for name, value in base_alone.items())
+        + ".",
+        soft_wrap=True,
     )
 
 
@@ -117,12 +121,12 @@ def to_csv(trials: Sequence[Trial]) -> bytes:
     return text.getvalue().encode()
 
 
-def plot(trials: Sequence[Trial], *, base_alone: float) -> bytes:
+def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
     """Each accuracy against the number of examples, a line for each method.
 
     Args:
       trials: at least one.
-      base_alone: see `show`; a line in the panel of the base.
+      base_alone: see `show`; lines in the panel of the base.
 
     Returns:
       A PNG file: the same bytes from the same numbers.
@@ -136,16 +140,19 @@ def plot(trials: Sequence[Trial], *, base_alone: float) -> bytes:
     panels = figure.subplots(2, 2, sharex=True)
     for axes, (name, title) in zip(panels.flat, FIGURES.items(), strict=True):
         for index, method in enumerate(methods):
-            _draw(axes, summaries, method, name, marker="os^Dv*Px"[index % 8])
+            _draw(axes, summaries, method, name, marker="os^Dv*Px<>hd"[index % 12])
         if name == "base_among_all":
-            axes.axhline(base_alone, color="0.4", linestyle=":", label="before novel ones joined")
-            axes.legend(fontsize=9)
+            for network, value in base_alone.items():
+                label = f"before novel ones joined ({network})"
+                axes.axhline(value, color="0.4", linestyle=":", label=label)
         axes.set_title(title)
         axes.set_xscale("log")
         axes.set_xticks(shots, [str(n) for n in shots])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    panels[0, 0].legend(fontsize=9)
+    # Below all panels: in one it would hide lines.
+    handles, names = panels[1, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=9)
     for axes in panels[1]:
         axes.set_xlabel("examples of each novel class")
     for axes in panels[:, 0]:

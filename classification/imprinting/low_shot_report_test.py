@@ -24,7 +24,7 @@ def _shown(*, live: bool) -> str:
     console = rich.console.Console(
         file=out, width=120, force_terminal=live, color_system=None, highlight=False
     )
-    low_shot_report.show(_TRIALS, base_alone=0.85, console=console)
+    low_shot_report.show(_TRIALS, base_alone={".tflite": 0.85}, console=console)
     return out.getvalue()
 
 
@@ -41,7 +41,7 @@ class LowShotReportTest(absltest.TestCase):
             ],
         )
         self.assertIn("over 1 or 2 draws of n photos", last)
-        self.assertIn("before these joined: 0.850", last)
+        self.assertIn("before these joined: 0.850 (.tflite).", last)
         self.assertEqual(end, "")
         self.assertIn("──", _shown(live=True))
 
@@ -52,11 +52,13 @@ class LowShotReportTest(absltest.TestCase):
         self.assertEqual(rows[2][:4], ["imprinting", "1", "1", "0.700000"])
 
     def test_plot_is_a_picture_and_always_the_same(self):
-        data = low_shot_report.plot(_TRIALS, base_alone=0.85)
-        self.assertEqual(data, low_shot_report.plot(_TRIALS, base_alone=0.85))
+        data = low_shot_report.plot(_TRIALS, base_alone={".tflite": 0.85})
+        self.assertEqual(data, low_shot_report.plot(_TRIALS, base_alone={".tflite": 0.85}))
         image = Image.open(io.BytesIO(data))
         self.assertEqual(image.size, (1200, 900))
-        other = low_shot_report.plot([*_TRIALS, _TRIALS[-1]._replace(shots=5)], base_alone=0.85)
+        other = low_shot_report.plot(
+            [*_TRIALS, _TRIALS[-1]._replace(shots=5)], base_alone={".tflite": 0.85}
+        )
         self.assertNotEqual(other, data)
 
 

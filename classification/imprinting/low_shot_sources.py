@@ -1,0 +1,133 @@
+"""Where embeddings to learn from come from: a .tflite, or a network as training has it."""
+
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+from classification import checkpoints, deployment
+from classification.imprinting import checkpoint_imprinting, deployed, embedder
+from classification.imprinting.low_shot import Method, unit
+from classification.model_config import ModelConfig
+from transforms.tflite import metadata, model_file, split
+from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.model_graph import Model
+
+_HEAD = "MobilenetV1/Logits/"
+
+
+class Compute(Protocol):
+    """Computes embeddings, as `embedder.embed` returns them."""
+
+    def __call__(
+        self,
+        paths: list[str],
+        *,
+        views: int = 1,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> tuple[np.ndarray, dict[int, str]]:
+        """See `embedder.embed`."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Source:
+    """A network that knows the base classes.
+
+    Attributes:
+      name: what tables call it.
+      labels: the names of its classes.
+      vectors: float [classes, d] of unit length, its class vectors.
+      scale: its scale factor.
+      key: all that its embeddings depend on, besides the images.
+      compute: computes them.
+      deployed: imprinting as its own last layers do it; None where these are no others than
+        those that methods have.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    vectors: np.ndarray
+    scale: float
+    key: bytes
+    compute: Compute
+    deployed: Method | None = None
+
+
+def of_model(path: str) -> Source:
+    """A .tflite.
+
+    Raises:
+      OSError: if it cannot be read.
+      ValueError: if it cannot be imprinted into, or has no labels; names the file.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        model = model_file.parse(data)
+        # Refuses what cannot be imprinted into.
+        ImprintingEngine(model, keep_classes=True)
+        labels = metadata.labels_of(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    if labels is None:
+        raise ValueError(
+            f"{path}: expected a model that carries its classes' names, got one without labels; "
+            "./bazelw build frozen_tflite makes one of a checkpoint whose model.json has them"
+        )
+    return Source(
+        name=".tflite",
+        labels=labels,
+        vectors=deployed.base_vectors(model),
+        scale=deployed.scale_factor(model),
+        key=_model_key(model),
+        compute=functools.partial(embedder.embed, model),
+        deployed=deployed.Deployed(model),
+    )
+
+
+def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
+    """A checkpoint's network; one that is quantised also without that, in float.
+
+    Args:
+      path: as `checkpoints.find` takes.
+      config: the network, with labels.
+
+    Raises:
+      FileNotFoundError: if there is none.
+      ValueError: if it cannot be read, is of another network or has no labels.
+    """
+    if config.labels is None:
+        raise ValueError(
+            f"expected a checkpoint whose model.json names its classes, got {path}; train on data "
+            "that has a labels.txt"
+        )
+    values = deployment.read_values(checkpoints.find(path), config)
+    sources = [_of_values("checkpoint", values, config)]
+    if config.quantize:
+        plain = dataclasses.replace(config, quantize=False, learned_embedding_range=False)
+        names = {variable.op.name for variable in deployment.variables(plain)}
+        kept = {name: value for name, value in values.items() if name in names}
+        sources.append(_of_values("float", kept, plain))
+    return sources
+
+
+def _of_values(name: str, values: Mapping[str, np.ndarray], config: ModelConfig) -> Source:
+    digest = hashlib.sha256(f"{config.image_size} {config.depth_multiplier}".encode())
+    for variable in sorted(values):
+        if "Conv2d_1d_1x1_normalize" not in variable:
+            digest.update(variable.encode() + values[variable].tobytes())
+    return Source(
+        name=name,
+        labels=config.labels or (),
+        vectors=unit(values[_HEAD + "Conv2d_1d_1x1_normalize/weights"][0, 0].T),
+        scale=float(values[_HEAD + "scale_factor"]),
+        key=digest.digest(),
+        compute=functools.partial(checkpoint_imprinting.embed, values, config),
+    )
+
+
+def _model_key(model: Model) -> bytes:
+    return model_file.serialise(split.split(model).extractor)

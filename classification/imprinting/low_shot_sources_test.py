@@ -1,0 +1,52 @@
+"""Opens a small .tflite, and the network of digits that the build trains."""
+
+import dataclasses
+import os
+import pathlib
+
+import numpy as np
+from absl.testing import absltest
+
+from classification import model_config
+from classification.imprinting import low_shot_sources
+from transforms.tflite import metadata, model_file, testing
+
+_DIGITS = str(pathlib.Path(__file__).parents[1] / "digits_network")
+_LABELS = tuple("abcdefg")
+
+
+class LowShotSourcesTest(absltest.TestCase):
+    def test_a_model(self):
+        folder = self.create_tempdir().full_path
+        path = os.path.join(folder, "a.tflite")
+        model = model_file.parse(testing.small().model)
+        pathlib.Path(path).write_bytes(metadata.attach(model, _LABELS))
+        source = low_shot_sources.of_model(path)
+        self.assertEqual(source.labels, _LABELS)
+        self.assertEqual(source.vectors.shape, (testing.CLASSES, testing.EMBEDDING))
+        self.assertAlmostEqual(source.scale, 10.0, places=1)
+        self.assertIsNotNone(source.deployed)
+        # What follows the embedding has no part in what is kept of it.
+        pathlib.Path(path).write_bytes(metadata.attach(model, _LABELS[::-1]))
+        self.assertEqual(low_shot_sources.of_model(path).key, source.key)
+
+    def test_a_checkpoint_with_its_quanta_and_without(self):
+        config = model_config.read(_DIGITS)
+        self.assertTrue(config.quantize)
+        quantised, plain = low_shot_sources.of_checkpoint(_DIGITS, config)
+        self.assertEqual([quantised.name, plain.name], ["checkpoint", "float"])
+        self.assertNotEqual(quantised.key, plain.key)
+        for source in (quantised, plain):
+            self.assertEqual(source.labels, tuple("0123456789"))
+            np.testing.assert_allclose(np.linalg.norm(source.vectors, axis=1), 1, rtol=1e-5)
+            self.assertIsNone(source.deployed)
+        np.testing.assert_array_equal(quantised.vectors, plain.vectors)
+
+    def test_networks_without_names_are_refused(self):
+        config = dataclasses.replace(model_config.read(_DIGITS), labels=None)
+        with self.assertRaisesRegex(ValueError, "whose model.json names its classes"):
+            low_shot_sources.of_checkpoint(_DIGITS, config)
+
+
+if __name__ == "__main__":
+    absltest.main()
