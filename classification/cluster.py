@@ -65,11 +65,12 @@ class Cluster:
             return None
         return tf.train.replica_device_setter(ps_tasks=self.num_ps, worker_device=self._device)
 
-    def session_config(self) -> tf.ConfigProto | None:
+    def session_config(self) -> tf.ConfigProto:
         """A session's, which waits for parameter servers, but for no other worker."""
-        if not self.num_ps:
-            return None
-        return tf.ConfigProto(device_filters=["/job:ps", self._device])
+        config = tf.ConfigProto(device_filters=["/job:ps", self._device] if self.num_ps else [])
+        # Half of what a training takes to begin, for steps that are no faster.
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        return config
 
     def session_creator(
         self,

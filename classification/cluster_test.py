@@ -34,7 +34,7 @@ class ClusterTest(absltest.TestCase):
         self.assertEqual(alone, cluster.Cluster())
         self.assertTrue(alone.is_chief)
         self.assertIsNone(alone.placement())
-        self.assertIsNone(alone.session_config())
+        self.assertEmpty(alone.session_config().device_filters)
         alone.leave()
 
     def test_variables_are_on_parameter_servers_and_operations_on_the_worker(self) -> None:

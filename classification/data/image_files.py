@@ -119,6 +119,26 @@ class Reader:
         return True
 
 
+def plain_jpeg(path: str) -> bytes | None:
+    """A JPEG file, where TensorFlow, if it can decode it, shows what a viewer shows.
+
+    Its header alone is looked at. None for all other files, of which `Reader` tells more.
+
+    Raises:
+      BadImageError: it cannot be read, or is empty.
+    """
+    data = _read_file(path)
+    try:
+        image = Image.open(io.BytesIO(data), formats=_JPEG_FORMATS)
+        is_plain = _orientation(image) == 1 and _is_plain(image, data)
+    except MemoryError:
+        raise
+    # On damaged files, Pillow raises errors of every kind.
+    except Exception:
+        return None
+    return data if is_plain else None
+
+
 def _read_file(path: str) -> bytes:
     if os.path.exists(path) and not os.path.isfile(path):
         raise BadImageError("it is not a regular file")

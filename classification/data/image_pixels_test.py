@@ -7,9 +7,9 @@ import pathlib
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from classification.data import preprocessing, sample
+from classification.data import image_files, preprocessing, sample
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
 
@@ -49,6 +49,32 @@ class PixelReaderTest(absltest.TestCase):
         spans = [int(np.ptp(view[..., 1].astype(int))) for view in views]
         self.assertEqual(max(spans), spans[0])
         self.assertLen(set(spans), 4)
+
+    def test_what_is_shown_otherwise_than_it_lies_is_read_as_it_is_shown(self):
+        folder = self.create_tempdir().full_path
+        pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        turned, cmyk = os.path.join(folder, "turned.jpg"), os.path.join(folder, "cmyk.jpg")
+        Image.fromarray(pixels).save(turned, quality=95, exif=exif)
+        Image.fromarray(pixels).convert("CMYK").save(cmyk, quality=95)
+        with PixelReader(32) as reader:
+            for path in (turned, cmyk):
+                # Of several views, the first comes the long way.
+                np.testing.assert_array_equal(
+                    reader.read(path), reader.read(path, views=2)[:1], err_msg=path
+                )
+                self.assertIsNone(image_files.plain_jpeg(path))
+
+    def test_a_jpeg_that_is_cut_short(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.jpg")
+        pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
+        Image.fromarray(pixels).save(path)
+        data = pathlib.Path(path).read_bytes()
+        pathlib.Path(path).write_bytes(data[: len(data) // 2])
+        self.assertIsNotNone(image_files.plain_jpeg(path))
+        with PixelReader(32) as reader, self.assertRaisesRegex(BadImageError, "cannot be decoded"):
+            reader.read(path)
 
     def test_what_is_no_image(self):
         path = self.create_tempfile("a.jpg", "text").full_path

@@ -7,7 +7,7 @@ comes of it.
 import concurrent.futures
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -78,6 +78,16 @@ def embed(
     return found, bad
 
 
+def check_new(names: Iterable[str], labels: Sequence[str]) -> None:
+    """Raises a ValueError if names of classes to imprint are among those that there are."""
+    again = sorted(set(labels) & set(names))
+    if again:
+        raise ValueError(
+            f"expected new classes, got {', '.join(again)}, which the checkpoint has: a class that "
+            "was trained cannot be changed; name the folder otherwise, or leave --keep_classes out"
+        )
+
+
 def imprint(
     values: Mapping[str, np.ndarray],
     config: ModelConfig,
@@ -104,12 +114,8 @@ def imprint(
     Raises:
       ValueError: if a class is new and not, or examples of one cancel out.
     """
-    again = sorted(set(labels) & set(embeddings)) if keep_classes else []
-    if again:
-        raise ValueError(
-            f"expected new classes, got {', '.join(again)}, which the checkpoint has: a class that "
-            "was trained cannot be changed; name the folder otherwise, or leave --keep_classes out"
-        )
+    if keep_classes:
+        check_new(embeddings, labels)
     means = np.stack([examples.mean(axis=0) for examples in embeddings.values()])
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     if lengths.min() < 1e-3:

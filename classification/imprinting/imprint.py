@@ -133,6 +133,8 @@ def _imprint_checkpoint() -> None:
     labels, _ = deployment.find_labels(FLAGS.labels, folder, config)
     config = deployment.portable(config, labels)
     found = photos.find(FLAGS.images_dir)
+    if FLAGS.keep_classes:
+        checkpoint_imprinting.check_new(found.classes, labels)
     files.check_replaceable(FLAGS.output, deployment.FILE_NAMES)
     published = published_head.is_published(checkpoint)
     values = (published_head if published else deployment).read_values(checkpoint, config)

@@ -204,7 +204,7 @@ class ImprintTest(absltest.TestCase):
         self.add("red", "grün")
         pathlib.Path("photos/red/bad.jpg").write_bytes(b"bad")
         flags = ("--model=", f"--checkpoint={_DIGITS}", "--output=out")
-        self.assert_fails("got 1 that cannot \\(red/bad.jpg: it is no JPEG", *flags)
+        self.assert_fails(r"got 1 that cannot \(red/bad.jpg: it is no JPEG", *flags)
         out = self.imprint(*flags, "--skip_bad_images")
         self.assertStartsWith(
             out, "Wrote out: 0 classes kept, 2 new, by 10 photos.\nLeft out, since unreadable: 1"
