@@ -29,10 +29,10 @@ class PixelReader:
                 _to_uint8(preprocessing.crop_for_evaluation(image, image_size=image_size))
                 for image in (self._part, self._decoded)
             )
-        # One thread a call: it is the callers that are many.
+        # Each call in its own thread: it is the callers that are many.
         self._session = tf.Session(
             graph=graph,
-            config=tf.ConfigProto(intra_op_parallelism_threads=1, use_per_session_threads=True),
+            config=tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1),
         )
 
     def __enter__(self) -> "PixelReader":
