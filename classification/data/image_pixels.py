@@ -69,7 +69,7 @@ class PixelReader:
             if encoded is not None:
                 try:
                     return self._session.run(self._whole, {self._encoded: encoded})
-                except tf.errors.InvalidArgumentError:
+                except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
                     # Below it is told what is wrong, or another way is found.
                     pass
         encoded = self._files.read(path).encoded

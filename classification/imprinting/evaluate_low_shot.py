@@ -161,6 +161,9 @@ def _sources() -> list[Source]:
 def _find(base_names: tuple[str, ...]) -> tuple[Mapping[str, _Split], int]:
     """The photos, by split, and how many classes there are."""
     labels = {name: label for label, name in enumerate(base_names)}
+    network = FLAGS.model or FLAGS.checkpoint
+    if len(labels) < len(base_names):
+        raise ValueError(f"expected classes of different names, got equal ones in {network}")
     splits = {"train": _Split([], []), "test": _Split([], [])}
     for flag, path in (("base_dir", FLAGS.base_dir), ("novel_dir", FLAGS.novel_dir)):
         folder = image_folder.scan(path)
@@ -168,13 +171,19 @@ def _find(base_names: tuple[str, ...]) -> tuple[Mapping[str, _Split], int]:
             if (name in base_names) != (flag == "base_dir"):
                 raise ValueError(
                     f"expected {'the' if flag == 'base_dir' else 'none of the'} classes of "
-                    f"{FLAGS.model or FLAGS.checkpoint} in --{flag}, got {name}"
+                    f"{network} in --{flag}, got {name}"
                 )
             labels.setdefault(name, len(labels))
         for split, found in splits.items():
             for image in folder.splits["train" if split == "train" else "validation"]:
                 found.paths.append(os.path.join(folder.path, image.name))
                 found.labels.append(labels[folder.class_names[image.label]])
+    absent = [name for name in base_names if labels[name] not in splits["train"].labels]
+    if absent:
+        raise ValueError(
+            f"expected photos of all classes of {network} in --base_dir, got none of "
+            f"{image_folder.shorten(absent)}"
+        )
     return splits, len(labels)
 
 

@@ -123,6 +123,18 @@ class EvaluateLowShotTest(absltest.TestCase):
         self.assert_fails("at least 4 images of each novel class .* got 3", "--shots=4")
         self.assert_fails("none of the classes of base.tflite in --novel_dir", "--novel_dir=base")
         self.assert_fails("expected the classes of base.tflite in --base_dir", "--base_dir=novel")
+        for labels, expected in (
+            (["blue", "blue"], "different names, got equal ones in other.tflite"),
+            (["blue", "red", "white"], "photos of all classes of other.tflite .* none of white"),
+        ):
+            engine = ImprintingEngine(
+                model_file.parse(pathlib.Path("base.tflite").read_bytes()), keep_classes=True
+            )
+            if len(labels) > 2:
+                engine.add(2, np.eye(testing.EMBEDDING)[:1])
+            data = metadata.attach(engine.build().model, labels)
+            pathlib.Path("other.tflite").write_bytes(data)
+            self.assert_fails(expected, "--model=other.tflite")
         os.mkdir("full")
         pathlib.Path("full/precious").touch()
         self.assert_fails("full, which holds precious", "--output_dir=full")

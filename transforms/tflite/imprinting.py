@@ -58,12 +58,10 @@ class ImprintingEngine:
         Raises:
           ValueError: if the model breaks a rule of the products; names all that it breaks.
         """
+        violations = product_rules.check(model, quantised=True)
         # Other notes than theirs the engines overwrite.
-        violations = [
-            violation
-            for violation in product_rules.check(model, quantised=True)
-            if violation.rule != "description"
-        ]
+        other_notes = [v for v in violations if v.rule == "description"]
+        violations = [v for v in violations if v.rule != "description"]
         if violations:
             raise ValueError(
                 "\n  ".join(
@@ -86,7 +84,7 @@ class ImprintingEngine:
         self._scale_factor = _scale_factor(model, _input(self._mul, 1))
         rows = _values(model, self._kernel, np.uint8).reshape(-1, self._depth)
         self._rows = rows if keep_classes else rows[:0]
-        self._lengths = _read_lengths(model) if keep_classes else {}
+        self._lengths = _read_lengths(model) if keep_classes and not other_notes else {}
         # Of the classes that examples were added to.
         self._sums: dict[int, np.ndarray] = {}
         self._num_classes = len(self._rows)
@@ -253,9 +251,7 @@ def _check_kernel(kernel: Tensor, depth: int) -> None:
 
 
 def _read_lengths(model: Model) -> dict[int, float]:
-    """The lengths in a description; none where it is something else."""
-    if any(v.rule == "description" for v in product_rules.check(model, quantised=True)):
-        return {}
+    """The lengths in a description, which is as `product_rules` wants it."""
     lengths: dict[int, float] = {}
     for line in (model.description or b"").decode().splitlines():
         number, length = line.split()
