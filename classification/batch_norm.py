@@ -17,10 +17,17 @@ from third_party.tf_slim.slim import slim
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm:
-    """Batch normalisation's decay of the moving statistics, and epsilon."""
+    """How batch is normalised.
+
+    Attributes:
+      decay: of the moving statistics, per step.
+      epsilon: added to variances.
+      freeze: whether training, too, computes with the moving statistics, which stay as they are.
+    """
 
     decay: float = 0.9997
     epsilon: float = 0.001
+    freeze: bool = False
 
 
 class Fold(NamedTuple):

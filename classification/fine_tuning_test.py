@@ -134,6 +134,23 @@ class FineTuningTest(TrainingTestCase):
         name = "MobilenetV1/MobilenetV1/Conv2d_5_pointwise/act_quant/max"
         self.assertNotEqual(variables[name], before[name])
 
+    def test_whole_network_with_batch_norm_frozen(self) -> None:
+        before = read_variables(self.start)
+        variables, _ = self.train(
+            self.folder(), QUANT, fine_tune_checkpoint=self.start, freeze_batch_norm=True
+        )
+        layer = "MobilenetV1/Conv2d_5_pointwise/"
+        for name in ("BatchNorm/moving_mean", "BatchNorm/moving_variance"):
+            np.testing.assert_array_equal(variables[layer + name], before[layer + name])
+        self.assertTrue(np.any(variables[layer + "weights"] != before[layer + "weights"]))
+        floats = write_checkpoint(
+            os.path.join(self.folders.name, "unnormalised.ckpt"),
+            FLOAT,
+            without=layer + "BatchNorm/moving_mean",
+        )
+        with self.assertRaisesRegex(ValueError, "statistics of the whole base"):
+            self.train(self.folder(), fine_tune_checkpoint=floats, freeze_batch_norm=True)
+
     def test_freezing_needs_a_whole_base(self) -> None:
         with self.assertRaisesRegex(ValueError, "expected --fine_tune_checkpoint"):
             self.train(self.folder(), freeze_base=True)

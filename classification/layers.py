@@ -213,7 +213,7 @@ def _layer(
             epsilon=batch_norm.epsilon,
             center=True,
             scale=True,
-            is_training=is_training,
+            is_training=is_training and not batch_norm.freeze,
             trainable=trainable,
             updates_collections=_UPDATES,
             scope="BatchNorm",
@@ -221,7 +221,7 @@ def _layer(
     else:
         with tf.variable_scope("BatchNorm"):
             statistics = Statistics(channels, batch_norm, trainable)
-            if is_training:
+            if is_training and not batch_norm.freeze:
                 fold = statistics.fold_with_batch(convolve(inputs, weights))
             else:
                 fold = statistics.fold()

@@ -1,5 +1,7 @@
 """Tests of layers.py: folded batch norm against batch norm, as numbers."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
@@ -112,6 +114,25 @@ class FoldTest(_LayerTestCase):
         expected = self.batch_norm(raw, raw.mean((0, 1, 2)), raw.var((0, 1, 2)))
         outputs = self.run_unrounded()[0] if quantize else self.session.run(outputs)
         np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+
+    @parameterized.product(kind=_KINDS, quantize=[True, False])
+    def test_training_with_frozen_batch_norm_is_evaluation(self, kind, quantize):
+        frozen = dataclasses.replace(_BATCH_NORM, freeze=True)
+        outputs = self.build(kind, quantize=quantize, batch_norm=frozen)
+        self.start()
+        expected = self.batch_norm(
+            self.convolution(kind), self.values["moving_mean"], self.values["moving_variance"]
+        )
+        trained = [v.op.name for v in tf.trainable_variables()]
+        self.assertLen([name for name in trained if name.endswith(("/gamma", "/beta"))], 2)
+        outputs = self.run_unrounded()[0] if quantize else self.session.run(outputs)
+        np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
+        updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
+        # The ranges of a quantised layer's kernel and activations go on moving.
+        self.assertLen(updates, 8 if quantize else 0)
+        self.session.run(updates)
+        for name in ("moving_mean", "moving_variance"):
+            np.testing.assert_array_equal(self.value(name), self.values[name])
 
     @parameterized.product(kind=_KINDS, is_training=[True, False])
     def test_quantised_kernel_is_folded_with_the_moving_variance(self, kind, is_training):

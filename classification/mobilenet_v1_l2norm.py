@@ -30,6 +30,7 @@ def mobilenet_v1_l2norm_arg_scope(
     stddev: float = 0.09,
     batch_norm_decay: float = 0.9997,
     batch_norm_epsilon: float = 0.001,
+    freeze_batch_norm: bool = False,
     quantization: Quantization | None = None,
 ) -> contextlib.AbstractContextManager:
     """The options of the network's layers, to build it under.
@@ -43,6 +44,7 @@ def mobilenet_v1_l2norm_arg_scope(
       stddev: of the truncated normal that kernels start from.
       batch_norm_decay: of the moving statistics, per step.
       batch_norm_epsilon: added to variances.
+      freeze_batch_norm: whether training computes with the moving statistics, and leaves them.
       quantization: None builds a float network.
     """
     initializer = tf.truncated_normal_initializer(stddev=stddev)
@@ -56,7 +58,7 @@ def mobilenet_v1_l2norm_arg_scope(
         slim.arg_scope([layers.conv2d], regularizer=slim.l2_regularizer(weight_decay)),
         slim.arg_scope(
             [mobilenet_v1_base],
-            batch_norm=BatchNorm(batch_norm_decay, batch_norm_epsilon),
+            batch_norm=BatchNorm(batch_norm_decay, batch_norm_epsilon, freeze_batch_norm),
         ),
         slim.arg_scope(
             [mobilenet_v1_l2norm], is_training=is_training, quantization=quantization

@@ -156,6 +156,12 @@ flags.DEFINE_float(
     TrainingConfig.batch_norm_decay,
     "Decay of batch norm's moving statistics a step.",
 )
+flags.DEFINE_bool(
+    "freeze_batch_norm",
+    False,
+    "With --fine_tune_checkpoint: let batch norm compute with the checkpoint's statistics, as it "
+    "will when it is deployed, and leave them. Twice as fast, where the base is trained.",
+)
 flags.DEFINE_integer(
     "seed", TrainingConfig.seed, "Of initial values, shuffling, distortion and dropout."
 )
@@ -305,7 +311,9 @@ def main() -> None:
         f"{model.depth_multiplier:g}. Checkpoints go to {folder}.",
         _describe_training(values),
         *training_defaults.warnings(
-            values, statistics_move=not FLAGS.freeze_base_model or FLAGS.update_base_statistics
+            values,
+            statistics_move=(not FLAGS.freeze_base_model or FLAGS.update_base_statistics)
+            and not FLAGS.freeze_batch_norm,
         ),
         sep="\n",
         flush=True,

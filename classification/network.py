@@ -20,6 +20,7 @@ def build(
     embedding_only: bool = False,
     quant_delay: int = 0,
     batch_norm_decay: float = BatchNorm.decay,
+    freeze_batch_norm: bool = False,
     weight_decay: float = WEIGHT_DECAY,
     dropout_seed: tf.Tensor | None = None,
     freeze_base: bool = False,
@@ -36,6 +37,7 @@ def build(
       embedding_only: whether to leave out what follows the embedding.
       quant_delay: the step from which a quantised training graph quantises.
       batch_norm_decay: of the moving statistics, per step.
+      freeze_batch_norm: see `mobilenet_v1_l2norm_arg_scope`.
       weight_decay: see `mobilenet_v1_l2norm_arg_scope`.
       dropout_seed: see `mobilenet_v1_l2norm`.
       freeze_base: likewise.
@@ -54,6 +56,7 @@ def build(
         is_training=is_training,
         weight_decay=weight_decay,
         batch_norm_decay=batch_norm_decay,
+        freeze_batch_norm=freeze_batch_norm,
         quantization=quantization,
     ):
         _, end_points = mobilenet_v1_l2norm(

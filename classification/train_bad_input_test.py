@@ -95,6 +95,7 @@ class TrainBadInputTest(absltest.TestCase):
         for flag, expected in {
             "--cache_features=memory": "--freeze_base_model with --cache_features",
             "--update_base_statistics": "--freeze_base_model with --update_base_statistics",
+            "--freeze_batch_norm": "--fine_tune_checkpoint with --freeze_batch_norm",
             "--freeze_base_model": "--fine_tune_checkpoint with --freeze_base_model",
             "--sync_replicas": "several workers with --sync_replicas, got one",
             "--ps_tasks=1": "--master=grpc://HOST:PORT with --task",

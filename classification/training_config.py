@@ -25,6 +25,8 @@ class TrainingConfig:
       moving_average_decay: of the weights' moving averages, per step, which checkpoints
         then hold in the weights' place; None for none.
       batch_norm_decay: of the moving statistics, per step.
+      freeze_batch_norm: whether batch norm computes with the moving statistics that a
+        checkpoint to fine-tune has, and leaves them.
       quant_delay: the step from which a quantised network's fake-quant nodes quantise.
       fine_tune_checkpoint: prefix of the checkpoint that variables start from, or ''.
       freeze_base: whether only what is under Logits is trained, and the base computes as
@@ -51,6 +53,7 @@ class TrainingConfig:
     weight_decay: float = WEIGHT_DECAY
     moving_average_decay: float | None = None
     batch_norm_decay: float = BatchNorm.decay
+    freeze_batch_norm: bool = False
     quant_delay: int = 0
     fine_tune_checkpoint: str = ""
     freeze_base: bool = False
@@ -95,6 +98,15 @@ class TrainingConfig:
         self._check_frozen()
 
     def _check_frozen(self) -> None:
+        if self.freeze_batch_norm and not self.fine_tune_checkpoint:
+            raise ValueError(
+                "expected --fine_tune_checkpoint with --freeze_batch_norm: the statistics of a "
+                "fresh network are no data's"
+            )
+        if self.freeze_batch_norm and self.update_base_statistics:
+            raise ValueError(
+                "expected either --freeze_batch_norm or --update_base_statistics, got both"
+            )
         if self.update_base_statistics and not self.freeze_base:
             raise ValueError(
                 "expected --freeze_base_model with --update_base_statistics: a base that is "

@@ -32,6 +32,16 @@ class TrainingConfigTest(parameterized.TestCase):
 
     @parameterized.parameters(
         ({"update_base_statistics": True}, "expected --freeze_base_model with --update_base"),
+        ({"freeze_batch_norm": True}, "--fine_tune_checkpoint with --freeze_batch_norm"),
+        (
+            {
+                "freeze_batch_norm": True,
+                "fine_tune_checkpoint": "c",
+                "freeze_base": True,
+                "update_base_statistics": True,
+            },
+            "either --freeze_batch_norm or --update_base_statistics",
+        ),
         ({"cache_features": "memory"}, "expected --freeze_base_model with --cache_features"),
         (
             {"cache_features": "memory", "freeze_base": True, "update_base_statistics": True},

@@ -82,6 +82,7 @@ def build(
         is_training=True,
         quant_delay=config.quant_delay,
         batch_norm_decay=config.batch_norm_decay,
+        freeze_batch_norm=config.freeze_batch_norm,
         weight_decay=config.weight_decay,
         dropout_seed=tf.stack([number, config.seed * cluster.num_workers + cluster.worker]),
         freeze_base=config.freeze_base,

@@ -161,6 +161,13 @@ def fine_tuning(
             )
             + "Or leave --freeze_base_model out."
         )
+    statistics = [name for name in base if "/BatchNorm/moving_" in name]
+    if statistics and config.freeze_batch_norm:
+        raise ValueError(
+            "expected a checkpoint with batch norm's statistics of the whole base, to freeze them; "
+            f"it lacks {len(statistics)} variables, {statistics[0]} for one. Leave "
+            "--freeze_batch_norm out"
+        )
     _check_finite(restoration)
     return restoration
 
