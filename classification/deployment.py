@@ -15,6 +15,12 @@ from classification import checkpoints, files, model_config, network
 from classification.data import records
 from classification.model_config import ModelConfig
 
+# Of the last kernel's range, both ways, for classes to be imprinted. Of photos' embeddings, of
+# which class vectors are means, single components come to 0.3; and quanta of 1/254 still are half
+# the embedding's own.
+KERNEL_ROOM = 0.5
+_KERNEL_RANGE = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights_quant/"
+
 CHECKPOINT = "model.ckpt"
 FILE_NAMES = (
     f"{CHECKPOINT}.index",
@@ -128,6 +134,23 @@ def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
     return dataclasses.replace(
         config, labels=labels, dataset=dataset, learned_embedding_range=False
     )
+
+
+def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The values, with a range of the last kernel that holds classes yet to be imprinted.
+
+    Trained, the range is that of the class vectors that there are. The `.tflite` keeps it, and of
+    an imprinted vector, whatever is beyond would be cut off.
+
+    Args:
+      values: as `read_values` returns them; those of a float network have no range.
+    """
+    limits = {"min": (min, -KERNEL_ROOM), "max": (max, KERNEL_ROOM)}
+    return {**values} | {
+        name: np.asarray(further(values[name], room), np.float32)
+        for end, (further, room) in limits.items()
+        if (name := _KERNEL_RANGE + end) in values
+    }
 
 
 def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) -> None:

@@ -87,6 +87,26 @@ class ValuesTest(parameterized.TestCase):
                 deployment.read_values(prefix, _FLOAT)
 
 
+class RoomTest(parameterized.TestCase):
+    _RANGE = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights_quant/"
+
+    @parameterized.parameters(
+        ((-0.1, 0.2), (-0.5, 0.5)),
+        ((0.0, 0.8), (-0.5, 0.8)),
+        ((-1.0, 0.0), (-1.0, 0.5)),
+    )
+    def test_widens_the_last_kernels_range(self, before, after):
+        others = {_SCALE: np.float32(7)}
+        values = dict(zip((self._RANGE + "min", self._RANGE + "max"), before, strict=True))
+        room = deployment.with_room({**values, **others})
+        self.assertEqual({**others}, {_SCALE: room.pop(_SCALE)})
+        np.testing.assert_array_equal(list(room.values()), np.array(after, np.float32))
+        self.assertEqual({value.dtype for value in room.values()}, {np.dtype(np.float32)})
+
+    def test_a_float_network_has_none(self):
+        self.assertEqual(deployment.with_room({_SCALE: 7}), {_SCALE: 7})
+
+
 class WriteTest(absltest.TestCase):
     def setUp(self):
         super().setUp()

@@ -48,7 +48,7 @@ def main() -> None:
     config = deployment.portable(config, labels)
     published = published_head.is_published(checkpoint)
     source = published_head if published else deployment
-    values = source.read_values(checkpoint, config)
+    values = deployment.with_room(source.read_values(checkpoint, config))
     deployment.write(FLAGS.output_dir, config, values)
     step = checkpoints.global_step(checkpoint)
     print(f"Checkpoint: {checkpoint}" + (f" (step {step:,})" if step else ""))
@@ -61,6 +61,11 @@ def main() -> None:
         print(published_head.describe(values))
     if learned:
         print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")
+    if config.quantize:
+        print(
+            f"Last kernel: quantised from -{deployment.KERNEL_ROOM} to {deployment.KERNEL_ROOM} at "
+            "least, so that classes can be imprinted."
+        )
     print(f"Labels: {whose}.")
     print(f"Written to {FLAGS.output_dir}")
 

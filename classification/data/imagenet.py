@@ -6,7 +6,7 @@ also have, is not read: the encoded bytes tell their own format.
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 from google.protobuf import message
@@ -53,10 +53,32 @@ def encoded_image(record: bytes) -> bytes:
     Raises:
       ValueError: it is no Example, or holds no image.
     """
+    return _encoded_image(_features(record))
+
+
+def labelled_image(record: bytes, *, num_classes: int) -> tuple[bytes, int]:
+    """The image file in a record, and its label.
+
+    Raises:
+      ValueError: it is no Example, or holds no image, or no label below `num_classes`.
+    """
+    features = _features(record)
+    encoded, labels = _encoded_image(features), features[_LABEL].int64_list.value
+    if len(labels) != 1 or not 0 <= labels[0] < num_classes:
+        found = ", ".join(map(str, labels)) or "none"
+        raise ValueError(f"Expected {_LABEL} in 0..{num_classes - 1}, got {found}.")
+    return encoded, labels[0]
+
+
+def _features(record: bytes) -> Mapping[str, tf.train.Feature]:
     try:
-        values = tf.train.Example.FromString(record).features.feature[_IMAGE].bytes_list.value
+        return tf.train.Example.FromString(record).features.feature
     except message.DecodeError as error:
         raise ValueError("Expected a tf.train.Example, but it cannot be read as one.") from error
+
+
+def _encoded_image(features: Mapping[str, tf.train.Feature]) -> bytes:
+    values = features[_IMAGE].bytes_list.value
     if len(values) != 1 or not values[0]:
         raise ValueError(f"Expected an image under {_IMAGE}, but there is none.")
     return values[0]

@@ -191,6 +191,18 @@ class EncodedImageTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, "cannot be read as one"):
             imagenet.encoded_image(b"no example")
 
+    def test_image_and_label(self):
+        example = testing.make_image_example(b"png", 1)
+        self.assertEqual(imagenet.labelled_image(example, num_classes=2), (b"png", 1))
+        for label in (-1, 2):
+            example = testing.make_image_example(b"png", label)
+            with self.assertRaisesRegex(ValueError, f"label in 0..1, got {label}."):
+                imagenet.labelled_image(example, num_classes=2)
+        with self.assertRaisesRegex(ValueError, "label in 0..1, got none."):
+            imagenet.labelled_image(testing.make_example({"image/encoded": b"png"}), num_classes=2)
+        with self.assertRaisesRegex(ValueError, "cannot be read as one"):
+            imagenet.labelled_image(b"no example", num_classes=2)
+
 
 if __name__ == "__main__":
     absltest.main()

@@ -9,6 +9,7 @@ Files may be on any of TensorFlow's file systems.
 """
 
 import hashlib
+import itertools
 import os
 import re
 import struct
@@ -141,6 +142,27 @@ def read(path: str, indices: Sequence[int]) -> list[bytes]:
             "records that it has, in rising order."
         )
     return payloads
+
+
+def iterate(paths: Sequence[str]) -> Iterator[tuple[str, int, bytes]]:
+    """All records of files, one behind another: the file, the number there, the payload.
+
+    Raises:
+      ValueError: a file is damaged.
+    """
+    for path in paths:
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            tf.compat.v1.set_random_seed(0)
+            dataset = tf.data.TFRecordDataset(path)
+            record = tf.compat.v1.data.make_one_shot_iterator(dataset).get_next()
+            for index in itertools.count():
+                try:
+                    payload = session.run(record)
+                except tf.errors.OutOfRangeError:
+                    break
+                except tf.errors.DataLossError as error:
+                    raise ValueError(find_damage([path]) or str(error)) from error
+                yield path, index, payload
 
 
 def read_labels(folder: str) -> tuple[str, ...] | None:

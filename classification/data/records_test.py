@@ -174,6 +174,24 @@ class RecordsTest(parameterized.TestCase):
             records.find_files(str(self.folder), "train")
 
 
+class IterateTest(absltest.TestCase):
+    def test_all_of_them(self):
+        folder = self.create_tempdir()
+        paths = [f"{folder.full_path}/{name}" for name in "abc"]
+        for path, payloads in zip(paths, ([b"1", b""], [], [b"2"]), strict=True):
+            with tf.io.TFRecordWriter(path) as writer:
+                for payload in payloads:
+                    writer.write(payload)
+        first, _, last = paths
+        found = list(records.iterate(paths))
+        self.assertEqual(found, [(first, 0, b"1"), (first, 1, b""), (last, 0, b"2")])
+        damaged = bytearray(pathlib.Path(last).read_bytes())
+        damaged[12] ^= 1
+        pathlib.Path(last).write_bytes(damaged)
+        with self.assertRaisesRegex(ValueError, f"number 0 of {last}, but its checksum is wrong"):
+            list(records.iterate(paths))
+
+
 class LabelsTest(parameterized.TestCase):
     def labels_of(self, text: str) -> tuple[str, ...] | None:
         folder = self.create_tempdir()

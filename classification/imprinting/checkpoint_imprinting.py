@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import network, variable_values
+from classification import deployment, network, variable_values
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
 from classification.fake_quant import TFLITE_L2_NORM_RANGE
@@ -99,7 +99,8 @@ def imprint(
     """Imprints classes.
 
     The ranges of what depends on the classes become those that a `.tflite` gets when it is
-    imprinted: cosines of -1..127/128, and as many times the scale factor.
+    imprinted: cosines of -1..127/128, and as many times the scale factor; the kernel's gets room
+    for more (see `deployment.with_room`).
 
     Args:
       values: of the network's variables, by name.
@@ -143,4 +144,4 @@ def imprint(
             changed |= dict(zip((f"{name}/min", f"{name}/max"), limits, strict=True))
     arrays = {name: np.asarray(value, np.float32) for name, value in changed.items()}
     config = dataclasses.replace(config, num_classes=len(names), labels=names)
-    return {**values, **arrays}, config
+    return deployment.with_room({**values, **arrays}), config

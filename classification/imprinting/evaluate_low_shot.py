@@ -4,9 +4,9 @@
       --output_dir=REPORT
 
 MODEL is a quantised classifier of the base classes, whose names it carries; --checkpoint names a
-network as training has it, instead or besides. BASE and NOVEL hold photos in class folders, which
-stand in folders `train` and `test` (or `validation`): of the base's classes, and of others. Of each
-novel class, n of the train photos are drawn, for several n and seeds; test photos are then named by
+network as training has it, instead or besides. BASE and NOVEL hold photos of the base's classes, and
+of others: in class folders, which stand in folders `train` and `test` (or `validation`), or as
+TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each novel class, n of the train photos are drawn, for several n and seeds; test photos are then named by
 what was learned of these.
 
 Printed are four accuracies: of the novel classes' photos with these alone to choose from and with
@@ -19,9 +19,9 @@ above 1, templates are also averaged over parts of each photo.
 """
 
 import os
+import tempfile
 import warnings
-from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import third_party.tensorflow.quiet  # noqa: F401
 
@@ -31,8 +31,15 @@ from absl import flags
 
 from classification import files, network_flags, program
 from classification.data import image_folder
-from classification.imprinting import embedding_cache, low_shot, low_shot_report, low_shot_sources
+from classification.imprinting import (
+    embedding_cache,
+    low_shot,
+    low_shot_photos,
+    low_shot_report,
+    low_shot_sources,
+)
 from classification.imprinting.low_shot import Embedded, Method, Task
+from classification.imprinting.low_shot_photos import Photos
 from classification.imprinting.low_shot_report import Trial
 from classification.imprinting.low_shot_sources import Source
 from classification.progress_bar import ProgressBar
@@ -58,13 +65,6 @@ flags.DEFINE_integer("views", 1, "Parts of each photo that templates may be aver
 FILES = ("low_shot.csv", "low_shot.png")
 
 
-class _Split(NamedTuple):
-    """Photos of one split, base and novel classes in one."""
-
-    paths: list[str]
-    labels: list[int]
-
-
 def main() -> None:
     """Embeds all photos, measures, prints and writes the report."""
     for name in ("base_dir", "novel_dir"):
@@ -79,15 +79,10 @@ def main() -> None:
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
     sources = _sources()
-    splits, num_classes = _find(sources[0].labels)
+    embedded, num_classes = _embed_all(sources)
     trials: list[Trial] = []
     alone: dict[str, float] = {}
-    for source in sources:
-        with ProgressBar() as progress:
-            train, test = (
-                _embed(source, splits[split], views, progress.show)
-                for split, views in (("train", FLAGS.views), ("test", 1))
-            )
+    for source, (train, test) in zip(sources, embedded, strict=True):
         trials += _measure(source, train, test, num_classes, shots, num_seeds, len(sources) > 1)
         is_base = test.labels < len(source.labels)
         named = (test.plain[is_base] @ source.vectors.T).argmax(axis=1)
@@ -158,51 +153,42 @@ def _sources() -> list[Source]:
     return sources
 
 
-def _find(base_names: tuple[str, ...]) -> tuple[Mapping[str, _Split], int]:
-    """The photos, by split, and how many classes there are."""
-    labels = {name: label for label, name in enumerate(base_names)}
-    network = FLAGS.model or FLAGS.checkpoint
-    if len(labels) < len(base_names):
-        raise ValueError(f"expected classes of different names, got equal ones in {network}")
-    splits = {"train": _Split([], []), "test": _Split([], [])}
-    for flag, path in (("base_dir", FLAGS.base_dir), ("novel_dir", FLAGS.novel_dir)):
-        folder = image_folder.scan(path)
-        for name in folder.class_names:
-            if (name in base_names) != (flag == "base_dir"):
-                raise ValueError(
-                    f"expected {'the' if flag == 'base_dir' else 'none of the'} classes of "
-                    f"{network} in --{flag}, got {name}"
-                )
-            labels.setdefault(name, len(labels))
-        for split, found in splits.items():
-            for image in folder.splits["train" if split == "train" else "validation"]:
-                found.paths.append(os.path.join(folder.path, image.name))
-                found.labels.append(labels[folder.class_names[image.label]])
-    absent = [name for name in base_names if labels[name] not in splits["train"].labels]
-    if absent:
-        raise ValueError(
-            f"expected photos of all classes of {network} in --base_dir, got none of "
-            f"{image_folder.shorten(absent)}"
+def _embed_all(sources: Sequence[Source]) -> tuple[list[tuple[Embedded, Embedded]], int]:
+    """What each source makes of the photos of train and of test, and how many classes there are."""
+    with tempfile.TemporaryDirectory() as scratch, ProgressBar() as progress:
+        splits, num_classes = low_shot_photos.find(
+            FLAGS.base_dir,
+            FLAGS.novel_dir,
+            sources[0].labels,
+            network=FLAGS.model or FLAGS.checkpoint,
+            scratch=scratch,
         )
-    return splits, len(labels)
+        embedded = [
+            (
+                _embed(source, splits["train"], FLAGS.views, progress.show),
+                _embed(source, splits["test"], 1, progress.show),
+            )
+            for source in sources
+        ]
+    return embedded, num_classes
 
 
 def _embed(
-    source: Source, split: _Split, views: int, on_progress: Callable[[int, int], None]
+    source: Source, photos: Photos, views: int, on_progress: Callable[[int, int], None]
 ) -> Embedded:
     embeddings, bad = embedding_cache.embed(
         lambda paths: source.compute(list(paths), views=views, on_progress=on_progress),
-        split.paths,
+        photos.paths,
         key=f"{views} ".encode() + source.key,
         folder=FLAGS.cache_dir,
     )
     if bad:
-        described = [f"{split.paths[index]}: {why}" for index, why in sorted(bad.items())]
+        described = [f"{photos.names[index]}: {why}" for index, why in sorted(bad.items())]
         raise ValueError(
             f"expected photos that can be read, got {len(bad)} that cannot "
             f"({image_folder.shorten(described)}); mend or remove them"
         )
-    return Embedded(embeddings, np.array(split.labels))
+    return Embedded(embeddings, np.array(photos.labels))
 
 
 def _methods(source: Source) -> dict[str, Method]:

@@ -10,6 +10,7 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification import deployment, model_config, program_testing
+from classification.data import testing as data_testing
 from classification.imprinting import checkpoint_imprinting, embedder, evaluate_low_shot
 from transforms.tflite import metadata, model_file, testing
 from transforms.tflite.imprinting import ImprintingEngine
@@ -86,6 +87,33 @@ class EvaluateLowShotTest(absltest.TestCase):
         self.assertLen(os.listdir("cache"), 2)
         self.assertIsNone(run("--output_dir=report", "--cache_dir=cache", "--views=3")[0])
         self.assertEqual(pathlib.Path("report/low_shot.csv").read_bytes(), first)
+
+    def test_records_come_to_the_same(self):
+        self.assertIsNone(run("--output_dir=folders")[0])
+        flags = []
+        for part in _COLOURS:
+            # Written in class order, since draws are by order.
+            os.makedirs(f"{part}_records")
+            for split, written in (("train", "train"), ("test", "validation")):
+                images = sorted(pathlib.Path(part, split).rglob("*.png"))
+                names = list(_COLOURS[part])
+                data_testing.write_records(
+                    f"{part}_records/{written}-0",
+                    [
+                        data_testing.make_image_example(
+                            path.read_bytes(), names.index(path.parent.name)
+                        )
+                        for path in images
+                    ],
+                )
+            pathlib.Path(f"{part}_records/labels.txt").write_text("\n".join(_COLOURS[part]))
+            flags.append(f"--{part}_dir={part}_records")
+        status, _, err = run("--output_dir=records", *flags)
+        self.assertEqual((status, err), (None, ""))
+        for name in os.listdir("folders"):
+            self.assertEqual(
+                *(pathlib.Path(folder, name).read_bytes() for folder in ("folders", "records"))
+            )
 
     def test_a_checkpoint_with_its_quanta_and_without(self):
         # The network of digits, imprinted with the base's colours.
