@@ -113,6 +113,21 @@ class ImprintTest(absltest.TestCase):
         self.assertAlmostEqual(lengths[1][blue] - lengths[0][blue], 2, delta=0.2)
         self.assertEqual(lengths[1][red], lengths[0][red])
 
+    def test_several_parts_of_each_photo(self):
+        self.add("blue", "red", count=2)
+        self.imprint("--views=3")
+        data = pathlib.Path("out.tflite").read_bytes()
+        lengths = [
+            float(line.split()[1])
+            for line in model_file.parse(data).description.decode().splitlines()
+        ]
+        # Of the sum of 2 x 3 embeddings of unit length, which are near each other.
+        self.assertLen(lengths, 2)
+        for length in lengths:
+            self.assertBetween(length, 5, 6.1)
+        self.check(["blue", "red"], first=0)
+        self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
+
     def test_a_model_without_labels(self):
         self.add("red")
         pathlib.Path("in.tflite").write_bytes(testing.small().model)
