@@ -25,10 +25,8 @@ class PixelReader:
             self._encoded = tf.placeholder(tf.string, [])
             self._decoded = preprocessing.decode(self._encoded)
             self._part = tf.placeholder(tf.uint8, [None, None, 3])
-            self._pixels, self._whole = (
-                _to_uint8(preprocessing.crop_for_evaluation(image, image_size=image_size))
-                for image in (self._part, self._decoded)
-            )
+            self._pixels = preprocessing.quanta_for_evaluation(self._part, image_size=image_size)
+            self._whole = preprocessing.quanta_of_jpeg(self._encoded, image_size=image_size)
         # Each call in its own thread: it is the callers that are many.
         self._session = tf.Session(
             graph=graph,
@@ -68,22 +66,16 @@ class PixelReader:
             encoded = image_files.plain_jpeg(path)
             if encoded is not None:
                 try:
-                    return self._session.run(self._whole, {self._encoded: encoded})
+                    return self._session.run(self._whole, {self._encoded: encoded})[np.newaxis]
                 except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
                     # Below it is told what is wrong, or another way is found.
                     pass
         encoded = self._files.read(path).encoded
         image = self._session.run(self._decoded, {self._encoded: encoded})
         height, width, _ = image.shape
-        return np.concatenate(
+        return np.stack(
             [
                 self._session.run(self._pixels, {self._part: window.of(image)})
                 for window in sample.windows(height, width, views)
             ]
         )
-
-
-def _to_uint8(images: tf.Tensor) -> tf.Tensor:
-    """As `sample.to_uint8`, with a dimension of 1 before the others."""
-    quanta = tf.clip_by_value(tf.round(images * 128.0 + 128.0), 0.0, 255.0)
-    return tf.cast(quanta, tf.uint8)[tf.newaxis]

@@ -76,6 +76,30 @@ def crop_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
     return _to_input(_resize(_to_float(image), image_size))
 
 
+def quanta_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
+    """What a deployed network takes for an image: `crop_for_evaluation`, in its input's quanta.
+
+    Args:
+      image: uint8 [height, width, 3].
+      image_size: the height and width of the result, in pixels.
+
+    Returns:
+      uint8 [image_size, image_size, 3]; the network's input is (q - 128) / 128.
+    """
+    return _to_quanta(tf.image.central_crop(image, CENTRAL_FRACTION), image_size)
+
+
+def quanta_of_jpeg(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
+    """What `quanta_for_evaluation` returns, of a JPEG file, of which only that part is decoded."""
+    shape = tf.io.extract_jpeg_shape(encoded)
+    size = tf.cast(shape[:2], tf.float64)
+    # As tf.image.central_crop rounds.
+    start = tf.cast((size - size * CENTRAL_FRACTION) / 2.0, tf.int32)
+    size = shape[:2] - 2 * start
+    part = _decode_jpeg_window(encoded, shape, start[0], start[1], size[0], size[1])
+    return _to_quanta(part, image_size)
+
+
 def decode(encoded: tf.Tensor) -> tf.Tensor:
     """uint8 [height, width, 3]; of an animation the first frame."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
@@ -87,15 +111,7 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
     def of_jpeg() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(encoded)
-        top, left, height, width = _random_window(shape, seed)
-        # Decoding the window alone is faster. But a JPEG's colours are stored at half the
-        # resolution and interpolated, so the window's outermost columns need a neighbour.
-        start = tf.maximum(left - 1, 0)
-        end = tf.minimum(left + width + 1, shape[1])
-        crop = tf.image.decode_and_crop_jpeg(
-            encoded, tf.stack([top, start, height, end - start]), channels=3
-        )
-        return crop[:, left - start : left - start + width]
+        return _decode_jpeg_window(encoded, shape, *_random_window(shape, seed))
 
     def of_others() -> tf.Tensor:
         image = decode(encoded)
@@ -103,6 +119,25 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return image[top : top + height, left : left + width]
 
     return tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_others)
+
+
+def _decode_jpeg_window(
+    encoded: tf.Tensor,
+    shape: tf.Tensor,
+    top: tf.Tensor,
+    left: tf.Tensor,
+    height: tf.Tensor,
+    width: tf.Tensor,
+) -> tf.Tensor:
+    """A window of a JPEG of that shape, uint8 [height, width, 3]: faster than all of it."""
+    # A JPEG's colours are stored at half the resolution and interpolated, so that the window's
+    # outermost columns need a neighbour.
+    start = tf.maximum(left - 1, 0)
+    end = tf.minimum(left + width + 1, shape[1])
+    crop = tf.image.decode_and_crop_jpeg(
+        encoded, tf.stack([top, start, height, end - start]), channels=3
+    )
+    return crop[:, left - start : left - start + width]
 
 
 def _random_window(shape: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
@@ -132,6 +167,12 @@ def _resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
         align_corners=False,
         half_pixel_centers=False,
     )[0]
+
+
+def _to_quanta(image: tf.Tensor, image_size: int) -> tf.Tensor:
+    # Of q = 128 x + 128 with x = 2 (p / 255 - 0.5), in a third of the passes.
+    quanta = tf.round(_resize(image, image_size) * (256.0 / 255.0))
+    return tf.cast(tf.minimum(quanta, 255.0), tf.uint8)
 
 
 def _distort_colours(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
