@@ -4,18 +4,22 @@
       --output_dir=REPORT
 
 MODEL is a quantised classifier of the base classes, whose names it carries; --checkpoint names a
-network as training has it, instead or besides. BASE and NOVEL hold photos of the base's classes, and
-of others: in class folders, which stand in folders `train` and `test` (or `validation`), or as
-TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each novel class, n of the train photos are drawn, for several n and seeds; test photos are then named by
-what was learned of these.
+network as training has it, instead or besides. BASE and NOVEL hold photos of the base's classes,
+and of others: in class folders, which stand in folders `train` and `test` (or `validation`), or as
+TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each novel class, n of
+the train photos are drawn, for several n and seeds; test photos are then named by what was learned
+of these.
 
 Printed are four accuracies: of the novel classes' photos with these alone to choose from and with
 all, of the base's with all to choose from, and of all; REPORT gets them as CSV, each draw, and as
 a plot. "deployed" is what the .tflite itself does; all others compute class vectors and cosines in
-float, from the network's embeddings. What quantisation costs is seen where imprinting is compared:
-with "deployed", the cost of the last layers' quanta; with --checkpoint besides, that of converting;
-with "float", which is a quantised checkpoint without its quanta, that of all of them. With --views
-above 1, templates are also averaged over parts of each photo.
+float, from the network's embeddings. Fine-tuning is that of all class vectors; the rest of the
+network stays as it is.
+
+What quantisation costs is seen where imprinting is compared: with "deployed", the cost of the last
+layers' quanta; with --checkpoint besides, that of converting; with "float", which is a quantised
+checkpoint without its quanta, that of all of them. With --views above 1, templates are also
+averaged over parts of each photo.
 """
 
 import os
