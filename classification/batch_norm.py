@@ -17,7 +17,7 @@ from third_party.tf_slim.slim import slim
 
 @dataclasses.dataclass(frozen=True)
 class BatchNorm:
-    """How batch is normalised.
+    """How batches are normalised.
 
     Attributes:
       decay: of the moving statistics, per step.

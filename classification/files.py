@@ -72,7 +72,6 @@ def whole_folder(path: str, names: Collection[str]) -> Iterator[str]:
     """
     # A link stays what it is, and what it leads to is replaced.
     path = os.path.realpath(path)
-    _check_parent(path)
     check_replaceable(path, names)
     partial, old = (_beside(path, kind) for kind in ("partial", "old"))
     os.mkdir(partial)
@@ -109,8 +108,10 @@ def check_replaceable(path: str, names: Collection[str]) -> None:
     """Checks that `whole_folder` can put a folder there: early, as `check_place`.
 
     Raises:
-      FileExistsError: see `whole_folder`.
+      FileNotFoundError: see `whole_folder`.
+      FileExistsError: likewise.
     """
+    _check_parent(os.path.realpath(path))
     if not os.path.exists(path):
         return
     if not os.path.isdir(path):

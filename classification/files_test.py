@@ -130,6 +130,10 @@ class WholeFolderTest(absltest.TestCase):
         with self.assertRaisesRegex(FileExistsError, "name of a folder to write, got the file"):
             self.write("new")
 
+    def test_missing_parent_is_told_before_anything_is_done(self):
+        with self.assertRaisesRegex(FileNotFoundError, "expected a folder .*/gone to write x in"):
+            files.check_replaceable(os.path.join(self.path, "gone/x"), ())
+
     def test_missing_parent(self):
         self.path = os.path.join(self.path, "below")
         with self.assertRaisesRegex(FileNotFoundError, f"expected a folder {self.root}/folder to"):

@@ -13,6 +13,7 @@ import dataclasses
 import io
 import os
 from types import TracebackType
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -119,7 +120,15 @@ class Reader:
         return True
 
 
-def plain_jpeg(path: str) -> bytes | None:
+class PlainJpeg(NamedTuple):
+    """A JPEG file that is upright and in RGB or grey; its height and width are in pixels."""
+
+    encoded: bytes
+    height: int
+    width: int
+
+
+def plain_jpeg(path: str) -> PlainJpeg | None:
     """A JPEG file, where TensorFlow, if it can decode it, shows what a viewer shows.
 
     Its header alone is looked at. None for all other files, of which `Reader` tells more.
@@ -136,7 +145,7 @@ def plain_jpeg(path: str) -> bytes | None:
     # On damaged files, Pillow raises errors of every kind.
     except Exception:
         return None
-    return data if is_plain else None
+    return PlainJpeg(data, image.height, image.width) if is_plain else None
 
 
 def _read_file(path: str) -> bytes:

@@ -1,5 +1,8 @@
 """Image files as a deployed network takes them: cut, resized, in eight-bit numbers."""
 
+import contextlib
+import os
+import threading
 from types import TracebackType
 
 import numpy as np
@@ -20,21 +23,17 @@ class PixelReader:
         Args:
           image_size: height and width of what it returns, in pixels.
         """
-        self._files = image_files.Reader()
+        self._image_size = image_size
         with tf.Graph().as_default() as graph:
-            self._encoded = tf.placeholder(tf.string, [])
-            self._decoded = preprocessing.decode(self._encoded)
-            self._part = tf.placeholder(tf.uint8, [None, None, 3])
-            self._pixels = preprocessing.quanta_for_evaluation(self._part, image_size=image_size)
-            self._whole = preprocessing.quanta_of_jpeg(self._encoded, image_size=image_size)
-        # Each call in its own thread: it is the callers that are many.
-        self._session = tf.Session(
-            graph=graph,
-            config=tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1),
-        )
+            encoded, window = tf.placeholder(tf.string, []), tf.placeholder(tf.int32, [4])
+            whole = preprocessing.quanta_of_jpeg(encoded, window, image_size=image_size)
+        self._session = _session(graph)
+        self._decode = self._session.make_callable(whole, [encoded, window])
+        self._any: _AnyReader | None = None
+        self._lock = threading.Lock()
+        self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> "PixelReader":
-        self._files.__enter__()
         return self
 
     def __exit__(
@@ -43,7 +42,7 @@ class PixelReader:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._files.__exit__(kind, error, traceback)
+        self._stack.close()
         self._session.close()
 
     def read(self, path: str, *, views: int = 1) -> np.ndarray:
@@ -62,14 +61,48 @@ class PixelReader:
           BadImageError: see `image_files.Reader.read`.
           MemoryError: likewise.
         """
-        if views == 1:
-            encoded = image_files.plain_jpeg(path)
-            if encoded is not None:
-                try:
-                    return self._session.run(self._whole, {self._encoded: encoded})[np.newaxis]
-                except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
-                    # Below it is told what is wrong, or another way is found.
-                    pass
+        pixels = self._read_jpeg(path) if views == 1 else None
+        if pixels is not None:
+            return pixels[np.newaxis]
+        # Where all are plain JPEGs, nothing is made for others.
+        with self._lock:
+            if self._any is None:
+                self._any = self._stack.enter_context(_AnyReader(self._image_size))
+        return self._any.read(path, views)
+
+    def _read_jpeg(self, path: str) -> np.ndarray | None:
+        """The image in a plain JPEG file; None where it must be looked at more closely."""
+        jpeg = image_files.plain_jpeg(path)
+        window = jpeg and preprocessing.central_window(jpeg.height, jpeg.width)
+        if jpeg is None or window is None:
+            return None
+        try:
+            return self._decode(jpeg.encoded, np.array(window, np.int32))
+        except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
+            return None
+
+
+class _AnyReader:
+    """Reads images of all kinds, in several views."""
+
+    def __init__(self, image_size: int) -> None:
+        self._files = image_files.Reader()
+        with tf.Graph().as_default() as graph:
+            self._encoded = tf.placeholder(tf.string, [])
+            self._decoded = preprocessing.decode(self._encoded)
+            self._part = tf.placeholder(tf.uint8, [None, None, 3])
+            self._pixels = preprocessing.quanta_for_evaluation(self._part, image_size=image_size)
+        self._session = _session(graph)
+
+    def __enter__(self) -> "_AnyReader":
+        self._files.__enter__()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._files.__exit__(None, None, None)
+        self._session.close()
+
+    def read(self, path: str, views: int) -> np.ndarray:
         encoded = self._files.read(path).encoded
         image = self._session.run(self._decoded, {self._encoded: encoded})
         height, width, _ = image.shape
@@ -79,3 +112,14 @@ class PixelReader:
                 for window in sample.windows(height, width, views)
             ]
         )
+
+
+def _session(graph: tf.Graph) -> tf.Session:
+    """A session in which each call stays in its own thread: it is the callers that are many."""
+    config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
+    # Finds nothing in these graphs, and takes longer than a photo.
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    # Without it, the threads of a process's first session serve all others: each operation
+    # would go to them and come back, which takes longer than itself.
+    os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
+    return tf.Session(graph=graph, config=config)

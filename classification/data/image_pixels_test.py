@@ -6,7 +6,7 @@ import pathlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from absl.testing import absltest
+from absl.testing import absltest, parameterized
 from PIL import ExifTags, Image
 
 from classification.data import image_files, preprocessing, sample
@@ -14,22 +14,51 @@ from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
 
 
-class PixelReaderTest(absltest.TestCase):
-    def test_reads_what_evaluation_reads(self):
-        folder = self.create_tempdir().full_path
-        images = np.random.default_rng(0).integers(0, 256, [4, 50, 70, 3], np.uint8)
-        paths, expected = [], []
+class PixelReaderTest(parameterized.TestCase):
+    def assert_reads_what_evaluation_reads(self, paths: list[str]) -> None:
         with tf.Graph().as_default(), tf.Session() as session:
             encoded = tf.placeholder(tf.string, [])
             evaluated = preprocessing.for_evaluation(encoded, image_size=32)
-            for index, pixels in enumerate(images):
-                paths.append(os.path.join(folder, f"{index}.{'png' if index < 2 else 'jpg'}"))
-                Image.fromarray(pixels).save(paths[-1])
-                data = pathlib.Path(paths[-1]).read_bytes()
-                expected.append(sample.to_uint8(session.run(evaluated, {encoded: data})))
+            expected = [
+                sample.to_uint8(
+                    session.run(evaluated, {encoded: pathlib.Path(path).read_bytes()})
+                ).astype(int)
+                for path in paths
+            ]
         with PixelReader(32) as reader, concurrent.futures.ThreadPoolExecutor(2) as pool:
             found = list(pool.map(reader.read, paths))
-        np.testing.assert_array_equal(np.concatenate(found), np.stack(expected))
+        for path, pixels, (image,) in zip(paths, expected, found, strict=True):
+            self.assertEqual(image.dtype, np.uint8)
+            # What lies in the middle between two quanta may be rounded to either.
+            np.testing.assert_allclose(image, pixels, atol=1, rtol=0, err_msg=path)
+            self.assertLess((image != pixels).mean(), 0.02, path)
+
+    def test_reads_what_evaluation_reads(self):
+        folder = self.create_tempdir().full_path
+        images = np.random.default_rng(0).integers(0, 256, [4, 50, 70, 3], np.uint8)
+        paths = []
+        for index, pixels in enumerate(images):
+            paths.append(os.path.join(folder, f"{index}.{'png' if index < 2 else 'jpg'}"))
+            Image.fromarray(pixels).save(paths[-1])
+        self.assert_reads_what_evaluation_reads(paths)
+
+    @parameterized.product(
+        size=[(1, 1), (1, 40), (40, 1), (9, 15), (16, 16), (17, 33), (120, 90)],
+        options=[
+            {"subsampling": "4:4:4"},
+            {"subsampling": "4:2:2"},
+            {"subsampling": "4:2:0"},
+            {"progressive": True},
+        ],
+    )
+    def test_jpegs_of_all_kinds(self, size, options):
+        pixels = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
+        folder = self.create_tempdir().full_path
+        paths = [os.path.join(folder, name) for name in ("rgb.jpg", "grey.jpg")]
+        image = Image.fromarray(pixels)
+        image.save(paths[0], **options)
+        image.convert("L").save(paths[1], progressive=options.get("progressive", False))
+        self.assert_reads_what_evaluation_reads(paths)
 
     def test_views_are_parts_of_the_image(self):
         path = os.path.join(self.create_tempdir().full_path, "a.png")

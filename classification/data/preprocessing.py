@@ -12,6 +12,10 @@ import tensorflow as tf
 
 CENTRAL_FRACTION = 0.875
 
+# A JPEG's colours are stored at half the resolution and interpolated, so that the outermost
+# columns of a window that is decoded alone need a neighbour.
+_MARGIN = 1
+
 # Of the crop: fractions of the image's area, and width divided by height.
 _AREA_RANGE = (0.05, 1.0)
 _ASPECT_RATIO_RANGE = (0.75, 1.33)
@@ -89,15 +93,33 @@ def quanta_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
     return _to_quanta(tf.image.central_crop(image, CENTRAL_FRACTION), image_size)
 
 
-def quanta_of_jpeg(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
-    """What `quanta_for_evaluation` returns, of a JPEG file, of which only that part is decoded."""
-    shape = tf.io.extract_jpeg_shape(encoded)
-    size = tf.cast(shape[:2], tf.float64)
+def quanta_of_jpeg(encoded: tf.Tensor, window: tf.Tensor, *, image_size: int) -> tf.Tensor:
+    """What `quanta_for_evaluation` returns, of a JPEG, of which only the window is decoded.
+
+    Args:
+      encoded: string [], a JPEG file.
+      window: int32 [4], see `central_window`.
+      image_size: the height and width of the result, in pixels.
+    """
+    part = tf.image.decode_and_crop_jpeg(encoded, window, channels=3)
+    return _to_quanta(part[:, _MARGIN:-_MARGIN], image_size)
+
+
+def central_window(height: int, width: int) -> tuple[int, int, int, int] | None:
+    """The window of a JPEG that evaluation sees, and a column more at both sides.
+
+    Args:
+      height: of the image, in pixels.
+      width: likewise.
+
+    Returns:
+      Top, left, height and width; None where there are no such columns.
+    """
     # As tf.image.central_crop rounds.
-    start = tf.cast((size - size * CENTRAL_FRACTION) / 2.0, tf.int32)
-    size = shape[:2] - 2 * start
-    part = _decode_jpeg_window(encoded, shape, start[0], start[1], size[0], size[1])
-    return _to_quanta(part, image_size)
+    top, left = (int((size - size * CENTRAL_FRACTION) / 2) for size in (height, width))
+    if left < _MARGIN:
+        return None
+    return top, left - _MARGIN, height - 2 * top, width - 2 * (left - _MARGIN)
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
@@ -111,7 +133,14 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
     def of_jpeg() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(encoded)
-        return _decode_jpeg_window(encoded, shape, *_random_window(shape, seed))
+        top, left, height, width = _random_window(shape, seed)
+        # Decoding the window alone is faster.
+        start = tf.maximum(left - _MARGIN, 0)
+        end = tf.minimum(left + width + _MARGIN, shape[1])
+        crop = tf.image.decode_and_crop_jpeg(
+            encoded, tf.stack([top, start, height, end - start]), channels=3
+        )
+        return crop[:, left - start : left - start + width]
 
     def of_others() -> tf.Tensor:
         image = decode(encoded)
@@ -119,25 +148,6 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         return image[top : top + height, left : left + width]
 
     return tf.cond(tf.io.is_jpeg(encoded), of_jpeg, of_others)
-
-
-def _decode_jpeg_window(
-    encoded: tf.Tensor,
-    shape: tf.Tensor,
-    top: tf.Tensor,
-    left: tf.Tensor,
-    height: tf.Tensor,
-    width: tf.Tensor,
-) -> tf.Tensor:
-    """A window of a JPEG of that shape, uint8 [height, width, 3]: faster than all of it."""
-    # A JPEG's colours are stored at half the resolution and interpolated, so that the window's
-    # outermost columns need a neighbour.
-    start = tf.maximum(left - 1, 0)
-    end = tf.minimum(left + width + 1, shape[1])
-    crop = tf.image.decode_and_crop_jpeg(
-        encoded, tf.stack([top, start, height, end - start]), channels=3
-    )
-    return crop[:, left - start : left - start + width]
 
 
 def _random_window(shape: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:

@@ -25,31 +25,41 @@ class Deployed:
         self._kernels = kernels
 
     def __call__(self, task: Task) -> Classifier:
-        """Imprints the novel classes.
+        """Imprints the novel classes behind those of the base, or alone where there is no base.
 
         Raises:
           ValueError: if the model has not as many classes as the base.
         """
-        engine = ImprintingEngine(self._model, keep_classes=True)
+        engine = ImprintingEngine(self._model, keep_classes=task.num_base > 0)
         if engine.num_classes != task.num_base:
             raise ValueError(
                 f"expected a model of the {task.num_base} base classes, got one of "
                 f"{engine.num_classes}"
             )
-        views, labels = task.examples.views, task.examples.labels
+        vectors, labels = task.examples.averaged, task.examples.labels
         for label in range(task.num_base, task.num_classes):
-            engine.add(label, views[labels == label].reshape(-1, views.shape[-1]))
-        head = split.split(engine.build().model).head
-        (embedding,) = model_graph.graph(head).inputs
-        (scale,), (zero_point,) = embedding.scales, embedding.zero_points
+            engine.add(label, vectors[labels == label])
+        return classifier(engine.build().model, kernels=self._kernels)
 
-        def classify(embeddings: np.ndarray) -> np.ndarray:
-            quanta = np.rint(embeddings / scale + zero_point).astype(np.uint8)
-            shaped = quanta[:, np.newaxis, np.newaxis, :]
-            (probabilities,) = inference.run(head, shaped, kernels=self._kernels)
-            return probabilities
 
-        return classify
+def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifier:
+    """What a model's own last layers make of embeddings: probabilities, uint8 [n, classes].
+
+    Args:
+      model: extractor and head in one.
+      kernels: what computes.
+    """
+    head = split.split(model).head
+    (embedding,) = model_graph.graph(head).inputs
+    (scale,), (zero_point,) = embedding.scales, embedding.zero_points
+
+    def classify(embeddings: np.ndarray) -> np.ndarray:
+        quanta = np.rint(embeddings / scale + zero_point).astype(np.uint8)
+        shaped = quanta[:, np.newaxis, np.newaxis, :]
+        (probabilities,) = inference.run(head, shaped, kernels=kernels)
+        return probabilities
+
+    return classify
 
 
 def base_vectors(model: Model) -> np.ndarray:

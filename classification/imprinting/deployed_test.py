@@ -39,6 +39,24 @@ class DeployedTest(absltest.TestCase):
         np.testing.assert_allclose(found / 256, expected, atol=0.04)
         self.assertGreater(np.ptp(expected), 0.2)
 
+    def test_new_classes_alone(self):
+        task, test = self.task(), _embeddings(testing.images(40))
+        learn = deployed.Deployed(self.model, kernels=Kernels.REFERENCE)
+        found = learn(task.without_base())(test)
+        self.assertEqual(found.shape, (40, _NOVEL))
+        # Nothing is left to the classes that went.
+        np.testing.assert_allclose(found.sum(axis=1), 256, atol=_NOVEL)
+        logits = deployed.scale_factor(self.model) * low_shot.imprint(task.without_base())(test)
+        expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(found / 256, expected, atol=0.04)
+        self.assertGreater(np.ptp(expected), 0.1)
+
+    def test_the_model_as_it_is(self):
+        images = testing.images(40)
+        found = deployed.classifier(self.model, kernels=Kernels.REFERENCE)(_embeddings(images))
+        (expected,) = inference.run(self.model, images, kernels=Kernels.REFERENCE)
+        np.testing.assert_array_equal(found, expected)
+
     def test_what_the_model_tells(self):
         self.assertAlmostEqual(deployed.scale_factor(self.model), 10.0, places=1)
         vectors = deployed.base_vectors(self.model)

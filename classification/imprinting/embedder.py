@@ -9,7 +9,7 @@ import numpy as np
 
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
-from transforms.tflite import model_graph, split
+from transforms.tflite import model_file, model_graph, split
 from transforms.tflite.inference import Kernels, Runner
 from transforms.tflite.model_graph import Model
 
@@ -44,8 +44,9 @@ def embed(
     bad: dict[int, str] = {}
     workers = max(1, min(threads or os.cpu_count() or 1, len(paths)))
     free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
+    data = model_file.serialise(extractor)
     for _ in range(workers):
-        free.put(Runner(extractor, kernels=kernels))
+        free.put(Runner(data, kernels=kernels))
 
     def compute(index: int) -> None:
         try:

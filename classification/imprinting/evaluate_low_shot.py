@@ -26,6 +26,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import third_party.tensorflow.quiet  # noqa: F401
 
@@ -43,7 +44,7 @@ from classification.imprinting import (
     low_shot_sources,
 )
 from classification.imprinting.low_shot import Embedded, Method, Task
-from classification.imprinting.low_shot_photos import Photos
+from classification.imprinting.low_shot_photos import LabelledPhotos
 from classification.imprinting.low_shot_report import Trial
 from classification.imprinting.low_shot_sources import Source
 from classification.progress_bar import ProgressBar
@@ -56,7 +57,12 @@ flags.DEFINE_string(
     "",
     "A folder of checkpoints of the base classes, of which the newest is taken, or a prefix.",
 )
-flags.DEFINE_string("base_dir", "", "Photos of the base classes: train and test folders.")
+flags.DEFINE_string(
+    "base_dir",
+    "",
+    "Photos of the base classes: train and test folders, or TFRecords, which are unpacked where "
+    "temporary files go.",
+)
 flags.DEFINE_string("novel_dir", "", "Photos of the novel classes: likewise.")
 flags.DEFINE_string("output_dir", "", "Folder for the report; none is written where it is empty.")
 flags.DEFINE_string(
@@ -67,6 +73,11 @@ flags.DEFINE_integer("num_seeds", 20, "How often photos are drawn, for each numb
 flags.DEFINE_integer("views", 1, "Parts of each photo that templates may be averaged over.")
 
 FILES = ("low_shot.csv", "low_shot.png")
+
+
+class _Compared(NamedTuple):
+    method: Method
+    is_deployed: bool
 
 
 def main() -> None:
@@ -83,13 +94,13 @@ def main() -> None:
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
     sources = _sources()
-    embedded, num_classes = _embed_all(sources)
+    embedded, num_classes = _embed_all(sources, max(shots))
     trials: list[Trial] = []
     alone: dict[str, float] = {}
     for source, (train, test) in zip(sources, embedded, strict=True):
         trials += _measure(source, train, test, num_classes, shots, num_seeds, len(sources) > 1)
         is_base = test.labels < len(source.labels)
-        named = (test.plain[is_base] @ source.vectors.T).argmax(axis=1)
+        named = source.classify(test.plain[is_base]).argmax(axis=1)
         alone[source.name] = float((named == test.labels[is_base]).mean())
     low_shot_report.show(trials, base_alone=alone)
     if FLAGS.output_dir:
@@ -115,14 +126,19 @@ def _measure(
     """Learns from every draw by every method."""
     num_base = len(source.labels)
     trials = []
-    for method_name, method in _methods(source).items():
+    for method_name, (method, is_deployed) in _methods(source).items():
         name = f"{method_name}, {source.name}" if is_one_of_several else method_name
         for n in shots:
             for seed in range(num_seeds):
                 examples = low_shot.draw(train, num_base=num_base, shots=n, seed=seed)
                 task = Task(source.vectors, examples, num_classes, source.scale, seed)
                 found = low_shot.accuracies(
-                    method(task)(test.plain), test.labels, num_base=num_base
+                    method(task)(test.plain),
+                    test.labels,
+                    num_base=num_base,
+                    # With base classes to choose from, quanta leave nothing of what lies between
+                    # the novel ones: a model of these alone tells.
+                    novel_scores=method(task.without_base())(test.plain) if is_deployed else None,
                 )
                 trials.append(Trial(name, n, seed, found))
     return trials
@@ -157,15 +173,20 @@ def _sources() -> list[Source]:
     return sources
 
 
-def _embed_all(sources: Sequence[Source]) -> tuple[list[tuple[Embedded, Embedded]], int]:
+def _embed_all(
+    sources: Sequence[Source], shots: int
+) -> tuple[list[tuple[Embedded, Embedded]], int]:
     """What each source makes of the photos of train and of test, and how many classes there are."""
     with tempfile.TemporaryDirectory() as scratch, ProgressBar() as progress:
-        splits, num_classes = low_shot_photos.find(
+        splits, names = low_shot_photos.find(
             FLAGS.base_dir,
             FLAGS.novel_dir,
             sources[0].labels,
             network=FLAGS.model or FLAGS.checkpoint,
             scratch=scratch,
+        )
+        low_shot_photos.check_shots(
+            splits["train"], names, num_base=len(sources[0].labels), shots=shots
         )
         embedded = [
             (
@@ -174,11 +195,11 @@ def _embed_all(sources: Sequence[Source]) -> tuple[list[tuple[Embedded, Embedded
             )
             for source in sources
         ]
-    return embedded, num_classes
+    return embedded, len(names)
 
 
 def _embed(
-    source: Source, photos: Photos, views: int, on_progress: Callable[[int, int], None]
+    source: Source, photos: LabelledPhotos, views: int, on_progress: Callable[[int, int], None]
 ) -> Embedded:
     embeddings, bad = embedding_cache.embed(
         lambda paths: source.compute(list(paths), views=views, on_progress=on_progress),
@@ -195,16 +216,20 @@ def _embed(
     return Embedded(embeddings, np.array(photos.labels))
 
 
-def _methods(source: Source) -> dict[str, Method]:
+def _methods(source: Source) -> dict[str, _Compared]:
     """What is compared; where there are views, those that average over them beside the others."""
-    own: dict[str, Method] = {}
+    own: dict[str, _Compared] = {}
     if source.deployed is not None:
-        own["imprinting, deployed"] = source.deployed
-    methods = {name: _of_whole(m) for name, m in {**own, **low_shot.METHODS}.items()}
+        own["imprinting, deployed"] = _Compared(source.deployed, True)
+    methods = {name: _Compared(method, False) for name, method in low_shot.METHODS.items()}
+    compared = {
+        name: _Compared(_of_whole(method), is_deployed)
+        for name, (method, is_deployed) in {**own, **methods}.items()
+    }
     if FLAGS.views > 1:
-        for name, method in {**own, "imprinting": low_shot.imprint}.items():
-            methods[name.replace("imprinting", "imprinting, augmented")] = method
-    return methods
+        for name, method in {**own, "imprinting": methods["imprinting"]}.items():
+            compared[name.replace("imprinting", "imprinting, augmented")] = method
+    return compared
 
 
 def _of_whole(method: Method) -> Method:

@@ -10,6 +10,7 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification import deployment, model_config, program_testing
+from classification.data import image_folder
 from classification.data import testing as data_testing
 from classification.imprinting import checkpoint_imprinting, embedder, evaluate_low_shot
 from transforms.tflite import metadata, model_file, testing
@@ -89,21 +90,27 @@ class EvaluateLowShotTest(absltest.TestCase):
         self.assertEqual(pathlib.Path("report/low_shot.csv").read_bytes(), first)
 
     def test_records_come_to_the_same(self):
+        random = np.random.default_rng(0)
+        for path in pathlib.Path(".").glob("*/*/*/*.png"):
+            # Such that not all are named right, and it matters which are drawn.
+            pixels = random.integers(0, 256, [testing.SIZE, testing.SIZE, 3], np.uint8)
+            Image.fromarray(pixels).save(path)
         self.assertIsNone(run("--output_dir=folders")[0])
+        with open("folders/low_shot.csv", encoding="utf-8") as file:
+            self.assertLess(min(float(row["all"]) for row in csv.DictReader(file)), 1)
         flags = []
         for part in _COLOURS:
-            # Written in class order, since draws are by order.
+            folder = image_folder.scan(part)
             os.makedirs(f"{part}_records")
-            for split, written in (("train", "train"), ("test", "validation")):
-                images = sorted(pathlib.Path(part, split).rglob("*.png"))
-                names = list(_COLOURS[part])
+            for split, images in folder.splits.items():
+                # In the same order, which draws depend on.
                 data_testing.write_records(
-                    f"{part}_records/{written}-0",
+                    f"{part}_records/{split}-0",
                     [
                         data_testing.make_image_example(
-                            path.read_bytes(), names.index(path.parent.name)
+                            pathlib.Path(part, image.name).read_bytes(), image.label
                         )
-                        for path in images
+                        for image in images
                     ],
                 )
             pathlib.Path(f"{part}_records/labels.txt").write_text("\n".join(_COLOURS[part]))
@@ -148,12 +155,15 @@ class EvaluateLowShotTest(absltest.TestCase):
         self.assert_fails("--shots, as in 1,5,20, got 0,2", "--shots=0,2")
         self.assert_fails("--shots, as in 1,5,20, got x", "--shots=x")
         self.assert_fails("--num_seeds to be at least 1, got 0", "--num_seeds=0")
-        self.assert_fails("at least 4 images of each novel class .* got 3", "--shots=4")
+        self.assert_fails("at least 4 photos of each novel class .* got 3 of green", "--shots=4")
         self.assert_fails("none of the classes of base.tflite in --novel_dir", "--novel_dir=base")
         self.assert_fails("expected the classes of base.tflite in --base_dir", "--base_dir=novel")
         for labels, expected in (
             (["blue", "blue"], "different names, got equal ones in other.tflite"),
-            (["blue", "red", "white"], "photos of all classes of other.tflite .* none of white"),
+            (
+                ["blue", "red", "white"],
+                "all classes of other.tflite in --base_dir, got none of white",
+            ),
         ):
             engine = ImprintingEngine(
                 model_file.parse(pathlib.Path("base.tflite").read_bytes()), keep_classes=True

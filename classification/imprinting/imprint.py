@@ -39,7 +39,7 @@ from classification import (
     published_head,
 )
 from classification.data import image_folder
-from classification.imprinting import checkpoint_imprinting, class_numbers, embedder, photos
+from classification.imprinting import checkpoint_imprinting, class_numbers, embedder, photos, views
 from classification.imprinting.photos import Photos
 from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from classification.progress_bar import ProgressBar
@@ -69,8 +69,8 @@ flags.DEFINE_string(
 flags.DEFINE_integer(
     "views",
     1,
-    "Parts of each photo, at many places and scales, that a class's vector is averaged over, the "
-    "whole one first. Where there are one or two photos a class, 5 name more right.",
+    "Parts of each photo, at many places and scales, the whole one first, of whose embeddings the "
+    "mean stands for the photo. Where there are one or two photos a class, 5 name more right.",
 )
 flags.DEFINE_boolean(
     "skip_bad_images",
@@ -92,6 +92,17 @@ def main() -> None:
     if bool(FLAGS.model) == bool(FLAGS.checkpoint):
         raise ValueError(
             f"expected either --model or --checkpoint, got {'both' if FLAGS.model else 'none'}"
+        )
+    if FLAGS.labels and FLAGS.model and not FLAGS.keep_classes:
+        raise ValueError(
+            "expected --keep_classes with --labels, which name the classes that are kept; got "
+            f"--labels={FLAGS.labels} alone"
+        )
+    described = network_flags.given()
+    if FLAGS.model and described:
+        raise ValueError(
+            f"expected --{next(iter(described))} with --checkpoint alone: a .tflite tells what "
+            "network it is"
         )
     if FLAGS.views < 1:
         raise ValueError(f"expected --views to be at least 1, got {FLAGS.views}")
@@ -124,12 +135,16 @@ def _imprint_model() -> None:
     photos.check(found, bad, skip=FLAGS.skip_bad_images)
     for name, images in found.readable(bad):
         try:
-            engine.add(numbers[name], vectors[images].reshape(-1, engine.depth))
+            engine.add(numbers[name], views.mean(vectors[images]))
         except ValueError as error:
             folder = os.path.join(FLAGS.images_dir, name)
             raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
-    files.write_whole(FLAGS.output, metadata.attach(imprinted.model, names))
+    try:
+        written = metadata.extend(imprinted.model, names, data=data)
+    except ValueError as error:
+        raise ValueError(f"{FLAGS.model}: {error}") from error
+    files.write_whole(FLAGS.output, written)
     _report(found, bad, len(kept), engine.num_classes, seconds=time.monotonic() - start)
     _warn(names, imprinted.cosines)
     if unnamed:
@@ -155,16 +170,12 @@ def _imprint_checkpoint() -> None:
         embeddings, bad = checkpoint_imprinting.embed(
             values, config, found.paths, views=FLAGS.views, on_progress=progress.show
         )
-    embeddings_of = {
-        name: embeddings[images].reshape(-1, embeddings.shape[-1])
-        for name, images in found.readable(bad)
-    }
     photos.check(found, bad, skip=FLAGS.skip_bad_images)
     values, config = checkpoint_imprinting.imprint(
         values,
         config,
         labels,
-        embeddings_of,
+        {name: views.mean(embeddings[images]) for name, images in found.readable(bad)},
         keep_classes=FLAGS.keep_classes,
     )
     deployment.write(FLAGS.output, config, values)
@@ -216,9 +227,9 @@ def _warn(names: Sequence[str], cosines: np.ndarray) -> None:
     ]
     if low:
         print(
-            f"Warning: the range of the last layer's kernel, which is that of the classes it was "
-            f"trained with, does not suit the vectors of {len(low)} classes: what is kept of them "
-            f"is near them by the cosines {image_folder.shorten(low)} only."
+            f"Warning: the range of the last layer's kernel, which is left as it was, does not "
+            f"suit the vectors of {len(low)} classes: what is kept of them is near them by the "
+            f"cosines {image_folder.shorten(low)} only."
         )
 
 

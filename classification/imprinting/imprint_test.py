@@ -121,12 +121,13 @@ class ImprintTest(absltest.TestCase):
             float(line.split()[1])
             for line in model_file.parse(data).description.decode().splitlines()
         ]
-        # Of the sum of 2 x 3 embeddings of unit length, which are near each other.
+        # Of the sum of an embedding a photo, however many views it had.
         self.assertLen(lengths, 2)
         for length in lengths:
-            self.assertBetween(length, 5, 6.1)
+            self.assertBetween(length, 1.8, 2.01)
+        self.imprint()
+        self.assertNotEqual(pathlib.Path("out.tflite").read_bytes(), data)
         self.check(["blue", "red"], first=0)
-        self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
 
     def test_a_model_without_labels(self):
         self.add("red")
@@ -266,6 +267,9 @@ class ImprintTest(absltest.TestCase):
         for flag in ("images_dir", "output"):
             self.assert_fails(f"expected a path as --{flag}, got none", f"--{flag}=")
         self.assert_fails("either --model or --checkpoint, got none", "--model=")
+        self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
+        self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
+        self.assert_fails("expected --image_size with --checkpoint alone", "--image_size=96")
         self.assert_fails("either --model or --checkpoint, got both", "--checkpoint=x")
 
 

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from classification.imprinting import views
+
 # Of fine-tuning: Adam's learning rate, in proportion to a unit vector's components; and its
 # steps, each with all examples. On groceries, three times as many steps gain nothing.
 _RATE = 0.03
@@ -39,9 +41,9 @@ class Embedded:
         return self.embeddings if self.embeddings.ndim == 2 else self.embeddings[:, 0]
 
     @property
-    def views(self) -> np.ndarray:
-        """Float32 [n, v, d]."""
-        return self.embeddings[:, np.newaxis] if self.embeddings.ndim == 2 else self.embeddings
+    def averaged(self) -> np.ndarray:
+        """Float32 [n, d] of unit length: of each image, the mean over its views."""
+        return self.plain if self.embeddings.ndim == 2 else views.mean(self.embeddings)
 
     def take(self, indices: np.ndarray) -> "Embedded":
         """Some of the images."""
@@ -87,6 +89,16 @@ class Task:
         """How many classes the base knows."""
         return len(self.base_vectors)
 
+    def without_base(self) -> "Task":
+        """The novel classes alone, numbered from 0."""
+        novel = self.examples.take(np.flatnonzero(self.examples.labels >= self.num_base))
+        return dataclasses.replace(
+            self,
+            base_vectors=self.base_vectors[:0],
+            examples=Embedded(novel.embeddings, novel.labels - self.num_base),
+            num_classes=self.num_classes - self.num_base,
+        )
+
 
 # What has been learned: logits, or scores of the same order, [n, classes], of embeddings [n, d].
 Classifier = Callable[[np.ndarray], np.ndarray]
@@ -120,17 +132,27 @@ def draw(train: Embedded, *, num_base: int, shots: int, seed: int) -> Embedded:
     return train.take(np.concatenate(chosen))
 
 
-def accuracies(scores: np.ndarray, labels: np.ndarray, *, num_base: int) -> Accuracies:
+def accuracies(
+    scores: np.ndarray,
+    labels: np.ndarray,
+    *,
+    num_base: int,
+    novel_scores: np.ndarray | None = None,
+) -> Accuracies:
     """How well test images are named; of equal scores, the lower class is taken.
 
     Args:
       scores: float or int [n, classes].
       labels: int [n]; both of base and novel classes.
       num_base: how many classes the base knows.
+      novel_scores: float or int [n, novel classes], with these alone to choose from; where None,
+        they are the last of `scores`.
     """
+    if novel_scores is None:
+        novel_scores = scores[:, num_base:]
     is_novel = labels >= num_base
     right = scores.argmax(axis=1) == labels
-    among_novel = scores[is_novel, num_base:].argmax(axis=1) + num_base == labels[is_novel]
+    among_novel = novel_scores[is_novel].argmax(axis=1) + num_base == labels[is_novel]
     return Accuracies(
         novel=float(among_novel.mean()),
         novel_among_all=float(right[is_novel].mean()),
@@ -142,14 +164,14 @@ def accuracies(scores: np.ndarray, labels: np.ndarray, *, num_base: int) -> Accu
 def templates(examples: Embedded, first: int, last: int) -> np.ndarray:
     """The class vectors that classes first up to last, without it, are imprinted with.
 
-    The mean of the embeddings, of all views of each image, brought to unit length (arXiv
+    The mean of the embeddings, each averaged over the image's views, brought to unit length (arXiv
     1712.07136, section 3.2).
 
     Returns:
       float32 [last - first, d].
     """
-    views = examples.views
-    means = [views[examples.labels == label].mean(axis=(0, 1)) for label in range(first, last)]
+    vectors = examples.averaged
+    means = [vectors[examples.labels == label].mean(axis=0) for label in range(first, last)]
     return unit(np.stack(means))
 
 

@@ -1,12 +1,12 @@
 """The photos that low-shot learning is measured on: folders of class folders, or TFRecords."""
 
-import contextlib
+import collections
 import dataclasses
-import glob
 import os
+import unicodedata
 from collections.abc import Sequence
 
-from classification.data import dataset_info, image_folder, imagenet, records
+from classification.data import dataset_info, image_folder, imagenet, records, storage
 from classification.data.dataset import Dataset, open_dataset
 
 # By what they are called here, the splits of data: the first that is there is taken.
@@ -14,7 +14,7 @@ _SPLITS = {"train": ("train",), "test": ("test", "validation")}
 
 
 @dataclasses.dataclass
-class Photos:
+class LabelledPhotos:
     """Labelled image files.
 
     Attributes:
@@ -30,7 +30,7 @@ class Photos:
 
 def find(
     base_dir: str, novel_dir: str, base_names: Sequence[str], *, network: str, scratch: str
-) -> tuple[dict[str, Photos], int]:
+) -> tuple[dict[str, LabelledPhotos], list[str]]:
     """The photos to learn from and those to test with.
 
     Args:
@@ -43,41 +43,77 @@ def find(
       scratch: an empty folder, to which the images of TFRecords are copied.
 
     Returns:
-      The photos of "train" and "test", and the number of classes: those of the base, then the
-      novel ones by name.
+      The photos of "train" and "test", and the names of all classes: those of the base, then the
+      novel ones.
 
     Raises:
       OSError: if a folder or file cannot be read.
       ValueError: if a folder does not hold what it should, a TFRecord file is damaged, or the
         classes are others than they should be.
     """
-    labels = {name: label for label, name in enumerate(base_names)}
-    if len(labels) < len(base_names):
+    names = list(base_names)
+    if len(set(map(_spelled, names))) < len(names):
         raise ValueError(f"expected classes of different names, got equal ones in {network}")
-    found = {split: Photos() for split in _SPLITS}
+    found = {split: LabelledPhotos() for split in _SPLITS}
     for flag, folder in (("base_dir", base_dir), ("novel_dir", novel_dir)):
         class_names, splits = _of_folder(folder, os.path.join(scratch, flag))
-        for name in class_names:
-            if (name in base_names) != (flag == "base_dir"):
-                raise ValueError(
-                    f"expected {'the' if flag == 'base_dir' else 'none of the'} classes of "
-                    f"{network} in --{flag}, got {name}"
-                )
-            labels.setdefault(name, len(labels))
+        numbers = _numbers(class_names, names, is_base=flag == "base_dir", network=network)
         for split, photos in splits.items():
             found[split].paths += photos.paths
             found[split].names += photos.names
-            found[split].labels += [labels[class_names[label]] for label in photos.labels]
-    absent = [name for name in base_names if labels[name] not in found["train"].labels]
-    if absent:
+            found[split].labels += [numbers[label] for label in photos.labels]
+        there = set(found["train"].labels)
+        absent = [name for number, name in enumerate(names) if number not in there]
+        if absent:
+            raise ValueError(
+                f"expected photos to learn from of all classes"
+                f"{f' of {network}' if flag == 'base_dir' else ''} in --{flag}, got none of "
+                f"{image_folder.shorten(absent)}"
+            )
+    return found, names
+
+
+def check_shots(train: LabelledPhotos, names: Sequence[str], *, num_base: int, shots: int) -> None:
+    """Raises a ValueError if a novel class has fewer photos than are to be drawn of it."""
+    counts = collections.Counter(train.labels)
+    for number in range(num_base, len(names)):
+        if counts[number] < shots:
+            raise ValueError(
+                f"expected at least {shots} photos of each novel class to learn from, got "
+                f"{counts[number]} of {names[number]}; ask for fewer --shots"
+            )
+
+
+def _numbers(
+    class_names: Sequence[str], names: list[str], *, is_base: bool, network: str
+) -> list[int]:
+    """The number of each class of a folder; new ones are put behind the names there are."""
+    if len(set(map(_spelled, class_names))) < len(class_names):
         raise ValueError(
-            f"expected photos of all classes of {network} in --base_dir, got none of "
-            f"{image_folder.shorten(absent)}"
+            "expected classes of different names, got equal ones among "
+            f"{image_folder.shorten(class_names)}"
         )
-    return found, len(labels)
+    known = {_spelled(name): number for number, name in enumerate(names)}
+    numbers = []
+    for name in class_names:
+        number = known.get(_spelled(name))
+        if (number is not None) != is_base:
+            raise ValueError(
+                f"expected {'the' if is_base else 'none of the'} classes of {network} in "
+                f"--{'base' if is_base else 'novel'}_dir, got {name}"
+            )
+        if number is None:
+            number = len(names)
+            names.append(name)
+        numbers.append(number)
+    return numbers
 
 
-def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Photos]]:
+def _spelled(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, LabelledPhotos]]:
     """The classes' names, and the photos of each split."""
     if _holds_records(folder):
         return _of_records(folder, scratch)
@@ -86,25 +122,28 @@ def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Phot
     for split, named in _SPLITS.items():
         images = scanned.splits[next(name for name in named if name in scanned.splits)]
         paths = [os.path.join(folder, image.name) for image in images]
-        splits[split] = Photos(paths, paths, [image.label for image in images])
+        splits[split] = LabelledPhotos(paths, paths, [image.label for image in images])
     return scanned.class_names, splits
 
 
 def _holds_records(folder: str) -> bool:
-    if not os.path.isdir(folder):
+    try:
+        names = storage.list_folder(folder)
+    except OSError:
         return False
-    described = os.path.join(folder, dataset_info.FILE_NAME)
-    train = glob.glob(os.path.join(glob.escape(folder), "train-*"))
-    return any(os.path.isfile(path) for path in (described, *train))
+    if dataset_info.FILE_NAME in names:
+        return True
+    # Beside class folders a file may have any name.
+    return "train" not in names and any(name.startswith("train-") for name in names)
 
 
-def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Photos]]:
+def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, LabelledPhotos]]:
     splits = {}
     class_names: Sequence[str] = ()
     for split, named in _SPLITS.items():
         dataset = _open(folder, named)
         class_names = _names(dataset)
-        photos = splits[split] = Photos()
+        photos = splits[split] = LabelledPhotos()
         os.makedirs(os.path.join(scratch, split))
         for record, index, payload in records.iterate(dataset.files):
             name = f"record {index} of {record}"
@@ -123,10 +162,12 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Pho
 
 def _open(folder: str, splits: Sequence[str]) -> Dataset:
     """The first of several splits that is there."""
-    for split in splits[:-1]:
-        with contextlib.suppress(FileNotFoundError):
-            return open_dataset(folder, split)
-    return open_dataset(folder, splits[-1])
+    info = dataset_info.read(folder)
+    if info is not None:
+        there = set(info.splits)
+    else:
+        there = {name.partition("-")[0] for name in storage.list_folder(folder)}
+    return open_dataset(folder, next((split for split in splits if split in there), splits[-1]))
 
 
 def _names(dataset: Dataset) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import pathlib
 
 from absl.testing import absltest
 
-from classification.data import testing
+from classification.data import dataset_info, testing
 from classification.imprinting import low_shot_photos
 
 
@@ -47,9 +47,9 @@ class FindTest(absltest.TestCase):
             scratch=scratch,
         )
 
-    def found(self, *args: str) -> tuple[dict[str, list[tuple[bytes, int]]], int]:
-        """By split, the contents and the label of each photo; and how many classes there are."""
-        splits, num_classes = self.find(*args)
+    def found(self, *args: str) -> tuple[dict[str, list[tuple[bytes, int]]], list[str]]:
+        """By split, the contents and the label of each photo; and the classes' names."""
+        splits, names = self.find(*args)
         contents = {
             split: sorted(
                 (pathlib.Path(path).read_bytes(), label)
@@ -57,11 +57,11 @@ class FindTest(absltest.TestCase):
             )
             for split, photos in splits.items()
         }
-        return contents, num_classes
+        return contents, names
 
     def test_class_folders(self):
-        splits, num_classes = self.found()
-        self.assertEqual(num_classes, 4)
+        splits, names = self.found()
+        self.assertEqual(names, ["a", "b", "c", "d"])
         self.assertEqual(
             splits["train"],
             [
@@ -89,7 +89,7 @@ class FindTest(absltest.TestCase):
         self.write_records("records/train-1", *photos[:2])
         photos = [(data, 1 - label) for data, label in expected["test"] if label < 2]
         self.write_records("records/validation-0", *photos)
-        self.assertEqual(self.found("records"), (expected, 4))
+        self.assertEqual(self.found("records"), (expected, ["a", "b", "c", "d"]))
         # Of both, those to test with.
         self.write_records("records/test-0", photos[0])
         splits, _ = self.found("records")
@@ -115,15 +115,54 @@ class FindTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, "number 1 of .*train-0, but its checksum is wrong"):
             self.find("records")
 
+    def test_names_are_the_same_however_they_are_spelled(self):
+        for split in ("train", "test"):
+            self.write(f"accents/{split}/e\u0301/1.png", b"composed of two")
+            self.write(f"accents/{split}/z/1.png", b"plain")
+        self.assertEqual(self.find("accents", names=("\u00e9", "z"))[1][:2], ["\u00e9", "z"])
+        with self.assertRaisesRegex(ValueError, "none of the classes of the network in --novel"):
+            self.find("accents", "accents", names=("\u00e9", "z"))
+
+    def test_described_records_are_those_that_are_meant(self):
+        self.write("records/labels.txt", b"a\nb\n")
+        described = {}
+        for split in ("train", "validation", "test"):
+            self.write_records(f"elsewhere/{split}", (split.encode(), 0), (b"image", 1))
+            path = self.folder / "elsewhere" / split
+            described[split] = (dataset_info.Shard(str(path), 2, path.stat().st_size),)
+        described = dataset_info.DatasetInfo(described).to_json()
+        (self.folder / "records" / dataset_info.FILE_NAME).write_text(described)
+        splits, _ = self.found("records")
+        self.assertIn((b"test", 0), splits["test"])
+        # Not another split in its place.
+        (self.folder / "elsewhere/test").unlink()
+        with self.assertRaisesRegex(FileNotFoundError, "elsewhere/test"):
+            self.find("records")
+
+    def test_too_few_shots(self):
+        splits, names = self.find()
+        low_shot_photos.check_shots(splits["train"], names, num_base=2, shots=1)
+        with self.assertRaisesRegex(ValueError, "at least 2 photos of each .* got 1 of c; .*shots"):
+            low_shot_photos.check_shots(splits["train"], names, num_base=2, shots=2)
+
     def test_classes_that_do_not_fit(self):
         for base, novel, names, expected in (
             ("base", "novel", ("a", "a"), "different names, got equal ones in the network"),
             ("novel", "novel", ("a", "b"), "the classes of the network in --base_dir, got c"),
             ("base", "base", ("a", "b"), "none of the classes of the network in --novel_dir, got"),
-            ("base", "novel", ("a", "b", "e"), "all classes of the network in .* none of e"),
+            ("base", "novel", ("a", "b", "e"), "classes of the network in --base_dir, .* of e"),
         ):
             with self.assertRaisesRegex(ValueError, expected):
                 self.find(base, novel, names)
+        self.write_records("records/train-0", (b"image", 0))
+        self.write_records("records/validation-0", (b"image", 0))
+        for labels, expected in (
+            ("c\nd\n", "all classes in --novel_dir, got none of d"),
+            ("c\nc\n", "different names, got equal ones among c, c"),
+        ):
+            self.write("records/labels.txt", labels.encode())
+            with self.assertRaisesRegex(ValueError, expected):
+                self.find(novel="records")
         with self.assertRaises(OSError):
             self.find("gone")
         self.assertFalse(os.path.exists(self.folder / "gone"))

@@ -10,7 +10,7 @@ import numpy as np
 
 from classification import checkpoints, deployment
 from classification.imprinting import checkpoint_imprinting, deployed, embedder
-from classification.imprinting.low_shot import Method, unit
+from classification.imprinting.low_shot import Classifier, Method, unit
 from classification.model_config import ModelConfig
 from transforms.tflite import metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
@@ -43,6 +43,7 @@ class Source:
       scale: its scale factor.
       key: all that its embeddings depend on, besides the images.
       compute: computes them.
+      classify: what it makes of them itself, before classes join.
       deployed: imprinting as its own last layers do it; None where these are no others than
         those that methods have.
     """
@@ -53,6 +54,7 @@ class Source:
     scale: float
     key: bytes
     compute: Compute
+    classify: Classifier
     deployed: Method | None = None
 
 
@@ -84,6 +86,7 @@ def of_model(path: str) -> Source:
         scale=deployed.scale_factor(model),
         key=_model_key(model),
         compute=functools.partial(embedder.embed, model),
+        classify=deployed.classifier(model),
         deployed=deployed.Deployed(model),
     )
 
@@ -119,13 +122,15 @@ def _of_values(name: str, values: Mapping[str, np.ndarray], config: ModelConfig)
     for variable in sorted(values):
         if "Conv2d_1d_1x1_normalize" not in variable:
             digest.update(variable.encode() + values[variable].tobytes())
+    vectors = unit(values[_HEAD + "Conv2d_1d_1x1_normalize/weights"][0, 0].T)
     return Source(
         name=name,
         labels=config.labels or (),
-        vectors=unit(values[_HEAD + "Conv2d_1d_1x1_normalize/weights"][0, 0].T),
+        vectors=vectors,
         scale=float(values[_HEAD + "scale_factor"]),
         key=digest.digest(),
         compute=functools.partial(checkpoint_imprinting.embed, values, config),
+        classify=lambda embeddings: embeddings @ vectors.T,
     )
 
 

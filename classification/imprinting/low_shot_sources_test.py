@@ -26,6 +26,8 @@ class LowShotSourcesTest(absltest.TestCase):
         self.assertEqual(source.vectors.shape, (testing.CLASSES, testing.EMBEDDING))
         self.assertAlmostEqual(source.scale, 10.0, places=1)
         self.assertIsNotNone(source.deployed)
+        found = source.classify(np.eye(testing.EMBEDDING, dtype=np.float32)[:3])
+        self.assertEqual((found.shape, found.dtype), ((3, testing.CLASSES), np.uint8))
         # What follows the embedding has no part in what is kept of it.
         pathlib.Path(path).write_bytes(metadata.attach(model, _LABELS[::-1]))
         self.assertEqual(low_shot_sources.of_model(path).key, source.key)
@@ -40,6 +42,7 @@ class LowShotSourcesTest(absltest.TestCase):
             self.assertEqual(source.labels, tuple("0123456789"))
             np.testing.assert_allclose(np.linalg.norm(source.vectors, axis=1), 1, rtol=1e-5)
             self.assertIsNone(source.deployed)
+            np.testing.assert_array_equal(source.classify(source.vectors).argmax(1), np.arange(10))
         np.testing.assert_array_equal(quantised.vectors, plain.vectors)
 
     def test_networks_without_names_are_refused(self):

@@ -40,6 +40,22 @@ class LowShotTest(parameterized.TestCase):
         )
         found = low_shot.accuracies(scores, np.array([0, 1, 2, 2, 3]), num_base=2)
         self.assertEqual(found, Accuracies(1 / 3, 0.0, 1 / 2, 1 / 5))
+        # Where the novel classes alone are told apart otherwise.
+        novel = np.array([[0, 0], [0, 0], [0, 1], [1, 0], [0, 1]])
+        found = low_shot.accuracies(
+            scores, np.array([0, 1, 2, 2, 3]), num_base=2, novel_scores=novel
+        )
+        self.assertEqual(found, Accuracies(2 / 3, 0.0, 1 / 2, 1 / 5))
+
+    def test_the_novel_classes_alone(self):
+        task = _task(_images(3, noise=1.0, seed=1))
+        novel = task.without_base()
+        self.assertEqual((novel.num_base, novel.num_classes), (0, _CLASSES - _BASE))
+        np.testing.assert_array_equal(novel.examples.labels, np.repeat([0, 1, 2], 3))
+        test = _images(2, noise=1.0, seed=2).plain
+        np.testing.assert_allclose(
+            low_shot.imprint(novel)(test), low_shot.imprint(task)(test)[:, _BASE:], rtol=1e-6
+        )
 
     def test_draws_some_of_each_novel_class_and_all_of_the_base(self):
         train = _images(6, noise=1.0, seed=1)
@@ -59,7 +75,8 @@ class LowShotTest(parameterized.TestCase):
         examples = _images(3, noise=1.0, seed=1, views=5)
         found = low_shot.templates(examples, 2, 5)
         for label, vector in zip((2, 3, 4), found, strict=True):
-            mean = examples.embeddings[examples.labels == label].reshape(15, -1).mean(axis=0)
+            photos = low_shot.unit(examples.embeddings[examples.labels == label].mean(axis=1))
+            mean = photos.mean(axis=0)
             np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), rtol=1e-5)
         # A single view is as none.
         plain = Embedded(examples.plain, examples.labels)

@@ -112,7 +112,8 @@ def _inference(model: Model, paths: list[str]) -> Callable[[], None]:
     with PixelReader(image.shape[1]) as reader:
         pixels = np.concatenate([reader.read(path) for path in paths])
     threads = os.cpu_count() or 1
-    runners = [Runner(extractor, kernels=Kernels.DEFAULT) for _ in range(threads)]
+    data = model_file.serialise(extractor)
+    runners = [Runner(data, kernels=Kernels.DEFAULT) for _ in range(threads)]
 
     def run() -> None:
         def share(runner: Runner, images: np.ndarray) -> None:
@@ -133,7 +134,7 @@ def _imprint(model: Model, paths: list[str], output: str) -> None:
     for number in range(_CLASSES):
         engine.add(number, embeddings[number * _PHOTOS : (number + 1) * _PHOTOS, 0])
     names = [f"new {number}" for number in range(_CLASSES)]
-    files.write_whole(output, metadata.attach(engine.build().model, names))
+    files.write_whole(output, metadata.extend(engine.build().model, names, data=b""))
 
 
 def _write(model: Model, output: str) -> Callable[[], None]:
@@ -146,7 +147,7 @@ def _write(model: Model, output: str) -> Callable[[], None]:
         for vector in vectors:
             engine.add(engine.num_classes, vector)
         names = [f"class {number}" for number in range(engine.num_classes)]
-        files.write_whole(output, metadata.attach(engine.build().model, names))
+        files.write_whole(output, metadata.extend(engine.build().model, names, data=b""))
 
     return run
 

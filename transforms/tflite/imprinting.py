@@ -37,8 +37,7 @@ class Imprinted:
       model: the model with the new last layer.
       cosines: float64 [classes], between each class's vector and what the kernel's quanta make of
         it; 1 where a class was left as it was. Well below 1 where a vector has components beyond
-        the range of the kernel, which is that of the classes it was trained with, or where that
-        range is so wide that its quanta are coarse.
+        the range that the kernel had, or where that range is so wide that its quanta are coarse.
     """
 
     model: Model

@@ -7,7 +7,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from transforms.tflite import model_file, model_graph
+from transforms.tflite import model_file
 from transforms.tflite.model_graph import Model
 from transforms.tflite.silence import silence
 
@@ -27,20 +27,16 @@ class Kernels(enum.Enum):
 class Runner:
     """A model in an interpreter of one thread, for one image at once."""
 
-    def __init__(self, model: Model, *, kernels: Kernels, fetch: list[int] | None = None):
+    def __init__(self, data: bytes, *, kernels: Kernels):
         """Prepares the model.
 
         Args:
-          model: of one input; tensors to fetch are made outputs of a copy.
+          data: the bytes of a .tflite of one input.
           kernels: what computes.
-          fetch: indices of the tensors whose values are asked for; the outputs where None.
 
         Raises:
           ValueError: if the interpreter cannot take the model.
         """
-        wanted = model_graph.indices(model.subgraphs[0].outputs) if fetch is None else fetch
-        subgraph = model_file.changed(model.subgraphs[0], outputs=wanted)
-        data = model_file.serialise(model_file.changed(model, subgraphs=[subgraph]))
         with silence():
             self._interpreter = _interpreter(data, kernels)
         (image,) = self._interpreter.get_input_details()
@@ -48,7 +44,7 @@ class Runner:
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
-        """The values of each tensor asked for, without their first dimension, which is 1.
+        """The values of each output, without their first dimension, which is 1.
 
         Args:
           image: of the input's type and shape, without its first dimension.
@@ -71,10 +67,10 @@ def run(
     """Runs a model of one input, of one image at once, over many.
 
     Args:
-      model: see `Runner`.
+      model: of one input; tensors to fetch are made outputs of a copy.
       inputs: [n, ...], of the input's type, without its first dimension, which is 1.
-      kernels: see `Runner`.
-      fetch: likewise.
+      kernels: what computes.
+      fetch: indices of the tensors whose values are asked for; the outputs where None.
 
     Returns:
       The values of each tensor, [n, ...], as they are: quanta where it is quantised.
@@ -84,7 +80,11 @@ def run(
     """
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     # Invoking releases Python's lock: each thread has an interpreter of its own.
-    runners = [Runner(model, kernels=kernels, fetch=fetch) for _ in range(workers)]
+    if fetch is not None:
+        subgraph = model_file.changed(model.subgraphs[0], outputs=fetch)
+        model = model_file.changed(model, subgraphs=[subgraph])
+    data = model_file.serialise(model)
+    runners = [Runner(data, kernels=kernels) for _ in range(workers)]
 
     def share(runner: Runner, images: np.ndarray) -> list[np.ndarray]:
         return [np.stack(values) for values in zip(*map(runner.run, images), strict=True)]

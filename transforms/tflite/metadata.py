@@ -6,9 +6,10 @@ end of the file. Readers of either find it without knowing of this project.
 """
 
 import io
+import os
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flatbuffers
@@ -27,6 +28,9 @@ _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 # Of the form's first version is all that is used here.
 _PARSER_VERSION = "1.0.0"
+_LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
+# Of the files, those with a line for each class.
+_PER_CLASS = (_LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
 
 
 def read_labels(path: str) -> tuple[str, ...]:
@@ -64,6 +68,56 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
       ValueError: if there are labels, but no softmax, or not as many as classes, or
         empty ones, or ones of several lines.
     """
+    described = _describe(model, labels)
+    return _written(model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
+
+
+def extend(model: Model, labels: Sequence[str], *, data: bytes) -> bytes:
+    """The bytes of a .tflite whose classes were changed, with the metadata that it had before.
+
+    What these tell of model and input, and the files packed behind it, are carried along; what
+    they tell of its output, but for the number of classes, their names and their calibration.
+
+    Args:
+      model: with metadata of any maker in this form, or none.
+      labels: the names of the classes that it has now.
+      data: the bytes of the file that it was before.
+
+    Raises:
+      ValueError: see `attach`; and if the metadata, or the files packed behind, are damaged.
+    """
+    fresh, described = _describe(model, labels), _described(model)
+    text = {LABELS_FILE: _text(labels)}
+    if described is None or not described.subgraphMetadata:
+        return _written(model, fresh, text)
+    try:
+        gone = _renew_output(described, fresh)
+        kept = {name: content for name, content in _files(data).items() if name not in gone}
+        return _written(model, described, text | kept)
+    except model_file.DAMAGED as error:
+        raise _damaged(error) from error
+
+
+def _renew_output(described: Any, fresh: Any) -> set[str]:
+    """Replaces what metadata tell of the classes; returns the names of files that go with them."""
+    subgraph, (new,) = described.subgraphMetadata[0], fresh.subgraphMetadata[0].outputTensorMetadata
+    if not subgraph.outputTensorMetadata:
+        subgraph.outputTensorMetadata = [new]
+    output = subgraph.outputTensorMetadata[0]
+    stale = [file for file in output.associatedFiles or () if file.type in _PER_CLASS]
+    kept = [file for file in output.associatedFiles or () if file not in stale]
+    output.associatedFiles = [*new.associatedFiles, *kept]
+    output.description = new.description
+    output.processUnits = [
+        unit
+        for unit in output.processUnits or ()
+        if unit.optionsType != form.ProcessUnitOptions.ScoreCalibrationOptions
+    ] or None
+    return {LABELS_FILE, *(os.fsdecode(file.name) for file in stale)}
+
+
+def _describe(model: Model, labels: Sequence[str] | None) -> Any:
+    """A model's metadata, ModelMetadataT, made anew; raises what `attach` raises."""
     graph = model_graph.graph(model)
     (image,), (output,) = graph.inputs, graph.outputs
     classes = output.shape[-1] if graph.operators[-1].name == "SOFTMAX" else None
@@ -81,11 +135,15 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
             _embedding(output) if classes is None else _probabilities(output, labels)
         ],
     )
-    described = form.ModelMetadataT(
+    return form.ModelMetadataT(
         name="MobileNet V1 with an L2-normalised embedding",
         subgraphMetadata=[subgraph],
         minParserVersion=_PARSER_VERSION,
     )
+
+
+def _written(model: Model, described: Any, packed: Mapping[str, bytes]) -> bytes:
+    """The bytes of a .tflite with metadata in the place of what it has, and files behind it."""
     builder = flatbuffers.Builder()
     builder.Finish(described.Pack(builder), _IDENTIFIER)
     buffer = schema.BufferT(data=np.frombuffer(bytes(builder.Output()), np.uint8))
@@ -98,7 +156,7 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
     bare.metadata.append(schema.MetadataT(name=_NAME, buffer=len(bare.buffers)))
     bare.buffers.append(buffer)
     data = model_file.serialise(bare)
-    return data if labels is None else _packed(data, "\n".join(labels) + "\n")
+    return _packed(data, packed) if packed else data
 
 
 def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | None:
@@ -114,24 +172,10 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
         damaged or missing.
     """
     model = model_file.parse(data)
-    buffers = [m.buffer for m in model.metadata or () if m.name == _NAME]
-    if not buffers:
+    described = _described(model)
+    if described is None:
         return None
-    values = model.buffers[buffers[0]].data
-    blob = b"" if values is None else values.tobytes()
-    if blob[4:8] != _IDENTIFIER:
-        raise ValueError(f"expected metadata with the identifier M001, got {blob[4:8]!r}")
-    try:
-        described = form.ModelMetadataT.InitFromObj(form.ModelMetadata.GetRootAs(blob))
-        files = [
-            file.name.decode()
-            for subgraph in described.subgraphMetadata or ()
-            for tensor in subgraph.outputTensorMetadata or ()
-            for file in tensor.associatedFiles or ()
-            if file.type == form.AssociatedFileType.TENSOR_AXIS_LABELS
-        ]
-    except model_file.DAMAGED as error:
-        raise ValueError(f"the metadata is damaged ({error}); make the .tflite anew") from error
+    files = _label_files(described)
     if not files or not (must_be_there or zipfile.is_zipfile(io.BytesIO(data))):
         return None
     try:
@@ -141,6 +185,51 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
         raise ValueError(
             f"expected the file {files[0]}, which the metadata names, packed behind the model; "
             f"it is damaged or missing ({error}): make the .tflite anew"
+        ) from error
+
+
+def _described(model: Model) -> Any:
+    """A model's metadata, ModelMetadataT; None where it has none."""
+    buffers = [m.buffer for m in model.metadata or () if m.name == _NAME]
+    if not buffers:
+        return None
+    values = model.buffers[buffers[0]].data
+    blob = b"" if values is None else values.tobytes()
+    if blob[4:8] != _IDENTIFIER:
+        raise ValueError(f"expected metadata with the identifier M001, got {blob[4:8]!r}")
+    try:
+        return form.ModelMetadataT.InitFromObj(form.ModelMetadata.GetRootAs(blob))
+    except model_file.DAMAGED as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: Exception) -> ValueError:
+    return ValueError(f"the metadata is damaged ({error}); make the .tflite anew")
+
+
+def _label_files(described: Any) -> list[str]:
+    """The names of the files of the classes' names."""
+    return [
+        file.name.decode()
+        for subgraph in described.subgraphMetadata or ()
+        for tensor in subgraph.outputTensorMetadata or ()
+        for file in tensor.associatedFiles or ()
+        if file.type == _LABELS
+    ]
+
+
+def _files(data: bytes) -> dict[str, bytes]:
+    """The files packed behind a model, if there are any."""
+    file = io.BytesIO(data)
+    if not zipfile.is_zipfile(file):
+        return {}
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return {info.filename: archive.read(info) for info in archive.infolist()}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
+        raise ValueError(
+            f"expected files packed behind the model, as its metadata names, and they are damaged "
+            f"({error}): make the .tflite anew"
         ) from error
 
 
@@ -189,7 +278,7 @@ def _probabilities(tensor: Tensor, labels: Sequence[str] | None) -> Any:
     file = form.AssociatedFileT(
         name=LABELS_FILE,
         description="The classes' names, one a line.",
-        type=form.AssociatedFileType.TENSOR_AXIS_LABELS,
+        type=_LABELS,
     )
     return _features(
         "probability",
@@ -199,15 +288,20 @@ def _probabilities(tensor: Tensor, labels: Sequence[str] | None) -> Any:
     )
 
 
-def _packed(data: bytes, labels: str) -> bytes:
-    """A file's bytes with the labels packed behind them, the same bytes at any time."""
+def _packed(data: bytes, packed: Mapping[str, bytes]) -> bytes:
+    """A file's bytes with others packed behind them, the same bytes at any time."""
     file = io.BytesIO(data)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        info = zipfile.ZipInfo(LABELS_FILE, date_time=(1980, 1, 1, 0, 0, 0))
-        info.create_system = 3
-        info.external_attr = 0o644 << 16
-        archive.writestr(info, labels.encode())
+        for name, content in packed.items():
+            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, content)
     return file.getvalue()
+
+
+def _text(labels: Sequence[str]) -> bytes:
+    return ("\n".join(labels) + "\n").encode()
 
 
 def _lines(data: bytes) -> tuple[str, ...]:

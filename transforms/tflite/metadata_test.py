@@ -11,22 +11,25 @@ from absl.testing import absltest, parameterized
 from tensorflow.lite.python import schema_py_generated as schema
 
 import third_party.mediapipe.metadata_schema as form
-from transforms.tflite import metadata, model_file, model_graph, testing
+from transforms.tflite import imprinting, metadata, model_file, model_graph, testing
 
 
 def attached(data, labels=testing.LABELS):
     return metadata.attach(model_file.parse(data), labels)
 
 
-def described(data):
-    """The metadata's tables for input and output."""
+def metadata_of(data):
+    """All of the metadata."""
     model = model_file.parse(data)
     (buffer,) = (m.buffer for m in model.metadata if m.name == b"TFLITE_METADATA")
     blob = model.buffers[buffer].data.tobytes()
     assert form.ModelMetadata.ModelMetadataBufferHasIdentifier(blob, 0)
-    (subgraph,) = form.ModelMetadataT.InitFromObj(
-        form.ModelMetadata.GetRootAs(blob)
-    ).subgraphMetadata
+    return form.ModelMetadataT.InitFromObj(form.ModelMetadata.GetRootAs(blob))
+
+
+def described_of(data):
+    """The metadata's tables for input and output."""
+    (subgraph,) = metadata_of(data).subgraphMetadata
     (image,), (output,) = subgraph.inputTensorMetadata, subgraph.outputTensorMetadata
     return image, output
 
@@ -43,7 +46,7 @@ class AttachTest(parameterized.TestCase):
 
     @parameterized.parameters((True, 128.0, 0.0, 255.0, 255.0), (False, 127.5, -1.0, 1.0, 1.0))
     def test_images_and_classes(self, quantise, middle, low, high, certain):
-        image, output = described(attached(testing.small(quantise=quantise).model))
+        image, output = described_of(attached(testing.small(quantise=quantise).model))
         self.assertEqual(image.name, b"image")
         self.assertEqual(
             image.content.contentPropertiesType, form.ContentProperties.ImageProperties
@@ -61,10 +64,10 @@ class AttachTest(parameterized.TestCase):
         )
 
     def test_parts(self):
-        image, embedding = described(attached(testing.small().extractor, None))
+        image, embedding = described_of(attached(testing.small().extractor, None))
         self.assertEqual((image.name, embedding.name), (b"image", b"embedding"))
         self.assertIsNone(embedding.associatedFiles)
-        embedding, output = described(attached(testing.small().head))
+        embedding, output = described_of(attached(testing.small().head))
         self.assertEqual((embedding.name, output.name), (b"embedding", b"probability"))
         self.assertEqual(
             embedding.content.contentPropertiesType, form.ContentProperties.FeatureProperties
@@ -152,6 +155,111 @@ class LabelsOfTest(absltest.TestCase):
         builder = flatbuffers.Builder()
         builder.Finish(form.ModelMetadataT(name="other").Pack(builder), b"M001")
         self.assertIsNone(metadata.labels_of(self.with_blob(bytes(builder.Output()))))
+
+
+class ExtendTest(absltest.TestCase):
+    def changed(self, data: bytes) -> model_file.Model:
+        """A model to which two classes are added."""
+        engine = imprinting.ImprintingEngine(model_file.parse(data), keep_classes=True)
+        for _ in range(2):
+            engine.add(engine.num_classes, np.eye(testing.EMBEDDING)[:1])
+        return engine.build().model
+
+    def foreign(self, described: form.ModelMetadataT, files: dict[str, bytes]) -> bytes:
+        """The small model with metadata of another maker."""
+        builder = flatbuffers.Builder()
+        builder.Finish(described.Pack(builder), b"M001")
+        model = model_file.parse(testing.small().model)
+        model.metadata.append(schema.MetadataT(name=b"TFLITE_METADATA", buffer=len(model.buffers)))
+        blob = np.frombuffer(bytes(builder.Output()), np.uint8)
+        model.buffers.append(schema.BufferT(data=blob))
+        data = io.BytesIO(model_file.serialise(model))
+        with zipfile.ZipFile(data, "a") as archive:
+            for name, content in files.items():
+                archive.writestr(name, content)
+        return data.getvalue()
+
+    def test_own_metadata_are_as_if_made_anew(self):
+        labels = [*testing.LABELS, "x", "y"]
+        for data in (attached(testing.small().model), testing.small().model):
+            model = self.changed(data)
+            found = metadata.extend(model, labels, data=data)
+            self.assertEqual(found, metadata.attach(model, labels))
+            self.assertEqual(metadata.labels_of(found), tuple(labels))
+
+    def test_what_others_tell_is_carried_along(self):
+        kind = form.AssociatedFileType
+        output = form.TensorMetadataT(
+            name="birds",
+            description="Of 7 birds.",
+            associatedFiles=[
+                form.AssociatedFileT(name="birds.txt", type=kind.TENSOR_AXIS_LABELS, locale="en"),
+                form.AssociatedFileT(name="vögel.txt", type=kind.TENSOR_AXIS_LABELS, locale="de"),
+                form.AssociatedFileT(name="scores.csv", type=kind.TENSOR_AXIS_SCORE_CALIBRATION),
+                form.AssociatedFileT(name="more.txt", type=kind.DESCRIPTIONS),
+            ],
+            processUnits=[
+                form.ProcessUnitT(
+                    optionsType=form.ProcessUnitOptions.ScoreCalibrationOptions,
+                    options=form.ScoreCalibrationOptionsT(),
+                )
+            ],
+        )
+        described = form.ModelMetadataT(
+            name="Birds",
+            author="Somebody",
+            license="MIT",
+            subgraphMetadata=[
+                form.SubGraphMetadataT(
+                    inputTensorMetadata=[form.TensorMetadataT(name="photo")],
+                    outputTensorMetadata=[output],
+                )
+            ],
+        )
+        old = "\n".join(testing.LABELS).encode()
+        files = {"birds.txt": old, "vögel.txt": old, "scores.csv": b"1", "more.txt": b"More."}
+        data = self.foreign(described, files | {"LICENSE": b"Free."})
+        self.assertEqual(metadata.labels_of(data), testing.LABELS)
+        labels = (*testing.LABELS, "x", "y")
+        found = metadata.extend(self.changed(data), labels, data=data)
+        self.assertEqual(metadata.labels_of(found), labels)
+        with zipfile.ZipFile(io.BytesIO(found)) as archive:
+            self.assertEqual(archive.namelist(), ["labels.txt", "more.txt", "LICENSE"])
+            self.assertEqual(archive.read("LICENSE"), b"Free.")
+        image, output = described_of(found)
+        self.assertEqual((image.name, output.name), (b"photo", b"birds"))
+        self.assertEqual(output.description, b"Probabilities of 9 classes.")
+        self.assertEqual([f.name for f in output.associatedFiles], [b"labels.txt", b"more.txt"])
+        self.assertIsNone(output.processUnits)
+        whole = metadata_of(found)
+        self.assertEqual((whole.name, whole.author, whole.license), (b"Birds", b"Somebody", b"MIT"))
+        # The same again changes nothing.
+        model = model_file.parse(found)
+        self.assertEqual(metadata.extend(model, labels, data=found), found)
+
+    def test_metadata_that_tell_little(self):
+        labels = [*testing.LABELS, "x", "y"]
+        for subgraphs in (None, [form.SubGraphMetadataT()]):
+            data = self.foreign(form.ModelMetadataT(name="n", subgraphMetadata=subgraphs), {})
+            found = metadata.extend(self.changed(data), labels, data=data)
+            self.assertEqual(metadata.labels_of(found), tuple(labels))
+
+    def test_damaged_metadata_are_an_error_or_none(self):
+        data = attached(testing.small().model)
+        model = self.changed(data)
+        (entry,) = (m for m in model.metadata if m.name == b"TFLITE_METADATA")
+        blob = model.buffers[entry.buffer].data.copy()
+        refused = 0
+        for place in range(8, len(blob)):
+            for value in (0, 127, 255):
+                damaged = blob.copy()
+                damaged[place] = value
+                model.buffers[entry.buffer].data = damaged
+                try:
+                    metadata.extend(model, [*testing.LABELS, "x", "y"], data=data)
+                except ValueError:
+                    refused += 1
+        self.assertGreater(refused, 50)
 
 
 class ReadLabelsTest(parameterized.TestCase):
