@@ -18,6 +18,7 @@ def build(
     *,
     is_training: bool = False,
     embedding_only: bool = False,
+    rounding: bool = True,
     quant_delay: int = 0,
     batch_norm_decay: float = BatchNorm.decay,
     freeze_batch_norm: bool = False,
@@ -35,6 +36,7 @@ def build(
       is_training: whether it is built with dropout, batch statistics and the operations
         that move statistics and ranges.
       embedding_only: whether to leave out what follows the embedding.
+      rounding: see `fake_quant.Quantization`; for a quantised network.
       quant_delay: the step from which a quantised training graph quantises.
       batch_norm_decay: of the moving statistics, per step.
       freeze_batch_norm: see `mobilenet_v1_l2norm_arg_scope`.
@@ -50,7 +52,9 @@ def build(
     quantization = None
     if config.quantize:
         quantization = Quantization(
-            delay=quant_delay, learned_embedding_range=config.learned_embedding_range
+            delay=quant_delay,
+            learned_embedding_range=config.learned_embedding_range,
+            rounding=rounding,
         )
     with mobilenet_v1_l2norm_arg_scope(
         is_training=is_training,

@@ -16,16 +16,18 @@ a plot. "deployed" is what the .tflite itself does; all others compute class vec
 float, from the network's embeddings. Fine-tuning is that of all class vectors; the rest of the
 network stays as it is.
 
-What quantisation costs is seen where imprinting is compared: with "deployed", the cost of the last
-layers' quanta; with --checkpoint besides, that of converting; with "float", which is a quantised
-checkpoint without its quanta, that of all of them. With --views above 1, templates are also
-averaged over parts of each photo.
+With --views above 1, templates are also averaged over parts of each photo.
+
+What quantisation costs imprinting is told step by step, as far as there are networks to compare:
+"float" is a quantised checkpoint in which nothing is rounded, though all stays within its range;
+"checkpoint" is as training has it, with fake-quant nodes; with --model besides, there is its
+.tflite, first with its last layers in float, then "deployed".
 """
 
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -72,6 +74,8 @@ flags.DEFINE_list("shots", ["1", "2", "5", "10", "20"], "Photos of each novel cl
 flags.DEFINE_integer("num_seeds", 20, "How often photos are drawn, for each number of them.")
 flags.DEFINE_integer("views", 1, "Parts of each photo that templates may be averaged over.")
 
+_IMPRINTING, _DEPLOYED = "imprinting", "imprinting, deployed"
+
 FILES = ("low_shot.csv", "low_shot.png")
 
 
@@ -98,11 +102,12 @@ def main() -> None:
     trials: list[Trial] = []
     alone: dict[str, float] = {}
     for source, (train, test) in zip(sources, embedded, strict=True):
-        trials += _measure(source, train, test, num_classes, shots, num_seeds, len(sources) > 1)
+        methods = _methods(source) if source is sources[0] else _imprinting(source)
+        trials += _measure(source, methods, train, test, num_classes, shots, num_seeds)
         is_base = test.labels < len(source.labels)
         named = source.classify(test.plain[is_base]).argmax(axis=1)
         alone[source.name] = float((named == test.labels[is_base]).mean())
-    low_shot_report.show(trials, base_alone=alone)
+    low_shot_report.show(trials, base_alone=alone, steps=_steps(sources))
     if FLAGS.output_dir:
         with files.whole_folder(FLAGS.output_dir, FILES) as partial:
             contents = (
@@ -116,18 +121,17 @@ def main() -> None:
 
 def _measure(
     source: Source,
+    methods: Mapping[str, _Compared],
     train: Embedded,
     test: Embedded,
     num_classes: int,
     shots: list[int],
     num_seeds: int,
-    is_one_of_several: bool,
 ) -> list[Trial]:
     """Learns from every draw by every method."""
     num_base = len(source.labels)
     trials = []
-    for method_name, (method, is_deployed) in _methods(source).items():
-        name = f"{method_name}, {source.name}" if is_one_of_several else method_name
+    for name, (method, is_deployed) in methods.items():
         for n in shots:
             for seed in range(num_seeds):
                 examples = low_shot.draw(train, num_base=num_base, shots=n, seed=seed)
@@ -190,7 +194,13 @@ def _embed_all(
         )
         embedded = [
             (
-                _embed(source, splits["train"], FLAGS.views, progress.show),
+                # Of further networks, photos as a whole will do.
+                _embed(
+                    source,
+                    splits["train"],
+                    FLAGS.views if source is sources[0] else 1,
+                    progress.show,
+                ),
                 _embed(source, splits["test"], 1, progress.show),
             )
             for source in sources
@@ -220,16 +230,34 @@ def _methods(source: Source) -> dict[str, _Compared]:
     """What is compared; where there are views, those that average over them beside the others."""
     own: dict[str, _Compared] = {}
     if source.deployed is not None:
-        own["imprinting, deployed"] = _Compared(source.deployed, True)
+        own[_DEPLOYED] = _Compared(source.deployed, True)
     methods = {name: _Compared(method, False) for name, method in low_shot.METHODS.items()}
     compared = {
         name: _Compared(_of_whole(method), is_deployed)
         for name, (method, is_deployed) in {**own, **methods}.items()
     }
     if FLAGS.views > 1:
-        for name, method in {**own, "imprinting": methods["imprinting"]}.items():
-            compared[name.replace("imprinting", "imprinting, augmented")] = method
+        for name, method in {**own, _IMPRINTING: methods[_IMPRINTING]}.items():
+            compared[name.replace(_IMPRINTING, f"{_IMPRINTING}, augmented")] = method
     return compared
+
+
+def _imprinting(source: Source) -> dict[str, _Compared]:
+    """What of further networks is measured: what tells the cost of quantisation."""
+    return {f"{_IMPRINTING}, {source.name}": _Compared(low_shot.imprint, False)}
+
+
+def _steps(sources: Sequence[Source]) -> list[tuple[str, str]]:
+    """What quantisation does to a network, one thing after another, and the method that has it."""
+    names = [_IMPRINTING, *(f"{_IMPRINTING}, {source.name}" for source in sources[1:])]
+    found = {source.name: name for source, name in zip(sources, names, strict=True)}
+    steps = [
+        ("", found.get("float")),
+        ("rounding in the network", found.get("checkpoint")),
+        ("conversion to a .tflite", found.get(".tflite")),
+        ("quanta of its last layers", _DEPLOYED if sources[0].deployed else None),
+    ]
+    return [(what, method) for what, method in steps if method]
 
 
 def _of_whole(method: Method) -> Method:

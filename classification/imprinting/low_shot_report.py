@@ -74,6 +74,7 @@ def show(
     trials: Sequence[Trial],
     *,
     base_alone: Mapping[str, float],
+    steps: Sequence[tuple[str, str]] = (),
     console: rich.console.Console | None = None,
 ) -> None:
     """Prints a table: with lines on a terminal, elsewhere in plain columns.
@@ -82,6 +83,8 @@ def show(
       trials: at least one.
       base_alone: by the network's name, the part of the base's test images named right before
         novel classes joined.
+      steps: what quantisation does, one thing after another, and the method after each; the first
+        is what it starts from.
       console: standard output by default.
     """
     console = console or rich.console.Console(highlight=False)
@@ -109,6 +112,34 @@ def show(
         + ".",
         soft_wrap=True,
     )
+    for line in _costs(summaries, steps):
+        console.print(line, soft_wrap=True)
+
+
+def _costs(
+    summaries: Mapping[tuple[str, int], Summary], steps: Sequence[tuple[str, str]]
+) -> list[str]:
+    """What each step takes from the accuracy of all images."""
+    if len(steps) < 2:
+        return []
+    shots = sorted({n for _, n in summaries})
+    means = [[100 * summaries[method, n].mean.all for n in shots] for _, method in steps]
+    names = [what for what, _ in steps[1:]]
+    costs = [
+        [a - b for a, b in zip(*pair, strict=True)] for pair in zip(means, means[1:], strict=False)
+    ]
+    if len(costs) > 1:
+        names.append("all of it")
+        costs.append([a - b for a, b in zip(means[0], means[-1], strict=True)])
+    width = max(map(len, names))
+    return [
+        "What quantisation costs imprinting, in points of the accuracy of all, for n = "
+        f"{', '.join(map(str, shots))}:",
+        *(
+            f"  {name:{width}}  " + "  ".join(f"{cost:5.1f}" for cost in row)
+            for name, row in zip(names, costs, strict=True)
+        ),
+    ]
 
 
 def to_csv(trials: Sequence[Trial]) -> bytes:

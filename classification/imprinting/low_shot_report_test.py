@@ -45,6 +45,30 @@ class LowShotReportTest(absltest.TestCase):
         self.assertEqual(end, "")
         self.assertIn("──", _shown(live=True))
 
+    def test_what_quantisation_costs(self):
+        trials = [
+            Trial(method, shots, 0, Accuracies(0.5, 0.5, 0.5, value))
+            for method, values in {"a": (0.9, 0.8), "b": (0.85, 0.82), "c": (0.8, 0.7)}.items()
+            for shots, value in zip((1, 5), values, strict=True)
+        ]
+        out = io.StringIO()
+        low_shot_report.show(
+            trials,
+            base_alone={},
+            steps=[("", "a"), ("rounding", "b"), ("conversion", "c")],
+            console=rich.console.Console(file=out, width=120),
+        )
+        title, *rows = out.getvalue().splitlines()[-4:]
+        self.assertEndsWith(title, "for n = 1, 5:")
+        self.assertEqual(
+            [row.split() for row in rows],
+            [
+                ["rounding", "5.0", "-2.0"],
+                ["conversion", "5.0", "12.0"],
+                ["all", "of", "it", "10.0", "10.0"],
+            ],
+        )
+
     def test_csv_has_each_draw(self):
         rows = list(csv.reader(io.StringIO(low_shot_report.to_csv(_TRIALS).decode())))
         self.assertEqual(rows[0][:4], ["method", "shots", "seed", "novel"])

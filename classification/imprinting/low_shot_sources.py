@@ -92,7 +92,7 @@ def of_model(path: str) -> Source:
 
 
 def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
-    """A checkpoint's network; one that is quantised also without that, in float.
+    """A checkpoint's network; one that is quantised also without rounding, in its ranges.
 
     Args:
       path: as `checkpoints.find` takes.
@@ -108,17 +108,18 @@ def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
             "that has a labels.txt"
         )
     values = deployment.read_values(checkpoints.find(path), config)
-    sources = [_of_values("checkpoint", values, config)]
+    sources = [_of_values("checkpoint", values, config, rounding=True)]
     if config.quantize:
-        plain = dataclasses.replace(config, quantize=False, learned_embedding_range=False)
-        names = {variable.op.name for variable in deployment.variables(plain)}
-        kept = {name: value for name, value in values.items() if name in names}
-        sources.append(_of_values("float", kept, plain))
+        sources.append(_of_values("float", values, config, rounding=False))
     return sources
 
 
-def _of_values(name: str, values: Mapping[str, np.ndarray], config: ModelConfig) -> Source:
-    digest = hashlib.sha256(f"{config.image_size} {config.depth_multiplier}".encode())
+def _of_values(
+    name: str, values: Mapping[str, np.ndarray], config: ModelConfig, *, rounding: bool
+) -> Source:
+    digest = hashlib.sha256(
+        f"{config.image_size} {config.depth_multiplier} {config.quantize} {rounding}".encode()
+    )
     for variable in sorted(values):
         if "Conv2d_1d_1x1_normalize" not in variable:
             digest.update(variable.encode() + values[variable].tobytes())
@@ -129,7 +130,7 @@ def _of_values(name: str, values: Mapping[str, np.ndarray], config: ModelConfig)
         vectors=vectors,
         scale=float(values[_HEAD + "scale_factor"]),
         key=digest.digest(),
-        compute=functools.partial(checkpoint_imprinting.embed, values, config),
+        compute=functools.partial(checkpoint_imprinting.embed, values, config, rounding=rounding),
         classify=lambda embeddings: embeddings @ vectors.T,
     )
 

@@ -6,6 +6,7 @@ import pathlib
 
 import numpy as np
 from absl.testing import absltest
+from PIL import Image
 
 from classification import model_config
 from classification.imprinting import low_shot_sources
@@ -44,6 +45,12 @@ class LowShotSourcesTest(absltest.TestCase):
             self.assertIsNone(source.deployed)
             np.testing.assert_array_equal(source.classify(source.vectors).argmax(1), np.arange(10))
         np.testing.assert_array_equal(quantised.vectors, plain.vectors)
+        path = os.path.join(self.create_tempdir().full_path, "a.png")
+        Image.fromarray(np.eye(32, dtype=np.uint8) * 255).convert("RGB").save(path)
+        rounded, exact = (source.compute([path])[0][0, 0] for source in (quantised, plain))
+        self.assertTrue(np.all(rounded * 128 == np.rint(rounded * 128)))
+        self.assertFalse(np.all(exact * 128 == np.rint(exact * 128)))
+        self.assertGreater(rounded @ exact, 0.9)
 
     def test_networks_without_names_are_refused(self):
         config = dataclasses.replace(model_config.read(_DIGITS), labels=None)
