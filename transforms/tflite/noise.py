@@ -8,8 +8,8 @@ how many values its layers and its average pool sum up, and on how far they are 
 
 TFLite's reference kernels and its default ones are two such computations, both right by
 definition. Where they differ from each other by more than a limit allows, no computation can
-keep that limit against both of them. The limit is then a quarter as far again as they differ;
-and never beyond what only a wrong model would miss. Which class comes first has no such
+keep that limit against both of them. The limit is then a quarter as far again as they differ,
+half as far on the worst image; and never beyond what only a wrong model would miss. Which class comes first has no such
 allowance: a network that cannot keep that is not fit for eight bits.
 """
 
@@ -21,6 +21,9 @@ from transforms.tflite.agreement import Figure
 # Both kinds of kernels round biases to 32 bits, which the graph does not: it may be farther from
 # either than they are from one another. Seen were factors of up to 1.17 (product_matrix_test).
 _FACTOR = 1.25
+# The worst of many images is more a matter of luck than their mean: a network of groceries, within
+# 1.05 on average, came to 1.30.
+_FACTOR_OF_THE_WORST = 1.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,16 +33,18 @@ class _Allowance:
     Attributes:
       best: what the figure is where two computations agree in all.
       last: what the limit is at the most tolerant.
+      factor: of what the two kinds of kernels differ by.
     """
 
     best: float
     last: float
+    factor: float = _FACTOR
 
 
 _ALLOWANCES = {
     "logits_p99": _Allowance(0, 12),
     "embedding_cosine_mean": _Allowance(1, 0.95),
-    "embedding_cosine_worst": _Allowance(1, 0.9),
+    "embedding_cosine_worst": _Allowance(1, 0.9, _FACTOR_OF_THE_WORST),
 }
 
 
@@ -52,7 +57,7 @@ def allow(figures: Sequence[Figure], among: Sequence[Figure]) -> list[Figure]:
 
     Returns:
       The figures, with what is found `among` the kernels, and a limit that is the usual one
-      wherever they keep it among themselves with that quarter to spare.
+      wherever they keep it among themselves with that factor to spare.
     """
     own = {figure.name: figure.value for figure in among}
     return [_allow(figure, own.get(figure.name)) for figure in figures]
@@ -62,7 +67,7 @@ def _allow(figure: Figure, among: float | None) -> Figure:
     allowance = _ALLOWANCES.get(figure.name)
     if among is None or allowance is None or figure.limit is None:
         return figure
-    own = allowance.best + _FACTOR * (among - allowance.best)
+    own = allowance.best + allowance.factor * (among - allowance.best)
     if figure.at_least:
         limit = min(figure.limit, max(own, allowance.last))
     else:

@@ -1,5 +1,7 @@
 """Tests that limits give way to a network's own noise, and to nothing else."""
 
+import dataclasses
+
 from absl.testing import absltest, parameterized
 
 from transforms.tflite import noise
@@ -32,6 +34,12 @@ class NoiseTest(parameterized.TestCase):
         self.assertEqual(figure.among, among)
         self.assertEqual(figure.value, 0.998)
         self.assertEqual(figure.kept, 0.998 >= limit)
+
+    @parameterized.parameters((0.9999, 0.995), (0.996, 0.994), (0.99, 0.985), (0.9, 0.9))
+    def test_the_worst_image_has_twice_that_to_spare(self, among, limit):
+        figure = Figure("embedding_cosine_worst", "the cosine", 0.99, 0.995, at_least=True)
+        (figure,) = noise.allow([figure], [dataclasses.replace(figure, value=among)])
+        self.assertAlmostEqual(figure.limit, limit)
 
     @parameterized.parameters((0, 5), (4, 5), (8, 10), (50, 12))
     def test_logits(self, among, limit):
