@@ -37,14 +37,14 @@ class Quantization:
       learned_embedding_range: whether the range of the embedding, and that of what
         the average pool returns, is the reference's (learned; none), instead of the
         ones that a `.tflite` has in these places.
-      rounding: whether values are rounded to their range's levels, and not only kept within it:
-        without, a network tells what rounding costs.
+      round_activations: whether activations are rounded to their range's levels, and not only kept
+        within it: without, a network tells what rounding them costs.
     """
 
     delay: int = 0
     range_decay: float = 0.999
     learned_embedding_range: bool = False
-    rounding: bool = True
+    round_activations: bool = True
 
     def __post_init__(self) -> None:
         if self.delay < 0:
@@ -77,18 +77,19 @@ def _update(variable: tf.Variable, value: tf.Tensor) -> None:
 
 
 def _fake_quant(
-    inputs: tf.Tensor,
-    low: tf.Tensor,
-    high: tf.Tensor,
-    quantization: Quantization,
-    *,
-    narrow_range: bool = False,
+    inputs: tf.Tensor, low: tf.Tensor, high: tf.Tensor, *, narrow_range: bool = False
 ) -> tf.Tensor:
-    if not quantization.rounding:
-        return tf.clip_by_value(inputs, low, high)
     return tf.quantization.fake_quant_with_min_max_vars(
         inputs, low, high, narrow_range=narrow_range, name="FakeQuantWithMinMaxVars"
     )
+
+
+def _fake_quant_activations(
+    inputs: tf.Tensor, low: tf.Tensor, high: tf.Tensor, quantization: Quantization
+) -> tf.Tensor:
+    if not quantization.round_activations:
+        return tf.clip_by_value(inputs, low, high)
+    return _fake_quant(inputs, low, high)
 
 
 def _delayed(quantized: tf.Tensor, inputs: tf.Tensor, quantization: Quantization) -> tf.Tensor:
@@ -118,13 +119,13 @@ def quantize_weights(
     with _scopes(name + "/weights_quant", "weights_quant"):
         low, high = _range_variable("min", -6.0), _range_variable("max", 6.0)
         if not is_training:
-            return _fake_quant(weights, low, high, quantization, narrow_range=True)
+            return _fake_quant(weights, low, high, narrow_range=True)
         values = tf.stop_gradient(weights)
         new_low = tf.minimum(tf.reduce_min(values), 0.0)
         new_high = tf.maximum(tf.reduce_max(values), 0.0)
         _update(low, new_low)
         _update(high, new_high)
-        quantized = _fake_quant(weights, new_low, new_high, quantization, narrow_range=True)
+        quantized = _fake_quant(weights, new_low, new_high, narrow_range=True)
         return _delayed(quantized, weights, quantization)
 
 
@@ -202,7 +203,7 @@ def quantize_activations(
         high = _range_variable("max", 6.0)
         if not is_training:
             _remember_range(scope, low, high)
-            return _fake_quant(inputs, low, high, quantization)
+            return _fake_quant_activations(inputs, low, high, quantization)
         values = tf.stop_gradient(inputs)
         # A Relu6 returns nothing below zero: no need to look.
         batch_low = tf.constant(0.0) if relu6 else tf.minimum(tf.reduce_min(values), 0.0)
@@ -211,7 +212,9 @@ def quantize_activations(
         new_low = _debiased_average(low, f"{scope}/min", batch_low, decay)
         new_high = _debiased_average(high, f"{scope}/max", batch_high, decay)
         _remember_range(scope, new_low, new_high)
-        return _delayed(_fake_quant(inputs, new_low, new_high, quantization), inputs, quantization)
+        return _delayed(
+            _fake_quant_activations(inputs, new_low, new_high, quantization), inputs, quantization
+        )
 
 
 def _remember_range(scope: str, low: tf.Tensor, high: tf.Tensor) -> None:
@@ -268,7 +271,7 @@ def quantize_like(
         )
     low, high = limits
     with tf.name_scope("act_quant"):
-        quantized = _fake_quant(inputs, low, high, quantization)
+        quantized = _fake_quant_activations(inputs, low, high, quantization)
         return _delayed(quantized, inputs, quantization) if is_training else quantized
 
 
@@ -299,7 +302,7 @@ def quantize_with_range(
         for variable, limit in (("min", limits[0]), ("max", limits[1])):
             if is_training:
                 tf.add_to_collection(CONSTANT_RANGES, _range_variable(variable, limit))
-        quantized = _fake_quant(
+        quantized = _fake_quant_activations(
             inputs, tf.constant(limits[0]), tf.constant(limits[1]), quantization
         )
         return _delayed(quantized, inputs, quantization) if is_training else quantized

@@ -98,13 +98,6 @@ class WeightsTest(_GraphTestCase):
             quantized, _rounded(9 * _WEIGHTS, -1.0, 1.54, levels=255), atol=1e-5
         )
 
-    def test_without_rounding_values_stay_within_the_range(self):
-        outputs = self.build(is_training=False, quantization=Quantization(rounding=False))
-        self.load("layer/weights_quant/min", -1.0)
-        self.load("layer/weights_quant/max", 1.5)
-        values = np.array([[-7.0, 0.1234, 7.0]])
-        np.testing.assert_allclose(self.run_step(outputs, values), [[-1.0, 0.1234, 1.5]])
-
     def test_all_zero(self):
         outputs = self.build()
         np.testing.assert_array_equal(self.run_step(outputs, np.zeros([2, 3])), np.zeros([2, 3]))
@@ -181,6 +174,19 @@ class ActivationsTest(_GraphTestCase):
         np.testing.assert_allclose(
             self.run_step(outputs, values), _rounded(values, -1.0, 1.55), atol=1e-6
         )
+
+    def test_without_rounding_they_stay_within_the_range(self):
+        outputs = fake_quant.quantize_activations(
+            self.inputs,
+            "layer",
+            quantization=Quantization(round_activations=False),
+            is_training=False,
+        )
+        self.start()
+        self.load("layer/act_quant/min", -1.0)
+        self.load("layer/act_quant/max", 1.5)
+        values = np.array([[-7.0, 0.1234, 7.0]])
+        np.testing.assert_allclose(self.run_step(outputs, values), [[-1.0, 0.1234, 1.5]])
 
     def test_gradient_is_one_inside_the_range_and_zero_outside(self):
         outputs = self.build(is_training=False, relu6=True)

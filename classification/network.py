@@ -18,7 +18,7 @@ def build(
     *,
     is_training: bool = False,
     embedding_only: bool = False,
-    rounding: bool = True,
+    round_activations: bool = True,
     quant_delay: int = 0,
     batch_norm_decay: float = BatchNorm.decay,
     freeze_batch_norm: bool = False,
@@ -36,7 +36,7 @@ def build(
       is_training: whether it is built with dropout, batch statistics and the operations
         that move statistics and ranges.
       embedding_only: whether to leave out what follows the embedding.
-      rounding: see `fake_quant.Quantization`; for a quantised network.
+      round_activations: see `fake_quant.Quantization`; for a quantised network.
       quant_delay: the step from which a quantised training graph quantises.
       batch_norm_decay: of the moving statistics, per step.
       freeze_batch_norm: see `mobilenet_v1_l2norm_arg_scope`.
@@ -54,7 +54,7 @@ def build(
         quantization = Quantization(
             delay=quant_delay,
             learned_embedding_range=config.learned_embedding_range,
-            rounding=rounding,
+            round_activations=round_activations,
         )
     with mobilenet_v1_l2norm_arg_scope(
         is_training=is_training,

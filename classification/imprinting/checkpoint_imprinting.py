@@ -30,7 +30,7 @@ def embed(
     paths: Sequence[str],
     *,
     views: int = 1,
-    rounding: bool = True,
+    round_activations: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Computes embeddings of image files, each as evaluation sees it.
@@ -40,7 +40,7 @@ def embed(
       config: the network.
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: of each image, see `PixelReader.read`.
-      rounding: see `fake_quant.Quantization`; for a quantised network.
+      round_activations: see `fake_quant.Quantization`; for a quantised network.
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
@@ -62,7 +62,9 @@ def embed(
         tf.set_random_seed(0)
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
         inputs = (tf.cast(images, tf.float32) - 128.0) / 128.0
-        output = network.build(inputs, config, embedding_only=True, rounding=rounding)["Embedding"]
+        output = network.build(
+            inputs, config, embedding_only=True, round_activations=round_activations
+        )["Embedding"]
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
         with (
             PixelReader(size) as reader,

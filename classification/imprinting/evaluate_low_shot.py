@@ -19,9 +19,10 @@ network stays as it is.
 With --views above 1, templates are also averaged over parts of each photo.
 
 What quantisation costs imprinting is told step by step, as far as there are networks to compare:
-"float" is a quantised checkpoint in which nothing is rounded, though all stays within its range;
-"checkpoint" is as training has it, with fake-quant nodes; with --model besides, there is its
-.tflite, first with its last layers in float, then "deployed".
+"float activations" is a quantised checkpoint in which those are not rounded, though they stay in
+their ranges; "checkpoint" is as training has it, with fake-quant nodes; with --model besides, there
+is its .tflite, first with its last layers in float, then "deployed". Kernels are quantised in all
+of these: for what that costs, --checkpoint can name a network that was trained in float.
 """
 
 import os
@@ -252,8 +253,8 @@ def _steps(sources: Sequence[Source]) -> list[tuple[str, str]]:
     names = [_IMPRINTING, *(f"{_IMPRINTING}, {source.name}" for source in sources[1:])]
     found = {source.name: name for source, name in zip(sources, names, strict=True)}
     steps = [
-        ("", found.get("float")),
-        ("rounding in the network", found.get("checkpoint")),
+        ("", found.get(low_shot_sources.UNROUNDED)),
+        ("rounding of activations", found.get("checkpoint")),
         ("conversion to a .tflite", found.get(".tflite")),
         ("quanta of its last layers", _DEPLOYED if sources[0].deployed else None),
     ]

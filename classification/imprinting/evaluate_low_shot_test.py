@@ -143,11 +143,13 @@ class EvaluateLowShotTest(absltest.TestCase):
             rows = list(csv.DictReader(file))
         found = {row["method"] for row in rows}
         self.assertLen(found, 4 + 1)
-        self.assertContainsSubset({"imprinting", "imprinting, float"}, found)
-        self.assertRegex(out, r"accuracy of all, for n = 2:\n  rounding in the network +-?\d+\.\d")
-        self.assertRegex(out, r"joined: [01]\.\d{3} \(checkpoint\), [01]\.\d{3} \(float\)\.")
+        self.assertContainsSubset({"imprinting", "imprinting, float activations"}, found)
+        self.assertRegex(out, r"accuracy of all, for n = 2:\n  rounding of activations +-?\d+\.\d")
+        self.assertRegex(
+            out, r"joined: [01]\.\d{3} \(checkpoint\), [01]\.\d{3} \(float activations\)\."
+        )
         for row in rows:
-            if row["method"] == "imprinting, float":
+            if row["method"] == "imprinting, float activations":
                 self.assertEqual(float(row["novel"]), 1.0)
 
     def test_what_does_not_fit(self):

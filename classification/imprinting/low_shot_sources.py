@@ -17,6 +17,8 @@ from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
 
 _HEAD = "MobilenetV1/Logits/"
+# The name of a network whose kernels are quantised, and its activations not.
+UNROUNDED = "float activations"
 
 
 class Compute(Protocol):
@@ -92,7 +94,7 @@ def of_model(path: str) -> Source:
 
 
 def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
-    """A checkpoint's network; one that is quantised also without rounding, in its ranges.
+    """A checkpoint's network; one that is quantised also without rounding activations.
 
     Args:
       path: as `checkpoints.find` takes.
@@ -108,18 +110,17 @@ def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
             "that has a labels.txt"
         )
     values = deployment.read_values(checkpoints.find(path), config)
-    sources = [_of_values("checkpoint", values, config, rounding=True)]
+    sources = [_of_values("checkpoint", values, config, round_activations=True)]
     if config.quantize:
-        sources.append(_of_values("float", values, config, rounding=False))
+        sources.append(_of_values(UNROUNDED, values, config, round_activations=False))
     return sources
 
 
 def _of_values(
-    name: str, values: Mapping[str, np.ndarray], config: ModelConfig, *, rounding: bool
+    name: str, values: Mapping[str, np.ndarray], config: ModelConfig, *, round_activations: bool
 ) -> Source:
-    digest = hashlib.sha256(
-        f"{config.image_size} {config.depth_multiplier} {config.quantize} {rounding}".encode()
-    )
+    network = (config.image_size, config.depth_multiplier, config.quantize, round_activations)
+    digest = hashlib.sha256(repr(network).encode())
     for variable in sorted(values):
         if "Conv2d_1d_1x1_normalize" not in variable:
             digest.update(variable.encode() + values[variable].tobytes())
@@ -130,7 +131,9 @@ def _of_values(
         vectors=vectors,
         scale=float(values[_HEAD + "scale_factor"]),
         key=digest.digest(),
-        compute=functools.partial(checkpoint_imprinting.embed, values, config, rounding=rounding),
+        compute=functools.partial(
+            checkpoint_imprinting.embed, values, config, round_activations=round_activations
+        ),
         classify=lambda embeddings: embeddings @ vectors.T,
     )
 

@@ -37,7 +37,7 @@ class LowShotSourcesTest(absltest.TestCase):
         config = model_config.read(_DIGITS)
         self.assertTrue(config.quantize)
         quantised, plain = low_shot_sources.of_checkpoint(_DIGITS, config)
-        self.assertEqual([quantised.name, plain.name], ["checkpoint", "float"])
+        self.assertEqual([quantised.name, plain.name], ["checkpoint", "float activations"])
         self.assertNotEqual(quantised.key, plain.key)
         for source in (quantised, plain):
             self.assertEqual(source.labels, tuple("0123456789"))

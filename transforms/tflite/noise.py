@@ -9,8 +9,8 @@ how many values its layers and its average pool sum up, and on how far they are 
 TFLite's reference kernels and its default ones are two such computations, both right by
 definition. Where they differ from each other by more than a limit allows, no computation can
 keep that limit against both of them. The limit is then a quarter as far again as they differ,
-half as far on the worst image; and never beyond what only a wrong model would miss. Which class comes first has no such
-allowance: a network that cannot keep that is not fit for eight bits.
+half as far on the worst image; and never beyond what only a wrong model would miss. Which class
+comes first has no such allowance: a network that cannot keep that is not fit for eight bits.
 """
 
 import dataclasses
