@@ -10,6 +10,10 @@ import tensorflow.compat.v1 as tf
 
 from classification.data import image_files, preprocessing, sample
 
+# Without it, the threads of a process's first session serve all others: each operation would go to
+# them and come back, which takes longer than itself. TensorFlow asks once, for that first session.
+os.environ.setdefault("TF_OVERRIDE_GLOBAL_THREADPOOL", "1")
+
 
 class PixelReader:
     """Reads image files as evaluation sees them; a context manager.
@@ -28,7 +32,7 @@ class PixelReader:
             encoded, window = tf.placeholder(tf.string, []), tf.placeholder(tf.int32, [4])
             whole = preprocessing.quanta_of_jpeg(encoded, window, image_size=image_size)
         self._session = _session(graph)
-        self._decode = self._session.make_callable(whole, [encoded, window])
+        self._encoded, self._window, self._whole = encoded, window, whole
         self._any: _AnyReader | None = None
         self._lock = threading.Lock()
         self._stack = contextlib.ExitStack()
@@ -77,7 +81,9 @@ class PixelReader:
         if jpeg is None or window is None:
             return None
         try:
-            return self._decode(jpeg.encoded, np.array(window, np.int32))
+            return self._session.run(
+                self._whole, {self._encoded: jpeg.encoded, self._window: np.array(window, np.int32)}
+            )
         except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
             return None
 
@@ -119,7 +125,4 @@ def _session(graph: tf.Graph) -> tf.Session:
     config = tf.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=-1)
     # Finds nothing in these graphs, and takes longer than a photo.
     config.graph_options.rewrite_options.disable_meta_optimizer = True
-    # Without it, the threads of a process's first session serve all others: each operation
-    # would go to them and come back, which takes longer than itself.
-    os.environ["TF_OVERRIDE_GLOBAL_THREADPOOL"] = "1"
     return tf.Session(graph=graph, config=config)

@@ -54,7 +54,7 @@ def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifie
     (scale,), (zero_point,) = embedding.scales, embedding.zero_points
 
     def classify(embeddings: np.ndarray) -> np.ndarray:
-        quanta = np.rint(embeddings / scale + zero_point).astype(np.uint8)
+        quanta = np.clip(np.rint(embeddings / scale + zero_point), 0, 255).astype(np.uint8)
         shaped = quanta[:, np.newaxis, np.newaxis, :]
         (probabilities,) = inference.run(head, shaped, kernels=kernels)
         return probabilities

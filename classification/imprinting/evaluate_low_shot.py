@@ -18,11 +18,12 @@ network stays as it is.
 
 With --views above 1, templates are also averaged over parts of each photo.
 
-What quantisation costs imprinting is told step by step, as far as there are networks to compare:
-"float activations" is a quantised checkpoint in which those are not rounded, though they stay in
-their ranges; "checkpoint" is as training has it, with fake-quant nodes; with --model besides, there
-is its .tflite, first with its last layers in float, then "deployed". Kernels are quantised in all
-of these: for what that costs, --checkpoint can name a network that was trained in float.
+What quantisation costs imprinting is told step by step, as far as there are networks to compare.
+Of a quantised checkpoint, "float activations" are not rounded, though they stay in their ranges;
+next, they are rounded, as in training; with --model besides, the base's class vectors are
+rounded too, and the .tflite computes the embeddings; last, it computes all of it, "deployed".
+Kernels before the embedding are quantised in all of these: for what that costs, let --checkpoint
+name a network that was trained in float.
 """
 
 import os
@@ -94,6 +95,12 @@ def main() -> None:
     for name, value in (("num_seeds", num_seeds), ("views", FLAGS.views)):
         if value < 1:
             raise ValueError(f"expected --{name} to be at least 1, got {value}")
+    described = network_flags.given()
+    if described:
+        raise ValueError(
+            f"expected no --{next(iter(described))}: a .tflite, or the model.json beside a "
+            "checkpoint, tells what network it is"
+        )
     if FLAGS.output_dir:
         files.check_replaceable(FLAGS.output_dir, FILES)
     # About damaged EXIF data, large images and the like: nothing that users must mend.
@@ -252,11 +259,13 @@ def _steps(sources: Sequence[Source]) -> list[tuple[str, str]]:
     """What quantisation does to a network, one thing after another, and the method that has it."""
     names = [_IMPRINTING, *(f"{_IMPRINTING}, {source.name}" for source in sources[1:])]
     found = {source.name: name for source, name in zip(sources, names, strict=True)}
+    unrounded = found.get(low_shot_sources.UNROUNDED)
     steps = [
-        ("", found.get(low_shot_sources.UNROUNDED)),
+        ("", unrounded),
         ("rounding of activations", found.get("checkpoint")),
-        ("conversion to a .tflite", found.get(".tflite")),
-        ("quanta of its last layers", _DEPLOYED if sources[0].deployed else None),
+        # A network that was trained in float is another one, besides.
+        ("conversion to a .tflite" if unrounded else "all before", found.get(".tflite")),
+        ("rounding in its last layers", _DEPLOYED if sources[0].deployed else None),
     ]
     return [(what, method) for what, method in steps if method]
 

@@ -153,6 +153,7 @@ class EvaluateLowShotTest(absltest.TestCase):
                 self.assertEqual(float(row["novel"]), 1.0)
 
     def test_what_does_not_fit(self):
+        self.assert_fails("expected no --image_size: a .tflite", "--image_size=96")
         self.assert_fails("expected a network as --model or --checkpoint, got none", "--model=")
         self.assert_fails("expected networks of the same classes", f"--checkpoint={_DIGITS}")
         self.assert_fails("--shots, as in 1,5,20, got 0,2", "--shots=0,2")

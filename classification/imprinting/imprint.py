@@ -64,7 +64,8 @@ flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes; new one
 flags.DEFINE_string(
     "labels",
     "",
-    "File of the names of IN's classes, one a line. By default, those that it carries.",
+    "With --keep_classes: file of the names of IN's classes, one a line. By default, those that it "
+    "carries.",
 )
 flags.DEFINE_integer(
     "views",
@@ -93,7 +94,7 @@ def main() -> None:
         raise ValueError(
             f"expected either --model or --checkpoint, got {'both' if FLAGS.model else 'none'}"
         )
-    if FLAGS.labels and FLAGS.model and not FLAGS.keep_classes:
+    if FLAGS.labels and not FLAGS.keep_classes:
         raise ValueError(
             "expected --keep_classes with --labels, which name the classes that are kept; got "
             f"--labels={FLAGS.labels} alone"
@@ -122,6 +123,7 @@ def _imprint_model() -> None:
         model = model_file.parse(data)
         engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
         kept, unnamed = _labels(data, engine.num_classes)
+        metadata.check(model, data)
     except ValueError as error:
         raise ValueError(f"{FLAGS.model}: {error}") from error
     found = photos.find(FLAGS.images_dir)
@@ -140,11 +142,7 @@ def _imprint_model() -> None:
             folder = os.path.join(FLAGS.images_dir, name)
             raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
-    try:
-        written = metadata.extend(imprinted.model, names, data=data)
-    except ValueError as error:
-        raise ValueError(f"{FLAGS.model}: {error}") from error
-    files.write_whole(FLAGS.output, written)
+    files.write_whole(FLAGS.output, metadata.extend(imprinted.model, names, data=data))
     _report(found, bad, len(kept), engine.num_classes, seconds=time.monotonic() - start)
     _warn(names, imprinted.cosines)
     if unnamed:

@@ -125,9 +125,9 @@ class ImprintTest(absltest.TestCase):
         self.assertLen(lengths, 2)
         for length in lengths:
             self.assertBetween(length, 1.8, 2.01)
+        self.check(["blue", "red"], first=0)
         self.imprint()
         self.assertNotEqual(pathlib.Path("out.tflite").read_bytes(), data)
-        self.check(["blue", "red"], first=0)
 
     def test_a_model_without_labels(self):
         self.add("red")

@@ -172,12 +172,7 @@ def templates(examples: Embedded, first: int, last: int) -> np.ndarray:
     """
     vectors = examples.averaged
     means = [vectors[examples.labels == label].mean(axis=0) for label in range(first, last)]
-    return unit(np.stack(means))
-
-
-def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors, brought to unit length along the last axis."""
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return views.unit(np.stack(means))
 
 
 def imprint(task: Task) -> Classifier:
@@ -209,7 +204,7 @@ def fine_tune_random(task: Task) -> Classifier:
     """The base's class vectors, and random ones for the novel classes, fine-tuned."""
     random = np.random.default_rng(task.seed)
     count = task.num_classes - task.num_base
-    novel = unit(random.normal(size=[count, task.base_vectors.shape[1]]))
+    novel = views.unit(random.normal(size=[count, task.base_vectors.shape[1]]))
     return _cosines(_fine_tuned(task, np.concatenate([task.base_vectors, novel])))
 
 

@@ -64,6 +64,8 @@ def find(
             found[split].labels += [numbers[label] for label in photos.labels]
         there = set(found["train"].labels)
         absent = [name for number, name in enumerate(names) if number not in there]
+        if not splits["test"].labels:
+            raise ValueError(f"expected photos to test with in --{flag}, got none")
         if absent:
             raise ValueError(
                 f"expected photos to learn from of all classes"

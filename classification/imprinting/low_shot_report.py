@@ -173,9 +173,10 @@ def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
         for index, method in enumerate(methods):
             _draw(axes, summaries, method, name, marker="os^Dv*Px<>hd"[index % 12])
         if name == "base_among_all":
-            for network, value in base_alone.items():
+            for index, (network, value) in enumerate(base_alone.items()):
                 label = f"before novel ones joined ({network})"
-                axes.axhline(value, color="0.4", linestyle=":", label=label)
+                style = (":", "--", "-.")[index % 3]
+                axes.axhline(value, color="0.4", linestyle=style, label=label)
         axes.set_title(title)
         axes.set_xscale("log")
         axes.set_xticks(shots, [str(n) for n in shots])

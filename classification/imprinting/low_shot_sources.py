@@ -9,8 +9,8 @@ from typing import Protocol
 import numpy as np
 
 from classification import checkpoints, deployment
-from classification.imprinting import checkpoint_imprinting, deployed, embedder
-from classification.imprinting.low_shot import Classifier, Method, unit
+from classification.imprinting import checkpoint_imprinting, deployed, embedder, views
+from classification.imprinting.low_shot import Classifier, Method
 from classification.model_config import ModelConfig
 from transforms.tflite import metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
@@ -124,7 +124,7 @@ def _of_values(
     for variable in sorted(values):
         if "Conv2d_1d_1x1_normalize" not in variable:
             digest.update(variable.encode() + values[variable].tobytes())
-    vectors = unit(values[_HEAD + "Conv2d_1d_1x1_normalize/weights"][0, 0].T)
+    vectors = views.unit(values[_HEAD + "Conv2d_1d_1x1_normalize/weights"][0, 0].T)
     return Source(
         name=name,
         labels=config.labels or (),

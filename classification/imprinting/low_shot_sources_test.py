@@ -27,8 +27,11 @@ class LowShotSourcesTest(absltest.TestCase):
         self.assertEqual(source.vectors.shape, (testing.CLASSES, testing.EMBEDDING))
         self.assertAlmostEqual(source.scale, 10.0, places=1)
         self.assertIsNotNone(source.deployed)
-        found = source.classify(np.eye(testing.EMBEDDING, dtype=np.float32)[:3])
-        self.assertEqual((found.shape, found.dtype), ((3, testing.CLASSES), np.uint8))
+        found = source.classify(source.vectors.astype(np.float32))
+        self.assertEqual((found.shape, found.dtype), ((testing.CLASSES,) * 2, np.uint8))
+        # The highest, or, in eight bits, one of several.
+        np.testing.assert_array_equal(np.diagonal(found), found.max(axis=1))
+        self.assertGreater(found.max(), 2 * found.min())
         # What follows the embedding has no part in what is kept of it.
         pathlib.Path(path).write_bytes(metadata.attach(model, _LABELS[::-1]))
         self.assertEqual(low_shot_sources.of_model(path).key, source.key)

@@ -3,22 +3,22 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.imprinting import low_shot
+from classification.imprinting import low_shot, views
 from classification.imprinting.low_shot import Accuracies, Embedded, Task
 
 _BASE, _CLASSES, _DEPTH = 4, 7, 32
 _SCALE = 10.0
 
 
-def _images(count: int, *, noise: float, seed: int, views: int = 0) -> Embedded:
+def _images(count: int, *, noise: float, seed: int, num_views: int = 0) -> Embedded:
     """Count images of each class: a direction of its own and noise."""
-    directions = low_shot.unit(np.random.default_rng(0).normal(size=[_CLASSES, _DEPTH]))
+    directions = views.unit(np.random.default_rng(0).normal(size=[_CLASSES, _DEPTH]))
     random = np.random.default_rng(seed)
     labels = np.repeat(np.arange(_CLASSES), count)
-    shape = [len(labels), *([views] if views else []), _DEPTH]
-    vectors = directions[labels] if not views else directions[labels][:, np.newaxis]
+    shape = [len(labels), *([num_views] if num_views else []), _DEPTH]
+    vectors = directions[labels] if not num_views else directions[labels][:, np.newaxis]
     noisy = vectors + noise * random.normal(size=shape) / np.sqrt(_DEPTH)
-    return Embedded(low_shot.unit(noisy).astype(np.float32), labels)
+    return Embedded(views.unit(noisy).astype(np.float32), labels)
 
 
 def _task(examples: Embedded, *, seed: int = 0) -> Task:
@@ -72,10 +72,10 @@ class LowShotTest(parameterized.TestCase):
             low_shot.draw(train, num_base=_BASE, shots=7, seed=0)
 
     def test_templates_are_means_of_unit_length_over_images_and_views(self):
-        examples = _images(3, noise=1.0, seed=1, views=5)
+        examples = _images(3, noise=1.0, seed=1, num_views=5)
         found = low_shot.templates(examples, 2, 5)
         for label, vector in zip((2, 3, 4), found, strict=True):
-            photos = low_shot.unit(examples.embeddings[examples.labels == label].mean(axis=1))
+            photos = views.unit(examples.embeddings[examples.labels == label].mean(axis=1))
             mean = photos.mean(axis=0)
             np.testing.assert_allclose(vector, mean / np.linalg.norm(mean), rtol=1e-5)
         # A single view is as none.
@@ -118,13 +118,13 @@ class LowShotTest(parameterized.TestCase):
 
     def test_more_views_make_better_templates(self):
         test = _images(40, noise=1.0, seed=2)
-        views = _images(1, noise=4.0, seed=1, views=20)
-        plain = Embedded(views.plain, views.labels)
+        several = _images(1, noise=4.0, seed=1, num_views=20)
+        plain = Embedded(several.plain, several.labels)
         found = [
             low_shot.accuracies(
                 low_shot.imprint(_task(examples))(test.plain), test.labels, num_base=_BASE
             ).novel
-            for examples in (plain, views)
+            for examples in (plain, several)
         ]
         self.assertGreater(found[1], found[0])
 

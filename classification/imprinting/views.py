@@ -1,4 +1,4 @@
-"""Several views of an image, in the place of one."""
+"""Embeddings of unit length, of one view of an image or of several."""
 
 import numpy as np
 
@@ -14,5 +14,9 @@ def mean(embeddings: np.ndarray) -> np.ndarray:
     """
     if embeddings.shape[1] == 1:
         return embeddings[:, 0]
-    means = embeddings.mean(axis=1)
-    return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    return unit(embeddings.mean(axis=1))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors, brought to unit length along the last axis."""
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

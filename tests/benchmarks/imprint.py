@@ -134,7 +134,7 @@ def _imprint(model: Model, paths: list[str], output: str) -> None:
     for number in range(_CLASSES):
         engine.add(number, embeddings[number * _PHOTOS : (number + 1) * _PHOTOS, 0])
     names = [f"new {number}" for number in range(_CLASSES)]
-    files.write_whole(output, metadata.extend(engine.build().model, names, data=b""))
+    files.write_whole(output, metadata.extend(engine.build().model, names, data=None))
 
 
 def _write(model: Model, output: str) -> Callable[[], None]:
@@ -147,7 +147,7 @@ def _write(model: Model, output: str) -> Callable[[], None]:
         for vector in vectors:
             engine.add(engine.num_classes, vector)
         names = [f"class {number}" for number in range(engine.num_classes)]
-        files.write_whole(output, metadata.extend(engine.build().model, names, data=b""))
+        files.write_whole(output, metadata.extend(engine.build().model, names, data=None))
 
     return run
 

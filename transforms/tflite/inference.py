@@ -79,11 +79,11 @@ def run(
       ValueError: if the inputs do not fit, or if the interpreter cannot take the model.
     """
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
-    # Invoking releases Python's lock: each thread has an interpreter of its own.
     if fetch is not None:
         subgraph = model_file.changed(model.subgraphs[0], outputs=fetch)
         model = model_file.changed(model, subgraphs=[subgraph])
     data = model_file.serialise(model)
+    # Invoking releases Python's lock: each thread has an interpreter of its own.
     runners = [Runner(data, kernels=kernels) for _ in range(workers)]
 
     def share(runner: Runner, images: np.ndarray) -> list[np.ndarray]:

@@ -72,28 +72,43 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
     return _written(model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
 
 
-def extend(model: Model, labels: Sequence[str], *, data: bytes) -> bytes:
+def check(model: Model, data: bytes) -> None:
+    """Checks that `extend` can take a model's metadata and files: early, as it may be.
+
+    Raises:
+      ValueError: if they are damaged.
+    """
+    _described(model)
+    _files(data)
+
+
+def extend(model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
     """The bytes of a .tflite whose classes were changed, with the metadata that it had before.
 
     What these tell of model and input, and the files packed behind it, are carried along; what
-    they tell of its output, but for the number of classes, their names and their calibration.
+    they tell of its output, but for what depends on the classes: their number, in the
+    description, their names, statistics and calibration.
 
     Args:
       model: with metadata of any maker in this form, or none.
       labels: the names of the classes that it has now.
-      data: the bytes of the file that it was before.
+      data: the bytes of the file that it was before; None where it was none.
 
     Raises:
       ValueError: see `attach`; and if the metadata, or the files packed behind, are damaged.
     """
     fresh, described = _describe(model, labels), _described(model)
-    text = {LABELS_FILE: _text(labels)}
-    if described is None or not described.subgraphMetadata:
-        return _written(model, fresh, text)
+    packed = {} if data is None else _files(data)
+    gone = {LABELS_FILE}
     try:
-        gone = _renew_output(described, fresh)
-        kept = {name: content for name, content in _files(data).items() if name not in gone}
-        return _written(model, described, text | kept)
+        if described is None:
+            described = fresh
+        elif not described.subgraphMetadata:
+            described.subgraphMetadata = fresh.subgraphMetadata
+        else:
+            gone |= _renew_output(described, fresh)
+        kept = {name: content for name, content in packed.items() if name not in gone}
+        return _written(model, described, {LABELS_FILE: _text(labels)} | kept)
     except model_file.DAMAGED as error:
         raise _damaged(error) from error
 
@@ -107,13 +122,13 @@ def _renew_output(described: Any, fresh: Any) -> set[str]:
     stale = [file for file in output.associatedFiles or () if file.type in _PER_CLASS]
     kept = [file for file in output.associatedFiles or () if file not in stale]
     output.associatedFiles = [*new.associatedFiles, *kept]
-    output.description = new.description
+    output.description, output.stats = new.description, new.stats
     output.processUnits = [
         unit
         for unit in output.processUnits or ()
         if unit.optionsType != form.ProcessUnitOptions.ScoreCalibrationOptions
     ] or None
-    return {LABELS_FILE, *(os.fsdecode(file.name) for file in stale)}
+    return {os.fsdecode(file.name) for file in stale}
 
 
 def _describe(model: Model, labels: Sequence[str] | None) -> Any:

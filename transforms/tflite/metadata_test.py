@@ -240,9 +240,27 @@ class ExtendTest(absltest.TestCase):
     def test_metadata_that_tell_little(self):
         labels = [*testing.LABELS, "x", "y"]
         for subgraphs in (None, [form.SubGraphMetadataT()]):
-            data = self.foreign(form.ModelMetadataT(name="n", subgraphMetadata=subgraphs), {})
+            described = form.ModelMetadataT(name="n", author="a", subgraphMetadata=subgraphs)
+            data = self.foreign(described, {"LICENSE": b"Free."})
             found = metadata.extend(self.changed(data), labels, data=data)
             self.assertEqual(metadata.labels_of(found), tuple(labels))
+            self.assertEqual(metadata_of(found).author, b"a")
+            with zipfile.ZipFile(io.BytesIO(found)) as archive:
+                self.assertEqual(archive.namelist(), ["labels.txt", "LICENSE"])
+
+    def test_files_that_are_damaged(self):
+        labels = [*testing.LABELS, "x", "y"]
+        data = attached(testing.small().model)
+        model = self.changed(data)
+        # Of the file's contents, which its checksum tells.
+        damaged = data.replace("Äpfel".encode(), b"apples")
+        for call in (
+            lambda: metadata.check(model, damaged),
+            lambda: metadata.extend(model, labels, data=damaged),
+        ):
+            with self.assertRaisesRegex(ValueError, "^expected files packed .*anew$"):
+                call()
+        metadata.check(model, data)
 
     def test_damaged_metadata_are_an_error_or_none(self):
         data = attached(testing.small().model)
