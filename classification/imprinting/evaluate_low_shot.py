@@ -263,8 +263,11 @@ def _steps(sources: Sequence[Source]) -> list[tuple[str, str]]:
     steps = [
         ("", unrounded),
         ("rounding of activations", found.get("checkpoint")),
-        # A network that was trained in float is another one, besides.
-        ("conversion to a .tflite" if unrounded else "all before", found.get(".tflite")),
+        # A network that was trained in float is another one.
+        (
+            "conversion to a .tflite" if unrounded else "quantised training and conversion",
+            found.get(".tflite"),
+        ),
         ("rounding in its last layers", _DEPLOYED if sources[0].deployed else None),
     ]
     return [(what, method) for what, method in steps if method]
