@@ -49,6 +49,7 @@ class CompareTest(absltest.TestCase):
                 "logits_max": 0,
                 "embedding_cosine_mean": 1,
                 "embedding_cosine_worst": 1,
+                "embedding_cosine_worst_eighth": 1,
                 "top1_equal": 1,
                 "top1_tied": 0,
             },
@@ -77,6 +78,16 @@ class CompareTest(absltest.TestCase):
         self.assertFalse(got["embedding_cosine_mean"].kept)
         got = figures(outputs(embedding=((0, 0), (1, 0))), outputs(), 1)
         self.assertEqual(got["embedding_cosine_worst"].value, 0)
+        self.assertEqual(got["embedding_cosine_worst_eighth"].value, 0)
+
+    def test_the_worst_eighth_is_more_than_the_worst(self):
+        angles = np.zeros([16])
+        angles[[3, 8, 9]] = 0.2, 0.1, 0.05
+        embedding = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+        got = figures(outputs(embedding=embedding), outputs(embedding=[(1, 0)] * 16), 1)
+        tail = got["embedding_cosine_worst_eighth"]
+        self.assertAlmostEqual(tail.value, (np.cos(0.2) + np.cos(0.1)) / 2, places=6)
+        self.assertFalse(tail.kept)
 
     def test_ties_count_as_equal_where_a_class_is_first_on_both_sides(self):
         expected = outputs(logits=((3, 3, 0), (3, 3, 0), (1, 0, 0), (0, 1, 0)))

@@ -22,8 +22,9 @@ from transforms.tflite.agreement import Figure
 # Both kinds of kernels round biases to 32 bits, which the graph does not: it may be farther from
 # either than they are from one another. Seen were factors of up to 1.17 (product_matrix_test).
 _FACTOR = 1.25
-# The worst of many images is more a matter of luck than their mean, and not the same image each
-# time: networks of groceries, within 1.05 on average, came to 1.30 and 1.54, one of digits to 2.17.
+# The worst of many images is a matter of luck, and not the same image each time: networks of
+# groceries came to 1.30 and 1.54, one of digits to 2.17. On the worst eighth, which has no such
+# allowance, those of groceries came to 1.04 and 1.11.
 _FACTOR_OF_THE_WORST = 2.5
 
 
@@ -46,6 +47,7 @@ _ALLOWANCES = {
     "logits_p99": _Allowance(0, 12),
     "embedding_cosine_mean": _Allowance(1, 0.95),
     "embedding_cosine_worst": _Allowance(1, 0.9, _FACTOR_OF_THE_WORST),
+    "embedding_cosine_worst_eighth": _Allowance(1, 0.9),
 }
 
 

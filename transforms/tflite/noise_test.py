@@ -41,6 +41,12 @@ class NoiseTest(parameterized.TestCase):
         (figure,) = noise.allow([figure], [dataclasses.replace(figure, value=among)])
         self.assertAlmostEqual(figure.limit, limit)
 
+    @parameterized.parameters((0.9999, 0.995), (0.996, 0.995), (0.99, 0.9875), (0.9, 0.9))
+    def test_the_worst_eighth_has_not(self, among, limit):
+        figure = Figure("embedding_cosine_worst_eighth", "the cosine", 0.99, 0.995, at_least=True)
+        (figure,) = noise.allow([figure], [dataclasses.replace(figure, value=among)])
+        self.assertAlmostEqual(figure.limit, limit)
+
     @parameterized.parameters((0, 5), (4, 5), (8, 10), (50, 12))
     def test_logits(self, among, limit):
         (figure,) = noise.allow([quanta(6)], [quanta(among)])
