@@ -43,7 +43,7 @@ class BrokenProductsTest(parameterized.TestCase):
         self.assertTrue(self.check().quantised)
 
     def test_lost_ranges_of_kernels(self):
-        with self.assertRaisesRegex(ValueError, "does not keep .* figures"):
+        with self.assertRaisesRegex(ValueError, "\n  kernels: expected scale .* in the graph, got"):
             self.check(fold_fake_quant=True)
 
     @parameterized.parameters(

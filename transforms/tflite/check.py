@@ -6,7 +6,15 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from transforms.tflite import agreement, graph_file, metadata, model_file, noise, product_rules
+from transforms.tflite import (
+    agreement,
+    graph_file,
+    metadata,
+    model_file,
+    noise,
+    product_rules,
+    ranges,
+)
 from transforms.tflite.agreement import Figure
 from transforms.tflite.inference import Kernels
 from transforms.tflite.model_graph import Model
@@ -54,8 +62,8 @@ def check(
 
     Raises:
       ValueError: if labels or images do not fit; or with a line for each rule that is
-        broken (`product_rules`), or, where none is, for each figure that is off its limit
-        (`agreement`).
+        broken (`product_rules`); or, where none is, with the ranges that differ from the
+        graph's (`ranges`), and a line for each figure that is off its limit (`agreement`).
     """
     whole = metadata.attach(model, labels)
     parts = [metadata.attach(extractor, None), metadata.attach(head, labels)]
@@ -77,13 +85,17 @@ def check(
             *noise.allow(compared, among),
             agreement.joined(run, extractor, head, images),
         ]
+    lost = ranges.check(frozen, model) if quantised else []
     _refuse(
-        "figures",
+        "ranges and figures" if lost else "figures",
         [
-            f"{figure} (with the {kernels.value} kernels)"
-            for kernels, measured in figures.items()
-            for figure in measured
-            if not figure.kept
+            *lost,
+            *(
+                f"{figure} (with the {kernels.value} kernels)"
+                for kernels, measured in figures.items()
+                for figure in measured
+                if not figure.kept
+            ),
         ],
     )
     return Checked(

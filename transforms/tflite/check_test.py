@@ -63,7 +63,8 @@ class CheckTest(parameterized.TestCase):
         with self.assertRaises(ValueError) as caught:
             checked(frozen=frozen)
         text = str(caught.exception)
-        self.assertRegex(text, r"^the model does not keep \d+ figures:\n")
+        self.assertRegex(text, r"^the model does not keep \d+ ranges and figures:\n")
+        self.assertIn("\n  outputs: expected scale ", text)
         for kernels in Kernels:
             self.assertRegex(
                 text, rf"\n  logits_p99: expected .* got .* \(with the {kernels.value} kernels\)"

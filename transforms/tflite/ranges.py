@@ -1,0 +1,180 @@
+"""The ranges of a .tflite's quanta, held against those of the graph's fake-quant nodes.
+
+A quantised network is trained with the range of each kernel and of each layer's output. A
+conversion that loses one of them invents another, which what the network computes of a few
+images need not show.
+
+The embedding's own range is not compared: a .tflite has a fixed one there (`product_rules`).
+"""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+
+import tensorflow.compat.v1 as tf
+
+from transforms.tflite import graph_file, model_graph
+from transforms.tflite.model_graph import Model, Tensor
+
+# The operators whose ranges are compared, by the graph's names for them.
+_OPERATORS = {"Conv2D": "CONV_2D", "DepthwiseConv2dNative": "DEPTHWISE_CONV_2D", "Mul": "MUL"}
+_CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
+# What a .tflite has as a part of the operator before it.
+_FUSED = frozenset({"AddV2", "Add", "BiasAdd", "Identity", "Relu", "Relu6"})
+_LEAST_RANGE = 1e-12
+# Both are float32, from one division each.
+_TOLERANCE = 1e-4
+
+
+@dataclasses.dataclass(frozen=True)
+class _Node:
+    """An operator of the graph: its names for the fake-quant nodes of kernel and output."""
+
+    name: str
+    kind: str
+    kernel: str | None
+    output: str | None
+
+
+def check(frozen: tf.GraphDef, model: Model) -> list[str]:
+    """Compares scales and zero points of all kernels and outputs that the graph quantises.
+
+    Args:
+      frozen: the frozen graph that the model was made of, before folding.
+      model: the whole model, quantised.
+
+    Returns:
+      A sentence for the kernels and one for the outputs, where they differ: the first that
+      does, and how many more there are. Or one, if graph and model differ in their operators.
+
+    Raises:
+      ValueError: if the graph is not a classifier's; see `graph_file.find`.
+    """
+    nodes = _nodes(frozen)
+    graph = model_graph.graph(model)
+    operators = [op for op in graph.operators if op.name in _OPERATORS.values()]
+    expected = [_OPERATORS[node.kind] for node in nodes]
+    if [op.name for op in operators] != expected:
+        return [
+            f"operators: expected the graph's {len(expected)} convolutions and products, in its "
+            f"order, got {len(operators)}; convert the graph that it was made of"
+        ]
+    quanta = _quanta(frozen, [name for n in nodes for name in (n.kernel, n.output) if name])
+    pairs = list(zip(nodes, operators, strict=True))
+    found = {
+        "kernels": [_difference(n.kernel, op.input(1), quanta) for n, op in pairs],
+        "outputs": [_difference(n.output, op.outputs[0], quanta) for n, op in pairs],
+    }
+    return [sentence for what, texts in found.items() for sentence in _told(what, texts)]
+
+
+def quanta(low: float, high: float, *, bits: int = 8, narrow: bool = False) -> tuple[float, int]:
+    """Scale and zero point of a fake-quant node's range, moved so that 0 is one of the quanta.
+
+    Jacob et al., "Quantization and Training of Neural Networks for Efficient
+    Integer-Arithmetic-Only Inference", arXiv 1712.05877, section 3.
+
+    Args:
+      low: at most 0.
+      high: at least 0, and above low.
+      bits: of a quantum.
+      narrow: whether the lowest quantum is not used.
+    """
+    least, most = int(narrow), 2**bits - 1
+    scale = (high - low) / (most - least)
+    return scale, min(max(round(least - low / scale), least), most)
+
+
+def _told(what: str, differences: Sequence[str | None]) -> Iterator[str]:
+    texts = [text for text in differences if text]
+    if texts:
+        more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
+        yield f"{what}: {texts[0]}{more}"
+
+
+def _difference(
+    node: str | None, tensor: Tensor | None, known: dict[str, tuple[float, int]]
+) -> str | None:
+    """What is wrong with a tensor's quanta, as a part of a sentence; None where nothing is."""
+    if node is None or node not in known or tensor is None or len(tensor.scales) != 1:
+        return None
+    scale, zero_point = known[node]
+    # A range that lies between two quanta may be moved either way.
+    if (
+        abs(tensor.scales[0] - scale) <= _TOLERANCE * scale
+        and abs(tensor.zero_points[0] - zero_point) <= 1
+    ):
+        return None
+    return (
+        f"expected scale {scale:.6g} and zero point {zero_point}, the range of {node} in the "
+        f"graph, got {tensor.scales[0]:.6g} and {tensor.zero_points[0]}"
+    )
+
+
+def _quanta(frozen: tf.GraphDef, names: Sequence[str]) -> dict[str, tuple[float, int]]:
+    """Scale and zero point for fake-quant nodes; those without a range are left out."""
+    nodes = {node.name: node for node in frozen.node}
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(frozen, name="")
+        ranges = session.run({n: [_tensor(i) for i in nodes[n].input[1:3]] for n in names})
+    return {
+        name: quanta(
+            float(low),
+            float(high),
+            bits=nodes[name].attr["num_bits"].i or 8,
+            narrow=nodes[name].attr["narrow_range"].b,
+        )
+        for name, (low, high) in ranges.items()
+        if high - low > _LEAST_RANGE
+    }
+
+
+def _tensor(source: str) -> str:
+    return source if ":" in source else f"{source}:0"
+
+
+def _nodes(frozen: tf.GraphDef) -> list[_Node]:
+    """Convolutions, and products with a constant, from the input on."""
+    nodes = {node.name: node for node in frozen.node}
+    constants = {node.name for node in graph_file.constant_nodes(frozen)}
+    order = _in_order(nodes, constants, graph_file.find(frozen).logits)
+    users: dict[str, list[str]] = {}
+    for name in order:
+        for source in _sources(nodes[name]):
+            users.setdefault(source, []).append(name)
+    found = []
+    for name in order:
+        node = nodes[name]
+        sources = _sources(node)
+        kernel = None
+        if node.op in _CONVOLUTIONS:
+            kernel = sources[1] if nodes[sources[1]].op in graph_file.FAKE_QUANT else None
+        elif node.op != "Mul" or constants.isdisjoint(sources):
+            continue
+        following = name
+        while len(users.get(following, ())) == 1:
+            following = users[following][0]
+            if nodes[following].op not in _FUSED:
+                break
+        output = following if nodes[following].op in graph_file.FAKE_QUANT else None
+        found.append(_Node(name, node.op, kernel, output))
+    return found
+
+
+def _in_order(nodes: dict[str, tf.NodeDef], constants: set[str], end: str) -> list[str]:
+    """What the end is computed from, but for constants: each node behind those that it uses."""
+    order: dict[str, None] = {}
+    waiting = [end.partition(":")[0]]
+    while waiting:
+        name = waiting[-1]
+        before = [
+            s for s in _sources(nodes[name]) if s not in order and s not in constants and s in nodes
+        ]
+        if before:
+            waiting += before
+        else:
+            order[waiting.pop()] = None
+    return list(order)
+
+
+def _sources(node: tf.NodeDef) -> list[str]:
+    return [name.removeprefix("^").partition(":")[0] for name in node.input]
