@@ -2,14 +2,16 @@
 
 import contextlib
 import io
+import math
 import os
 from collections.abc import Callable
+from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import flagsaver
 
-from classification import network, program, variable_values
+from classification import network, program, progress_bar, variable_values
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
 
@@ -71,10 +73,15 @@ def write_network(
 
 
 def run_program(main: Callable[[], None], *arguments: str) -> tuple[int | str | None, str, str]:
-    """Runs a program in this process; returns exit status, stdout and stderr."""
+    """Runs a program in this process; returns exit status, stdout and stderr.
+
+    Lines that tell how far it is are left out: there is one every ten seconds, so that a slow
+    machine has more of them.
+    """
     out, err = io.StringIO(), io.StringIO()
     with (
         flagsaver.flagsaver(),
+        mock.patch.object(progress_bar, "SECONDS_BETWEEN_LINES", math.inf),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
     ):

@@ -6,7 +6,8 @@ from types import TracebackType
 import rich.console
 import rich.progress
 
-_SECONDS_BETWEEN_LINES = 10
+# Where there is no terminal.
+SECONDS_BETWEEN_LINES = 10.0
 
 
 class ProgressBar:
@@ -19,13 +20,11 @@ class ProgressBar:
         self,
         *,
         console: rich.console.Console | None = None,
-        seconds_between_lines: float = _SECONDS_BETWEEN_LINES,
     ) -> None:
         """Creates the bar.
 
         Args:
           console: standard error by default.
-          seconds_between_lines: where there is no terminal.
         """
         self._console = console or rich.console.Console(stderr=True)
         self._bar = rich.progress.Progress(
@@ -36,7 +35,6 @@ class ProgressBar:
             disable=not self._console.is_terminal,
         )
         self._task = self._bar.add_task("images", total=None)
-        self._seconds_between_lines = seconds_between_lines
         self._last_line = time.monotonic()
 
     def __enter__(self) -> "ProgressBar":
@@ -55,6 +53,6 @@ class ProgressBar:
         """Shows that so many of all images are done."""
         self._bar.update(self._task, completed=done, total=total)
         now = time.monotonic()
-        if self._bar.disable and now - self._last_line >= self._seconds_between_lines:
+        if self._bar.disable and now - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = now
             self._console.print(f"{done} of {total} images", highlight=False)

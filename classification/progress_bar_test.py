@@ -2,20 +2,25 @@
 
 import contextlib
 import io
+from unittest import mock
 
 import rich.console
 from absl.testing import absltest
 
+from classification import progress_bar
 from classification.progress_bar import ProgressBar
 
 
 class ProgressBarTest(absltest.TestCase):
     def test_plain_lines_where_there_is_no_terminal(self):
         err = io.StringIO()
-        with contextlib.redirect_stderr(err):
-            with ProgressBar(seconds_between_lines=0) as progress:
-                progress.show(1, 20)
-                progress.show(2, 20)
+        with (
+            contextlib.redirect_stderr(err),
+            mock.patch.object(progress_bar, "SECONDS_BETWEEN_LINES", 0.0),
+            ProgressBar() as progress,
+        ):
+            progress.show(1, 20)
+            progress.show(2, 20)
         self.assertEqual(err.getvalue(), "1 of 20 images\n2 of 20 images\n")
 
     def test_silent_where_it_is_quick(self):

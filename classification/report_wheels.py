@@ -13,7 +13,7 @@ import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import ModuleType
 
 _WHEELS = pathlib.Path(__file__).parents[2] / "pypi" / "site"
@@ -44,8 +44,12 @@ def matplotlib() -> ModuleType:
     """
     _extend_path()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    # It looks for its settings, and leaves its cache of fonts, while it is imported.
-    with tempfile.TemporaryDirectory() as folder, _environment("MPLCONFIGDIR", folder):
+    # While it is imported, it looks for its settings, leaves its cache of fonts, and asks
+    # fontconfig, where that is installed, which leaves a cache of its own.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _environment({"HOME": folder, "MPLCONFIGDIR": folder, "PATH": folder}),
+    ):
         module = importlib.import_module("matplotlib")
         for part in _PARTS:
             importlib.import_module(f"matplotlib.{part}")
@@ -66,12 +70,13 @@ def _extend_path() -> None:
 
 
 @contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
-    old = os.environ.get(name)
-    os.environ[name] = value
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    old = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
     try:
         yield
     finally:
-        del os.environ[name]
-        if old is not None:
-            os.environ[name] = old
+        for name, value in old.items():
+            del os.environ[name]
+            if value is not None:
+                os.environ[name] = value

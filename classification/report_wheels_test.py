@@ -1,6 +1,7 @@
 """Tests that reports find their wheels, TensorFlow does not, and the home directory stays clean."""
 
 import os
+import pathlib
 import sys
 from unittest import mock
 
@@ -14,10 +15,18 @@ class WheelsTest(absltest.TestCase):
     def test_come_when_asked_for_and_write_nothing_at_home(self):
         self.assertNoCommonElements(["matplotlib", "sklearn"], sys.modules)
         home = self.create_tempdir().full_path
-        variables = {"HOME": home, "MPLCONFIGDIR": os.path.join(home, "settings")}
+        # Matplotlib asks fontconfig's program, which leaves a cache where its user is at home.
+        programs = pathlib.Path(self.create_tempdir().full_path)
+        programs.joinpath("fc-list").write_text('#!/bin/sh\necho > "$HOME/.cache"\n')
+        programs.joinpath("fc-list").chmod(0o755)
+        variables = {
+            "HOME": home,
+            "MPLCONFIGDIR": os.path.join(home, "settings"),
+            "PATH": str(programs),
+        }
         with mock.patch.dict(os.environ, variables):
             matplotlib = report_wheels.matplotlib()
-            self.assertEqual(os.environ["MPLCONFIGDIR"], variables["MPLCONFIGDIR"])
+            self.assertEqual({name: os.environ[name] for name in variables}, variables)
         self.assertEqual(report_wheels.sklearn_metrics().accuracy_score([1, 2], [1, 3]), 0.5)
         self.assertEmpty(os.listdir(home))
         self.assertNotIn("matplotlib.pyplot", sys.modules)

@@ -1,0 +1,28 @@
+"""Runs the tests of several files in one process, which loads TensorFlow once for all of them.
+
+Its arguments are the files' modules; flags are absltest's.
+"""
+
+import importlib
+import inspect
+import sys
+import unittest
+
+from absl.testing import absltest
+
+
+def main() -> None:
+    """Makes the modules' test cases this one's, where absltest looks for them."""
+    names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
+    here = sys.modules[__name__]
+    for name in names:
+        module = importlib.import_module(name)
+        for case, value in inspect.getmembers(module, inspect.isclass):
+            if issubclass(value, unittest.TestCase) and value.__module__ == name:
+                taken = hasattr(here, case)
+                setattr(here, f"{name.rpartition('.')[2]}_{case}" if taken else case, value)
+    absltest.main(argv=[argument for argument in sys.argv if argument not in names])
+
+
+if __name__ == "__main__":
+    main()
