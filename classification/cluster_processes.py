@@ -11,6 +11,9 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
+# When this process, which has just begun, has nearly used up the time that Bazel gives a test.
+_DEADLINE = time.monotonic() + 0.9 * float(os.environ.get("TEST_TIMEOUT", "inf"))
+
 
 class Processes:
     """Processes that TF_CONFIG tells each its place, by names as "worker 0".
@@ -18,20 +21,19 @@ class Processes:
     A context manager: at its end none of them is left.
     """
 
-    def __init__(
-        self, command: Sequence[str | pathlib.Path], jobs: Mapping[str, int], folder: str, secs: int
-    ):
+    def __init__(self, command: Sequence[str | pathlib.Path], jobs: Mapping[str, int], folder: str):
         """Chooses free ports; nothing is started.
+
+        What does not end is taken for hanging shortly before Bazel ends the whole test, so that
+        what the processes have printed is shown.
 
         Args:
           command: what each process runs.
           jobs: how many there are of each job.
           folder: for what they print.
-          secs: from now on, until what does not end is taken for hanging.
         """
         self._command = command
         self._folder = folder
-        self._deadline = time.monotonic() + secs
         self._ports: list[socket.socket] = []
         self._cluster = {job: [self._address() for _ in range(n)] for job, n in jobs.items()}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
@@ -75,7 +77,7 @@ class Processes:
             ended = self._running[name].poll() is not None
             if found := re.search(pattern, self.printed(name)):
                 return found[found.lastindex or 0]
-            if ended or time.monotonic() > self._deadline:
+            if ended or time.monotonic() > _DEADLINE:
                 raise AssertionError(f"{name} did not print {pattern}\n{self._all_printed()}")
             time.sleep(0.05)
 
@@ -104,7 +106,7 @@ class Processes:
         """
         for name, process in self._running.items():
             try:
-                status = process.wait(max(0.0, self._deadline - time.monotonic()))
+                status = process.wait(max(0.0, _DEADLINE - time.monotonic()))
             except subprocess.TimeoutExpired:
                 raise AssertionError(f"{name} does not end\n{self._all_printed()}") from None
             if status:

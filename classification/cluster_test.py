@@ -14,7 +14,6 @@ from classification.cluster_processes import Processes
 from classification.cluster_spec import Task
 
 _PROGRAM = pathlib.Path(__file__).parent / "cluster_testing"
-_SECS = 120
 
 
 class ClusterTest(absltest.TestCase):
@@ -27,7 +26,7 @@ class ClusterTest(absltest.TestCase):
         """One parameter server and two workers, none of them started yet."""
         folder = self.create_tempdir().full_path
         jobs = {"ps": 1, "worker": 2}
-        return self.enter_context(Processes([_PROGRAM, *flags], jobs, folder, _SECS))
+        return self.enter_context(Processes([_PROGRAM, *flags], jobs, folder))
 
     def test_alone(self) -> None:
         alone = cluster.from_flags(master="", task=0, ps_tasks=0)

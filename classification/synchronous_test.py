@@ -10,7 +10,6 @@ from absl.testing import absltest
 from classification.cluster_processes import Processes
 
 _PROGRAM = pathlib.Path(__file__).parent / "cluster_testing"
-_SECS = 120
 
 
 class SynchronousTest(absltest.TestCase):
@@ -18,7 +17,7 @@ class SynchronousTest(absltest.TestCase):
         """One parameter server and two workers, none of them started yet."""
         command = [_PROGRAM, "--sync", *flags]
         folder = self.create_tempdir().full_path
-        return self.enter_context(Processes(command, {"ps": 1, "worker": 2}, folder, _SECS))
+        return self.enter_context(Processes(command, {"ps": 1, "worker": 2}, folder))
 
     def test_gradients_are_averaged_and_a_chief_comes_back(self) -> None:
         hold = self.create_tempfile().full_path

@@ -11,7 +11,7 @@ from absl.testing import absltest
 from classification import checkpoints
 
 _PROGRAM = pathlib.Path(__file__).parent / "mobilenet_v1_l2norm_train"
-_STEPS = 800
+_STEPS = 400
 
 
 class TrainStopsTest(absltest.TestCase):

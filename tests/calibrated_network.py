@@ -1,13 +1,14 @@
-"""Networks of any width and size that compute what trained ones do, without training each.
+"""Networks of any width and size that tell images apart, without training.
 
-The base is that of the network of digits that the build trains, widened; batch norm's statistics
-and quantisation ranges are those of the images that it is shown; class vectors are imprinted from
-these (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2), so that it tells them apart. Random
-weights would not do: most of what is left of them after 27 quantised layers is rounding noise.
+What training makes depends on the processor, and what is left of random weights after 27
+quantised layers is mostly rounding noise. So each layer here keeps what it is given: depthwise
+kernels are mostly the identity, pointwise ones orthogonal, and batch norm moves values to where
+Relu6 cuts off few. Batch norm's statistics and the quantisation ranges are those of the images
+that the network is shown. The embedding is centred on these, and class vectors are imprinted from
+them (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2).
 """
 
 import os
-import re
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,22 +16,23 @@ import tensorflow.compat.v1 as tf
 from classification import network, variable_values
 from classification.model_config import ModelConfig
 
+_EMBEDDING = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/"
 _CLASS_VECTORS = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"
-_LOGITS = re.compile("/Conv2d_1d_1x1_normalize/act_quant/|/Mul/activation_Mul_quant/")
+# In standard deviations: of a layer's values, Relu6 cuts off those below zero, and above six.
+_BETA = 2.0
 _BATCH_SIZE = 16
-_STEPS = 8
+_STEPS = 2
+# So that the statistics are those of the last batch.
+_DECAY = 0.01
 
 
-def write(
-    folder: str, config: ModelConfig, images: np.ndarray, *, digits: str, seed: int = 0
-) -> str:
+def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0) -> str:
     """Writes a checkpoint and its model.json.
 
     Args:
       folder: to write to; is made.
-      config: the network; its depth multiplier is a multiple of 0.25.
-      images: uint8 [n, s, s, 3]. Classes beyond n have random vectors.
-      digits: prefix of the checkpoint of the network of digits.
+      config: the network.
+      images: uint8 [n, s, s, 3], n at least 16. Classes beyond n have random vectors.
       seed: of all that is random.
 
     Returns:
@@ -44,28 +46,41 @@ def write(
         tf.train.create_global_step()
         size = config.image_size
         batch = tf.placeholder(tf.float32, [None, size, size, 3])
-        end_points = network.build(batch, config, is_training=True, batch_norm_decay=0.5)
+        end_points = network.build(batch, config, is_training=True, batch_norm_decay=_DECAY)
         updates = tf.group(*tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         session.run(tf.global_variables_initializer())
+        variables = {variable.op.name: variable for variable in tf.global_variables()}
 
         def show() -> None:
             for _ in range(_STEPS):
-                chosen = rng.choice(len(pixels), min(_BATCH_SIZE, len(pixels)), replace=False)
+                chosen = rng.choice(len(pixels), _BATCH_SIZE, replace=False)
                 session.run(updates, {batch: pixels[chosen]})
 
-        values = _widened(digits, round(config.depth_multiplier / 0.25))
-        trained = {v: values[v.op.name] for v in tf.global_variables() if v.op.name in values}
-        variable_values.load(session, trained)
+        def of_images(end_point: str) -> np.ndarray:
+            values = session.run(end_points[end_point], {batch: pixels})
+            return values.reshape(len(pixels), -1)
+
+        values = _values({name: v.shape.as_list() for name, v in variables.items()}, rng)
+        variable_values.load(session, {variables[name]: v for name, v in values.items()})
         show()
-        embeddings = session.run(end_points["Embedding"], {batch: pixels[:64]})
+        centre = of_images("AvgPool_1a").mean(axis=0) @ values[_EMBEDDING + "weights"][0, 0]
+        variable_values.load(session, {variables[_EMBEDDING + "biases"]: -centre})
+        show()
+        embeddings = of_images("Embedding")
         vectors = rng.normal(size=(config.num_classes, embeddings.shape[-1]))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         count = min(len(embeddings), config.num_classes)
-        vectors[:count] = embeddings[:count].reshape(count, -1)
-        variable = next(v for v in tf.global_variables() if v.op.name == _CLASS_VECTORS)
-        variable_values.load(session, {variable: vectors.T[np.newaxis, np.newaxis]})
-        # The ranges seen with other class vectors are not those of these.
-        session.run([v.initializer for v in tf.global_variables() if _LOGITS.search(v.op.name)])
+        vectors[:count] = embeddings[:count]
+        kernel = vectors.T[np.newaxis, np.newaxis]
+        variable_values.load(session, {variables[_CLASS_VECTORS]: kernel})
+        # The ranges seen with other values are not those of these.
+        session.run(
+            [
+                v.initializer
+                for name, v in variables.items()
+                if "/Logits/" in name and "_quant/" in name
+            ]
+        )
         show()
         prefix = os.path.join(folder, "model.ckpt")
         tf.train.Saver().save(session, prefix, write_meta_graph=False)
@@ -73,24 +88,18 @@ def write(
     return prefix
 
 
-def _widened(prefix: str, times: int) -> dict[str, np.ndarray]:
-    """The weights of a network in which each channel of the base stands several times.
-
-    What it computes is the same: a sum over as many times the inputs has weights as many
-    times smaller.
-    """
+def _values(shapes: dict[str, list[int]], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Kernels and batch norm's beta, of layers that keep what they are given."""
     values = {}
-    reader = tf.train.load_checkpoint(prefix)
-    for name in reader.get_variable_to_shape_map():
-        value = reader.get_tensor(name)
-        if name.endswith("/BatchNorm/gamma") or name.endswith("/BatchNorm/beta"):
-            values[name] = np.tile(value, times)
+    for name, shape in shapes.items():
+        if name.endswith("/BatchNorm/beta"):
+            values[name] = np.full(shape, _BETA)
+        elif name.endswith("/Conv2d_0/weights"):
+            values[name] = rng.normal(size=shape)
         elif name.endswith("/depthwise_weights"):
-            values[name] = np.tile(value, (1, 1, times, 1))
-        elif name.endswith("Conv2d_0/weights"):
-            values[name] = np.tile(value, times)
-        elif name.endswith("_pointwise/weights"):
-            values[name] = np.tile(value, (1, 1, times, times)) / times
-        elif name.endswith("_negative/weights"):
-            values[name] = np.tile(value, (1, 1, times, 1)) / times
-    return values
+            values[name] = rng.normal(scale=1 / 6, size=shape)
+            values[name][1, 1] += 1
+        elif name.endswith(("_pointwise/weights", "_negative/weights")):
+            orthogonal, _ = np.linalg.qr(rng.normal(size=[max(shape)] * 2))
+            values[name] = orthogonal[np.newaxis, np.newaxis, : shape[2], : shape[3]]
+    return {name: value.astype(np.float32) for name, value in values.items()}

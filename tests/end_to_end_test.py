@@ -10,7 +10,8 @@ from collections import Counter
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-_PROGRAMS = pathlib.Path(__file__).parent.parent / "classification"
+_PROGRAMS = pathlib.Path(__file__).absolute().parent.parent / "classification"
+_NETWORK = _PROGRAMS / "digits_network"
 
 # Kernels: Conv2d_0, thirteen depthwise and thirteen pointwise ones, two of the head.
 _KERNELS = 1 + 2 * 13 + 2
@@ -28,8 +29,8 @@ class EndToEndTest(absltest.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        # A third of the steps that training chooses for the digits, and no summaries.
-        steps = ("--number_of_steps=300", "--quant_delay=150", "--save_summaries_secs=0")
+        # Too few to learn anything: that is for the network that the build trains.
+        steps = ("--number_of_steps=20", "--quant_delay=10", "--save_summaries_secs=0")
         cls.outputs = {
             name: cls.run_program(name, *flags)
             for name, flags in (("train", steps), ("eval", ()), ("export", ()))
@@ -55,13 +56,22 @@ class EndToEndTest(absltest.TestCase):
         assert match is not None, self.outputs[name]
         return os.path.join(self.folder, match[1])
 
-    def test_eval_finds_the_network_and_it_knows_digits(self):
+    def accuracy(self, printed: str) -> float:
+        """In percent, of the images held out."""
+        match = re.search(r"Accuracy: (\S+) % \(\d+ of 360 images\)", printed)
+        assert match is not None, printed
+        return float(match[1])
+
+    def test_eval_finds_the_network(self):
         trained = self.path("train", r"The network is in (\S+)\.\n")
-        evaluated = self.path("eval", r"^Evaluating (\S+) \(step 300\) on digits: ")
+        evaluated = self.path("eval", r"^Evaluating (\S+) \(step 20\) on digits: ")
         self.assertEqual(os.path.dirname(evaluated), trained)
-        match = re.search(r"Accuracy: (\S+) % \(\d+ of 360 images\)", self.outputs["eval"])
-        assert match is not None, self.outputs["eval"]
-        self.assertGreaterEqual(float(match[1]), 90.0)
+        self.accuracy(self.outputs["eval"])
+
+    def test_the_network_that_the_build_trains_as_train_does_knows_digits(self):
+        printed = self.run_program("eval", f"--checkpoint_dir={_NETWORK}")
+        # It comes to 98 % or 99 %, by the processor.
+        self.assertGreaterEqual(self.accuracy(printed), 90.0)
 
     def test_export_writes_the_quantised_graph(self):
         path = self.path("export", r"Written to (\S+)\n")

@@ -4,8 +4,6 @@ Each goes the way that the rule l2norm_tflite takes it, in this process: checkpo
 frozen, folded, .tflite, cut in two, checked.
 """
 
-import pathlib
-
 import numpy as np
 from absl.testing import absltest, parameterized
 
@@ -16,22 +14,17 @@ from transforms.tflite import check, metadata, model_file, product_rules
 from transforms.tflite.inference import Kernels
 
 _IMAGES = 64
-_DIGIT_SIZE = 32
-_DIGITS = str(pathlib.Path(__file__).parents[1] / "classification/digits_network/model.ckpt")
 _OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, softmax.
 
 
 def _images(size: int, different: int) -> np.ndarray:
-    """Digits, uint8 [64, size, size, 3]: the first have a class vector each; others are like them.
+    """Photos, uint8 [64, size, size, 3]: the first have a class vector each; others are like them.
 
     With classes fewer than images, what is as near to one as to another has no right answer.
-    Each image is one digit many times, as large as the base knows them: of a digit drawn larger,
-    it makes little that stands out from rounding noise.
     """
-    small = sample.of_digits(_IMAGES, image_size=_DIGIT_SIZE).images.astype(int)
-    images = np.tile(small, (1, size // _DIGIT_SIZE, size // _DIGIT_SIZE, 1))
-    noise = np.random.default_rng(0).integers(-6, 7, images.shape)
-    return np.clip(images[np.arange(_IMAGES) % different] + noise, 0, 255).astype(np.uint8)
+    photos = sample.of_photographs(_IMAGES, image_size=size).images.astype(int)
+    noise = np.random.default_rng(0).integers(-6, 7, photos.shape)
+    return np.clip(photos[np.arange(_IMAGES) % different] + noise, 0, 255).astype(np.uint8)
 
 
 class ProductMatrixTest(parameterized.TestCase):
@@ -56,7 +49,7 @@ class ProductMatrixTest(parameterized.TestCase):
         )
         images = _images(size, min(classes, _IMAGES))
         folder = self.create_tempdir().full_path
-        prefix = calibrated_network.write(folder, config, images, digits=_DIGITS)
+        prefix = calibrated_network.write(folder, config, images)
         built = products.build(config, prefix)
         labels = [f"class {i}" for i in range(classes)]
         # Raises where a rule is broken, or a figure off its limit.

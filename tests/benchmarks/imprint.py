@@ -46,7 +46,6 @@ FLAGS = flags.FLAGS
 flags.DEFINE_string("model", "", "A quantised classifier. Default: one that is made.")
 flags.DEFINE_integer("runs", 5, "Of each measurement, behind one that warms up.")
 
-_DIGITS = str(pathlib.Path(__file__).parents[2] / "classification/digits_network/model.ckpt")
 _NETWORK = ModelConfig(image_size=224, depth_multiplier=1.0, num_classes=1001, quantize=True)
 _CLASSES, _PHOTOS = 10, 20
 _NEW_CLASSES = 1000
@@ -57,7 +56,7 @@ def make(config: ModelConfig = _NETWORK) -> Model:
     """A model to measure with, calibrated and not trained."""
     images = sample.of_photographs(64, image_size=config.image_size).images
     with tempfile.TemporaryDirectory() as folder:
-        prefix = calibrated_network.write(folder, config, images, digits=_DIGITS)
+        prefix = calibrated_network.write(folder, config, images)
         return products.build(config, prefix).model
 
 

@@ -1,7 +1,6 @@
 """The checkpoints that are measured: a made one or a given one, and changed copies."""
 
 import os
-import pathlib
 
 import third_party.tensorflow.quiet  # noqa: F401
 
@@ -14,8 +13,6 @@ from classification.data import sample
 from classification.model_config import ModelConfig
 from tests import calibrated_network
 from tests.benchmarks import steps
-
-_DIGITS = str(pathlib.Path(__file__).parents[2] / "classification/digits_network/model.ckpt")
 
 
 def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
@@ -34,7 +31,7 @@ def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
     size = config.image_size
     images = sample.of_photographs(steps.NUM_IMAGES, image_size=size).images
     if not checkpoint:
-        checkpoint = calibrated_network.write(folder + "-made", config, images, digits=_DIGITS)
+        checkpoint = calibrated_network.write(folder + "-made", config, images)
     config = model_config.read(checkpoints.folder(checkpoint)) or config
     if config.image_size != size:
         images = sample.of_photographs(steps.NUM_IMAGES, image_size=config.image_size).images
