@@ -96,6 +96,17 @@ def of_digits(count: int, *, image_size: int) -> Sample:
     return Sample(chosen, f"{count} of the {total} handwritten digits held out from training")
 
 
+def photographs() -> list[str]:
+    """The paths of the two photographs that come with the build.
+
+    Raises:
+      FileNotFoundError: if they are missing.
+    """
+    return [
+        shipped_files.find(name, variable=name.upper().replace(".", "_")) for name in _PHOTOGRAPHS
+    ]
+
+
 def of_photographs(count: int, *, image_size: int) -> Sample:
     """Parts of the two photographs that come with the build.
 
@@ -107,10 +118,7 @@ def of_photographs(count: int, *, image_size: int) -> Sample:
       FileNotFoundError: the photographs are missing.
       ValueError: a number is below 1.
     """
-    paths = [
-        shipped_files.find(name, variable=name.upper().replace(".", "_")) for name in _PHOTOGRAPHS
-    ]
-    images = of_files(paths, count, image_size=image_size).images
+    images = of_files(photographs(), count, image_size=image_size).images
     names = " and ".join(_PHOTOGRAPHS)
     return Sample(images, f"{count} parts of scikit-learn's photographs {names}")
 

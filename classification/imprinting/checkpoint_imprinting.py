@@ -16,6 +16,7 @@ from classification import deployment, network, variable_values
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
 from classification.fake_quant import TFLITE_L2_NORM_RANGE
+from classification.imprinting.views import unit
 from classification.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.model_config import ModelConfig
 
@@ -80,6 +81,11 @@ def embed(
     found = np.concatenate(embeddings)
     found[list(bad)] = 0
     return found, bad
+
+
+def class_vectors(values: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The vectors of a network's classes, float32 [classes, 1024], of unit length."""
+    return unit(values[_CLASSES + "weights"][0, 0].T)
 
 
 def check_new(names: Iterable[str], labels: Sequence[str]) -> None:

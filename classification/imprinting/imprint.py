@@ -39,7 +39,14 @@ from classification import (
     published_head,
 )
 from classification.data import image_folder
-from classification.imprinting import checkpoint_imprinting, class_numbers, embedder, photos, views
+from classification.imprinting import (
+    checkpoint_imprinting,
+    class_numbers,
+    embedder,
+    kept_classes,
+    photos,
+    views,
+)
 from classification.imprinting.photos import Photos
 from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from classification.progress_bar import ProgressBar
@@ -66,6 +73,12 @@ flags.DEFINE_string(
     "",
     "With --keep_classes: file of the names of IN's classes, one a line. By default, those that it "
     "carries.",
+)
+flags.DEFINE_boolean(
+    "allow_lost_classes",
+    False,
+    "With --keep_classes: write the network even where the kept classes would hardly be named any "
+    "more. Otherwise that is an error, with the figures.",
 )
 flags.DEFINE_integer(
     "views",
@@ -105,6 +118,8 @@ def main() -> None:
             f"expected --{next(iter(described))} with --checkpoint alone: a .tflite tells what "
             "network it is"
         )
+    if FLAGS.allow_lost_classes and not FLAGS.keep_classes:
+        raise ValueError("expected --keep_classes with --allow_lost_classes, which is about these")
     if FLAGS.views < 1:
         raise ValueError(f"expected --views to be at least 1, got {FLAGS.views}")
     # About damaged EXIF data, large images and the like: nothing that users must mend.
@@ -135,15 +150,21 @@ def _imprint_model() -> None:
             model, found.paths, views=FLAGS.views, on_progress=progress.show
         )
     photos.check(found, bad, skip=FLAGS.skip_bad_images)
-    for name, images in found.readable(bad):
+    new = {name: views.mean(vectors[images]) for name, images in found.readable(bad)}
+    told = ""
+    kept_vectors = engine.trained_vectors()
+    if len(kept_vectors):
+        others, _ = embedder.embed(model, kept_classes.photographs(), views=kept_classes.PARTS)
+        told = _compare(kept_vectors, new, others)
+    for name, embeddings in new.items():
         try:
-            engine.add(numbers[name], views.mean(vectors[images]))
+            engine.add(numbers[name], embeddings)
         except ValueError as error:
             folder = os.path.join(FLAGS.images_dir, name)
             raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
     files.write_whole(FLAGS.output, metadata.extend(imprinted.model, names, data=data))
-    _report(found, bad, len(kept), engine.num_classes, seconds=time.monotonic() - start)
+    _report(found, bad, len(kept), engine.num_classes, told, seconds=time.monotonic() - start)
     _warn(names, imprinted.cosines)
     if unnamed:
         print(f"{unnamed} classes of {FLAGS.model} have no names: their numbers stand for these.")
@@ -169,16 +190,19 @@ def _imprint_checkpoint() -> None:
             values, config, found.paths, views=FLAGS.views, on_progress=progress.show
         )
     photos.check(found, bad, skip=FLAGS.skip_bad_images)
+    new = {name: views.mean(embeddings[images]) for name, images in found.readable(bad)}
+    told = ""
+    if FLAGS.keep_classes:
+        others, _ = checkpoint_imprinting.embed(
+            values, config, kept_classes.photographs(), views=kept_classes.PARTS
+        )
+        told = _compare(checkpoint_imprinting.class_vectors(values), new, others)
     values, config = checkpoint_imprinting.imprint(
-        values,
-        config,
-        labels,
-        {name: views.mean(embeddings[images]) for name, images in found.readable(bad)},
-        keep_classes=FLAGS.keep_classes,
+        values, config, labels, new, keep_classes=FLAGS.keep_classes
     )
     deployment.write(FLAGS.output, config, values)
     kept = len(labels) if FLAGS.keep_classes else 0
-    _report(found, bad, kept, config.num_classes, seconds=time.monotonic() - start)
+    _report(found, bad, kept, config.num_classes, told, seconds=time.monotonic() - start)
 
 
 def _labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
@@ -200,8 +224,14 @@ def _labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
     return names, num_classes - len(labels)
 
 
+def _compare(kept: np.ndarray, new: dict[str, np.ndarray], others: np.ndarray) -> str:
+    """Checks that kept classes can be named beside new ones; returns what to say of it."""
+    cosines = kept_classes.compare(kept, list(new.values()), others.reshape(-1, kept.shape[1]))
+    return kept_classes.check(cosines, allowed=FLAGS.allow_lost_classes)
+
+
 def _report(
-    found: Photos, bad: dict[int, str], kept: int, num_classes: int, *, seconds: float
+    found: Photos, bad: dict[int, str], kept: int, num_classes: int, told: str, *, seconds: float
 ) -> None:
     count = len(found.names) - len(bad)
     print(
@@ -214,6 +244,8 @@ def _report(
     ):
         if names:
             print(f"{title}: {len(names):,} ({image_folder.shorten(names)}).")
+    if told:
+        print(told)
     print(f"{seconds:.1f} s, {count / seconds:,.0f} photos/s.")
 
 

@@ -51,7 +51,9 @@ class ImprintTest(absltest.TestCase):
 
     def imprint(self, *arguments: str) -> str:
         flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
-        status, out, err = run(*flags, *arguments)
+        # The small model's own classes are random: no photo shows one.
+        lost = [f"--allow_lost_classes={'--keep_classes' in arguments}"]
+        status, out, err = run(*flags, *lost, *arguments)
         self.assertEqual((status, err), (None, ""), msg=out)
         return out
 
@@ -173,6 +175,25 @@ class ImprintTest(absltest.TestCase):
             (*testing.LABELS, "blue", "red", "9", "grün"),
         )
 
+    def test_classes_that_nothing_would_be_left_of(self):
+        self.add("red")
+        self.assert_fails(
+            "got ones that take their photos away: .* 32 of 32 of these", "--keep_classes"
+        )
+        self.assertRegex(
+            self.imprint("--keep_classes"),
+            "(?m)^Warning: the kept classes will hardly be named any more: .* 32 of 32 of these",
+        )
+        self.assertNotIn("any more", self.imprint())
+        # A class that was imprinted is no measure.
+        self.assert_fails("take their photos away", "--keep_classes", "--model=out.tflite")
+        self.imprint("--output=colours.tflite")
+        self.add("blue")
+        shutil.rmtree("photos/red")
+        out = self.imprint("--keep_classes", "--allow_lost_classes=false", "--model=colours.tflite")
+        self.assertNotIn("osines", out)
+        self.check(["red", "blue"], first=0)
+
     def test_warns_of_vectors_that_the_kernel_cannot_hold(self):
         self.add("blue", "red")
         # The trained kernel's range, a tenth as wide.
@@ -230,7 +251,10 @@ class ImprintTest(absltest.TestCase):
         # All that the network computes with is there.
         values = deployment.read_values(checkpoints.find("out"), config)
         self.assertEqual(values["MobilenetV1/Logits/Conv2d_1d_1x1_normalize/biases"].shape, (2,))
-        self.imprint(*flags, "--skip_bad_images", "--keep_classes")
+        out = self.imprint(
+            *flags, "--skip_bad_images", "--keep_classes", "--allow_lost_classes=false"
+        )
+        self.assertIn("Cosines: photos of new classes have a cosine of", out)
         self.assertEqual(model_config.read("out").labels, (*"0123456789", "grün", "red"))
         os.rename("photos/red", "photos/7")
         self.assert_fails(
@@ -269,6 +293,7 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("either --model or --checkpoint, got none", "--model=")
         self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
         self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
+        self.assert_fails("expected --keep_classes with --allow_lost", "--allow_lost_classes")
         self.assert_fails("expected --image_size with --checkpoint alone", "--image_size=96")
         self.assert_fails("either --model or --checkpoint, got both", "--checkpoint=x")
 

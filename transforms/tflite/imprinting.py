@@ -98,6 +98,12 @@ class ImprintingEngine:
         """How many components an embedding has."""
         return self._depth
 
+    def trained_vectors(self) -> np.ndarray:
+        """The vectors of the classes that were trained, float32 [n, depth], of unit length."""
+        trained = [number for number in range(len(self._rows)) if not self.is_imprinted(number)]
+        vectors = self._kernel.dequantise(self._rows[trained])
+        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
     def is_imprinted(self, number: int) -> bool:
         """Whether a class was imprinted, here or earlier, and not trained."""
         return number in self._sums or number in self._lengths
