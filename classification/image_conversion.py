@@ -19,6 +19,7 @@ from classification.data import dataset_info, image_files, image_folder, records
 from classification.data.dataset_info import DatasetInfo, Shard
 from classification.data.image_files import BadImageError, EncodedImage
 from classification.data.image_folder import ImageFile, ImageFolder
+from transforms import labels
 
 # Several files, for several workers to read, and of a size that is copied in seconds.
 _LEAST_SHARDS = 8
@@ -90,8 +91,9 @@ def convert(
                 raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
         info = _info(folder, splits, skipped)
         files.write_whole(os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode())
-        labels = "".join(f"{label}:{name}\n" for label, name in enumerate(folder.class_names))
-        files.write_whole(os.path.join(partial, records.LABELS_FILE), labels.encode())
+        files.write_whole(
+            os.path.join(partial, records.LABELS_FILE), labels.numbered_text(folder.class_names)
+        )
     return info
 
 
@@ -142,7 +144,7 @@ def _count(folder: ImageFolder) -> int:
 def _info(
     folder: ImageFolder, splits: Mapping[str, tuple[Shard, ...]], skipped: Mapping[str, str]
 ) -> DatasetInfo:
-    labels = range(len(folder.class_names))
+    numbers = range(len(folder.class_names))
     counts = {
         split: collections.Counter(image.label for image in images)
         for split, images in folder.splits.items()
@@ -150,7 +152,7 @@ def _info(
     return DatasetInfo(
         splits=splits,
         class_counts={
-            split: tuple(count[label] for label in labels) for split, count in counts.items()
+            split: tuple(count[label] for label in numbers) for split, count in counts.items()
         },
         seed=folder.seed,
         validation_fraction=folder.validation_fraction,
