@@ -84,6 +84,21 @@ class ConvertImagesTest(absltest.TestCase):
         pathlib.Path("images/a/3.jpg").write_bytes(b"")
         self.assert_fails(r"1 that cannot be read \(a/3.jpg: it is empty\) among 5;")
 
+    def test_damaged_images_of_which_all_pixels_are_there(self):
+        self.add("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg")
+        path = pathlib.Path("images/a/1.jpg")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:2] + b"stray" + whole[2:-2])
+        # With another one left out, all are read twice.
+        pathlib.Path("images/a/3.jpg").write_bytes(b"")
+        status, _, err = run("--images_dir=images", "--output_dir=out", "--skip_bad_images")
+        self.assertIsNone(status, err)
+        self.assertEqual(
+            err,
+            "prog: warning: images/a/1.jpg is damaged, though all its pixels are there: 5 stray "
+            "bytes, no end marker\n",
+        )
+
     def test_bad_values(self):
         self.assert_fails("got images: there is no such folder")
         os.mkdir("images")

@@ -54,7 +54,7 @@ def convert(
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
-      What was written.
+      What was written. Of images that are damaged and have all their pixels, it warns.
 
     Raises:
       OSError: a folder is missing, in the way or holds something else, or cannot be read or
@@ -77,7 +77,7 @@ def convert(
     _check_apart(images_dir, output_dir)
     with files.whole_folder(output_dir, _earlier_names(output_dir)) as partial:
         while True:
-            splits, bad = _write_splits(partial, folder, on_progress)
+            splits, bad, faulty = _write_splits(partial, folder, on_progress)
             if not bad:
                 break
             if not skip_bad_images:
@@ -89,6 +89,8 @@ def convert(
                 folder = scan()
             except ValueError as error:
                 raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
+        for name, complaint in sorted(faulty.items()):
+            image_files.warn(os.path.join(images_dir, name), complaint)
         info = _info(folder, splits, skipped)
         files.write_whole(os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode())
         files.write_whole(
@@ -163,9 +165,10 @@ def _info(
 
 def _write_splits(
     path: str, folder: ImageFolder, on_progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, tuple[Shard, ...]], dict[str, str]]:
-    """Writes the record files of all splits, and tells what could not be read, and why."""
+) -> tuple[dict[str, tuple[Shard, ...]], dict[str, str], dict[str, str]]:
+    """Writes the record files of all splits, and tells what could not be read or is damaged."""
     bad: dict[str, str] = {}
+    faulty: dict[str, str] = {}
     total = _count(folder)
     done = itertools.count(1)
     num_threads = len(os.sched_getaffinity(0))
@@ -180,6 +183,8 @@ def _write_splits(
                 encoded = reader.read(os.path.join(folder.path, image.name))
             except BadImageError as error:
                 return error
+            if encoded.complaint:
+                faulty[image.name] = encoded.complaint
             return _example(image, encoded, folder.class_names[image.label])
 
         def examples(images: Sequence[ImageFile]) -> Iterator[bytes | None]:
@@ -206,7 +211,7 @@ def _write_splits(
             )
             for split, images in folder.splits.items()
         }
-    return splits, bad
+    return splits, bad, faulty
 
 
 def _size(path: str) -> int:

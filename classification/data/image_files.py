@@ -5,19 +5,23 @@ upright and opaque. All others are stored as another file, of the picture that a
 shows: turned as EXIF says, in RGB, and over white where they are transparent. That file is a
 PNG, which loses nothing, except where it comes from a JPEG or a WebP: then it is a JPEG of
 quality 95 at full colour resolution, since a photograph's PNG would be five times as large and
-slow to decode. Of an animation, it is the first frame. Colour profiles are left out of
+slow to decode. A JPEG that has all its pixels and small faults otherwise is stored without these.
+Of an animation, it is the first frame. Colour profiles are left out of
 account, as they are in training and on devices.
 """
 
 import dataclasses
 import io
 import os
+import warnings
 from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from classification.data import jpeg
 
 # Pillow knows more, but some of them run other programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
@@ -40,6 +44,10 @@ class BadImageError(ValueError):
     """An image file cannot be read. The message says why, but not which file it is."""
 
 
+class ImageWarning(UserWarning):
+    """An image file is damaged, and has all its pixels. The message names the file."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
     """An image as it stands in a record.
@@ -50,6 +58,7 @@ class EncodedImage:
       height: in pixels.
       width: likewise.
       channels: 3 for RGB, 1 for grey.
+      complaint: what is wrong with the file all the same; '' where nothing is.
     """
 
     encoded: bytes
@@ -57,6 +66,7 @@ class EncodedImage:
     height: int
     width: int
     channels: int
+    complaint: str = ""
 
 
 class Reader:
@@ -66,7 +76,11 @@ class Reader:
         with tf.Graph().as_default() as graph:
             self._encoded = tf.placeholder(tf.string, [])
             image = tf.io.decode_image(self._encoded, channels=3, expand_animations=False)
-            self._shape = tf.shape(image)
+            self._decoded = image.op
+            # Of a JPEG whose pixels are known to be there, a corner tells whether it is of a kind
+            # that TensorFlow knows.
+            corner = tf.image.decode_and_crop_jpeg(self._encoded, [0, 0, 1, 1], channels=3)
+            self._decoded_corner = corner.op
         self._session = tf.Session(graph=graph)
 
     def __enter__(self) -> "Reader":
@@ -81,24 +95,27 @@ class Reader:
         self._session.close()
 
     def read(self, path: str) -> EncodedImage:
-        """Reads a JPEG, PNG, BMP, WebP or GIF file, and decodes it wholly.
+        """Reads a JPEG, PNG, BMP, WebP or GIF file, and makes sure that all its pixels are there.
 
         Args:
           path: the file; what its name ends in does not matter.
 
         Raises:
-          BadImageError: it cannot be read, or is no such image, or damaged or cut short.
+          BadImageError: it cannot be read, or is no such image, or pixels are missing.
           MemoryError: there is too little memory for it.
         """
-        data = _read_file(path)
+        data, complaint, is_whole = _check(_read_file(path))
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
-            image.load()
+            if not is_whole:
+                image.load()
             orientation = _orientation(image)
-            if orientation == 1 and _is_plain(image, data) and self._decodes(data):
+            if orientation == 1 and _is_plain(image, data) and self._decodes(data, is_whole):
                 kind = "jpeg" if image.format in _JPEG_FORMATS else "png"
-                return EncodedImage(data, kind, image.height, image.width, len(image.getbands()))
-            return _encode(image, turn=orientation != 1)
+                size = image.height, image.width, len(image.getbands())
+                return EncodedImage(data, kind, *size, complaint)
+            encoded = _encode(image, turn=orientation != 1)
+            return dataclasses.replace(encoded, complaint=complaint)
         except UnidentifiedImageError as error:
             raise BadImageError("it is no JPEG, PNG, BMP, WebP or GIF image") from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -110,33 +127,40 @@ class Reader:
         except Exception as error:
             raise BadImageError(f"it cannot be decoded: {error}") from error
 
-    def _decodes(self, data: bytes) -> bool:
+    def _decodes(self, data: bytes, is_whole: bool) -> bool:
         # TensorFlow refuses some damaged files, and some rare kinds, that Pillow takes:
         # whatever is stored as it is must not stop a training.
         try:
-            self._session.run(self._shape, {self._encoded: data})
+            operation = self._decoded_corner if is_whole else self._decoded
+            self._session.run(operation, {self._encoded: data})
         except tf.errors.InvalidArgumentError:
             return False
         return True
 
 
 class PlainJpeg(NamedTuple):
-    """A JPEG file that is upright and in RGB or grey; its height and width are in pixels."""
+    """A JPEG file that is upright and in RGB or grey; its height and width are in pixels.
+
+    What is wrong with it all the same is its complaint, or ''.
+    """
 
     encoded: bytes
     height: int
     width: int
+    complaint: str
 
 
 def plain_jpeg(path: str) -> PlainJpeg | None:
     """A JPEG file, where TensorFlow, if it can decode it, shows what a viewer shows.
 
-    Its header alone is looked at. None for all other files, of which `Reader` tells more.
+    It is not decoded. None for all other files, of which `Reader` tells more.
 
     Raises:
-      BadImageError: it cannot be read, or is empty.
+      BadImageError: it cannot be read, or is empty, or pixels are missing.
     """
-    data = _read_file(path)
+    data, complaint, is_whole = _check(_read_file(path))
+    if not is_whole:
+        return None
     try:
         image = Image.open(io.BytesIO(data), formats=_JPEG_FORMATS)
         is_plain = _orientation(image) == 1 and _is_plain(image, data)
@@ -145,7 +169,30 @@ def plain_jpeg(path: str) -> PlainJpeg | None:
     # On damaged files, Pillow raises errors of every kind.
     except Exception:
         return None
-    return PlainJpeg(data, image.height, image.width) if is_plain else None
+    return PlainJpeg(data, image.height, image.width, complaint) if is_plain else None
+
+
+def warn(path: str, complaint: str) -> None:
+    """Warns of an image file that is damaged, and has all its pixels; of '' not."""
+    if complaint:
+        # Each time, which is what the missing registry stands for.
+        warnings.warn_explicit(
+            f"{path} is damaged, though all its pixels are there: {complaint}",
+            ImageWarning,
+            path,
+            0,
+        )
+
+
+def _check(data: bytes) -> tuple[bytes, str, bool]:
+    """A file without small faults, what these were, and whether it is known to be whole."""
+    if not data.startswith(jpeg.HEAD):
+        return data, "", False
+    try:
+        checked = jpeg.check(data)
+    except ValueError as error:
+        raise BadImageError(f"it cannot be decoded: {error}") from error
+    return (data, "", False) if checked is None else (*checked, True)
 
 
 def _read_file(path: str) -> bytes:

@@ -23,6 +23,7 @@ _HEIGHT, _WIDTH = 48, 64
 _ROWS, _COLUMNS = np.mgrid[:_HEIGHT, :_WIDTH]
 _PHOTO = np.stack([4 * _ROWS, 3 * _COLUMNS, 255 - 4 * _ROWS], axis=-1).astype(np.uint8)
 _PHOTO[:16, :24] = (250, 30, 40)
+_INKS = Image.fromarray(_PHOTO).convert("CMYK")
 
 # What is shown of what is stored (EXIF 2.3, section 4.6.4, Orientation).
 _TURNS = {
@@ -236,7 +237,10 @@ class ReadTest(parameterized.TestCase):
         ("empty", b"", "^it is empty$"),
         ("text", b"Not an image.", "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
         ("another_kind", save(_PHOTO, "TIFF"), "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
-        ("jpeg_cut_short", save(_PHOTO, "JPEG")[:-50], "^it cannot be decoded: .* truncated"),
+        ("jpeg_cut_short", save(_PHOTO, "JPEG")[:-50], "^it cannot be decoded: pixels are missing"),
+        ("jpeg_of_four_inks_cut_short", save(_INKS, "JPEG")[:-50], "pixels are missing"),
+        ("jpeg_cut_short_and_ended", save(_PHOTO, "JPEG")[:-50] + b"\xff\xd9", "are missing"),
+        ("jpeg_filled_with_zeros", half(save(_PHOTO, "JPEG")).ljust(3000, b"\0"), "are missing"),
         ("jpeg_cut_in_its_head", half(save(_PHOTO, "JPEG")), "^it cannot be decoded: "),
         ("png_cut_short", half(save(_PHOTO, "PNG")), "^it cannot be decoded: "),
         ("bmp_cut_short", half(save(_PHOTO, "BMP")), "^it cannot be decoded: "),
@@ -246,6 +250,31 @@ class ReadTest(parameterized.TestCase):
     def test_unreadable(self, data, expected):
         with self.assertRaisesRegex(BadImageError, expected):
             self.read(data)
+
+    def test_a_damaged_jpeg_with_all_its_pixels_is_stored_without_the_damage(self):
+        data = save(_PHOTO, "JPEG")
+        for faulty, complaint in (
+            (data[:-2], "no end marker"),
+            (data[:2] + b"stray" + data[2:], "5 stray bytes"),
+        ):
+            image = self.read(faulty)
+            self.assertEqual((image.encoded, image.complaint), (data, complaint))
+            plain = image_files.plain_jpeg(self.path)
+            self.assertEqual((plain.encoded, plain.complaint), (data, complaint))
+        turned = save(_PHOTO, "JPEG", exif=orientation(3))
+        self.assertEqual(self.read(turned[:-2]).complaint, "no end marker")
+        self.assertEqual(self.read(turned).complaint, "")
+        with open(self.path, "wb") as file:
+            file.write(data[:-50])
+        with self.assertRaisesRegex(BadImageError, "pixels are missing"):
+            image_files.plain_jpeg(self.path)
+
+    def test_warns_each_time(self):
+        with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg is damaged, .*: so$"):
+            image_files.warn("a/b.jpg", "so")
+        with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg"):
+            image_files.warn("a/b.jpg", "so")
+        image_files.warn("a/b.jpg", "")
 
     def test_no_file(self):
         with self.assertRaisesRegex(BadImageError, "cannot be opened: No such file"):

@@ -11,7 +11,7 @@ import numpy as np
 from classification import files
 
 # Part of the key: another number where other embeddings come of the same network and files.
-_FORM = 2
+_FORM = 3
 
 # Given paths, their embeddings, float32 [n, ...], and by their index what is wrong with files that
 # cannot be read.

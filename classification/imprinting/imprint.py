@@ -65,8 +65,8 @@ flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes; new one
 flags.DEFINE_string(
     "labels",
     "",
-    "With --keep_classes: file of the names of IN's classes, all of them, one a line, or 0:NAME and "
-    "so on. By default, those that it carries.",
+    "With --keep_classes: file of the names of all of IN's classes, one a line, or 0:NAME and so "
+    "on. By default, those that it carries.",
 )
 flags.DEFINE_integer(
     "views",

@@ -148,7 +148,7 @@ class ImprintTest(absltest.TestCase):
         for names, expected in (
             ("\n".join("abcdefghi"), "of the network's 8 classes, got 9 names in names.txt; mend"),
             ("\n".join("abcdefg"), "8 classes, got 7 names in names.txt; .* line `background`"),
-            ("0:a\n2:b", "prog: expected 1:NAME as line 2 of names.txt"),
+            ("0:a\n2:b", "expected 1:NAME as line 2 of names.txt"),
         ):
             pathlib.Path("names.txt").write_text(names)
             self.assert_fails(expected, "--keep_classes", "--labels=names.txt", "--model=in.tflite")
@@ -201,6 +201,27 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails(
             "can be read in each class folder of photos, got none in red", "--skip_bad_images"
         )
+
+    def test_damaged_photos_of_which_all_pixels_are_there(self):
+        self.add("blue", "red", count=2)
+        for path in pathlib.Path("photos").glob("*/*.png"):
+            Image.open(path).save(path.with_suffix(".jpg"))
+            path.unlink()
+        self.imprint()
+        expected = pathlib.Path("out.tflite").read_bytes()
+        path = pathlib.Path("photos/blue/0.jpg")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-2])
+        warning = "prog: warning: photos/blue/0.jpg is damaged, though all its pixels are there: no"
+        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
+        for _ in range(2):
+            status, _, err = run(*flags)
+            self.assertIsNone(status, err)
+            self.assertStartsWith(err, warning)
+            self.assertLen(err.splitlines(), 1)
+            self.assertEqual(pathlib.Path("out.tflite").read_bytes(), expected)
+        path.write_bytes(whole[:-40])
+        self.assert_fails(r"got 1 that cannot \(blue/0.jpg: it cannot be decoded: pixels are miss")
 
     def test_folders_that_are_no_new_classes(self):
         self.assert_fails("expected a folder of class folders of images, got photos")

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import os
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from classification.data import dataset_info, image_folder, imagenet, records, storage
 from classification.data.dataset import Dataset, open_dataset
@@ -64,15 +64,34 @@ def find(
             found[split].labels += [numbers[label] for label in photos.labels]
         there = set(found["train"].labels)
         absent = [name for number, name in enumerate(names) if number not in there]
-        if not splits["test"].labels:
-            raise ValueError(f"expected photos to test with in --{flag}, got none")
         if absent:
             raise ValueError(
                 f"expected photos to learn from of all classes"
                 f"{f' of {network}' if flag == 'base_dir' else ''} in --{flag}, got none of "
                 f"{image_folder.shorten(absent)}"
             )
+    check_tests(found["test"], num_base=len(base_names))
     return found, names
+
+
+def without(photos: LabelledPhotos, bad: Collection[int]) -> LabelledPhotos:
+    """The photos but for some, which are given by their indices."""
+    kept = [index for index in range(len(photos.paths)) if index not in bad]
+    return LabelledPhotos(
+        paths=[photos.paths[index] for index in kept],
+        names=[photos.names[index] for index in kept],
+        labels=[photos.labels[index] for index in kept],
+    )
+
+
+def check_tests(test: LabelledPhotos, *, num_base: int) -> None:
+    """Raises a ValueError if there is no photo of the base to test with, or none of the others."""
+    for flag, labels in (
+        ("base_dir", [label for label in test.labels if label < num_base]),
+        ("novel_dir", [label for label in test.labels if label >= num_base]),
+    ):
+        if not labels:
+            raise ValueError(f"expected photos to test with in --{flag}, got none")
 
 
 def check_shots(train: LabelledPhotos, names: Sequence[str], *, num_base: int, shots: int) -> None:
@@ -153,7 +172,9 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Lab
                 encoded, label = imagenet.labelled_image(payload, num_classes=len(class_names))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-            path = os.path.join(scratch, split, str(len(photos.paths)))
+            # So that warnings, which name the file, tell which record it is.
+            file_name = f"{len(photos.paths)} (record {index} of {os.path.basename(record)})"
+            path = os.path.join(scratch, split, file_name)
             with open(path, "wb") as file:
                 file.write(encoded)
             photos.paths.append(path)
