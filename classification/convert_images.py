@@ -3,9 +3,11 @@
   ./bazelw run convert_images -- --images_dir=DIR --output_dir=OUT
 
 DIR holds a folder for each class, named after it, with its images right in it; a fifth of each
-class is then held out for validation. Or DIR holds `train` and `validation` (or `val`) or
-`test`, and these hold the class folders. Where `test` is the only one beside `train`, it
-becomes the validation split, which is what eval reads.
+class is then held out for validation. Or DIR holds `train` and `validation` or `test`, and these
+hold the class folders; other usual names will do (training, val, valid, testing, in any case).
+Where `test` is the only one beside `train`, it becomes the validation split, which is what eval
+reads; where there are three, `eval --dataset_split_name=test` reads it. Where DIR holds nothing
+but one folder around all this, as exporters often make, that is taken.
 
 OUT gets TFRecords in slim's form, train-* and validation-* (and test-*), `labels.txt` with the
 classes' names, numbered from 0 in the order of their names, and `dataset.json` with counts.
@@ -84,6 +86,9 @@ def _report(info: DatasetInfo, *, seconds: float) -> None:
     ]
     total = sum(map(info.num_examples, info.splits)) + len(info.skipped)
     print(f"Wrote {output_dir}, {num_classes:,} classes: {'; '.join(parts)}.")
+    if info.split_folders:
+        folders = [f"{split} from {folder}" for split, folder in info.split_folders.items()]
+        print(f"Splits: {', '.join(folders)}.")
     _list("Left out, since unreadable", [f"{name}: {why}" for name, why in info.skipped.items()])
     _list("Ignored, since not named as images are", info.ignored)
     print(f"{total:,} images in {seconds:.1f} s, {total / seconds:,.0f} images/s.")

@@ -66,6 +66,14 @@ class ConvertImagesTest(absltest.TestCase):
             grey = np.where(batch["label"], 200, 50) / 127.5 - 1.0
             np.testing.assert_allclose(batch["image"].mean(axis=(1, 2, 3)), grey, atol=1e-5)
 
+    def test_splits_by_other_names(self):
+        self.add("export/Train/a/1.png", "export/Train/b/1.png", "export/valid/a/2.png")
+        self.add("export/Test/b/2.png", "export/Test/b/3.png", "__MACOSX/export/1.png")
+        status, out, err = run("--images_dir=images", "--output_dir=out")
+        self.assertEqual((status, err), (None, ""))
+        self.assertIn("\nSplits: train from Train, validation from valid, test from Test.\n", out)
+        self.assertEqual(open_dataset("out", "test").num_examples, 2)
+
     def test_flags(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(8)))
         pathlib.Path("images/b/bad.jpg").write_bytes(b"")

@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tensorflow.compat.v1 as tf
 
 from classification import files
-from classification.data import dataset_info, image_files, image_folder, records, storage
+from classification.data import (
+    class_folders,
+    dataset_info,
+    image_files,
+    image_folder,
+    records,
+    storage,
+)
 from classification.data.dataset_info import DatasetInfo, Shard
 from classification.data.image_files import BadImageError, EncodedImage
 from classification.data.image_folder import ImageFile, ImageFolder
@@ -90,7 +97,7 @@ def convert(
             except ValueError as error:
                 raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
         for name, complaint in sorted(faulty.items()):
-            image_files.warn(os.path.join(images_dir, name), complaint)
+            image_files.warn(os.path.join(folder.path, name), complaint)
         info = _info(folder, splits, skipped)
         files.write_whole(os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode())
         files.write_whole(
@@ -135,7 +142,7 @@ def _complaint(folder: ImageFolder, bad: Mapping[str, str]) -> str:
 
 
 def _describe(bad: Mapping[str, str]) -> str:
-    names = image_folder.shorten(f"{name}: {why}" for name, why in bad.items())
+    names = image_folder.shorten(f"{name}: {why}" for name, why in sorted(bad.items()))
     return f"{len(bad)} that cannot be read ({names})"
 
 
@@ -158,8 +165,11 @@ def _info(
         },
         seed=folder.seed,
         validation_fraction=folder.validation_fraction,
-        skipped={image_folder.printable(name): why for name, why in sorted(skipped.items())},
-        ignored=tuple(map(image_folder.printable, folder.ignored)),
+        split_folders={
+            split: class_folders.printable(name) for split, name in folder.split_folders.items()
+        },
+        skipped={class_folders.printable(name): why for name, why in sorted(skipped.items())},
+        ignored=tuple(map(class_folders.printable, folder.ignored)),
     )
 
 

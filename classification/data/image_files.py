@@ -21,7 +21,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from classification.data import jpeg
+from classification.data import class_folders, jpeg
 
 # Pillow knows more, but some of them run other programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
@@ -202,7 +202,10 @@ def _read_file(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise BadImageError(f"it cannot be opened: {error.strerror}") from error
+        link = class_folders.describe_link(path)
+        raise BadImageError(
+            f"it {f'is {link}, and ' if link else ''}cannot be opened: {error.strerror}"
+        ) from error
     if not data:
         raise BadImageError("it is empty")
     return data

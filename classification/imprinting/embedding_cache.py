@@ -58,6 +58,9 @@ def embed(
 
 def _key(path: str) -> str:
     """What a file's contents are known by; its path, where it cannot be read."""
+    if not os.path.isfile(path):
+        # To open a pipe would wait for whoever writes into it.
+        return path
     try:
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()

@@ -5,10 +5,10 @@
 
 MODEL is a quantised classifier of the base classes, whose names it carries; --checkpoint names a
 network as training has it, instead or besides. BASE and NOVEL hold photos of the base's classes,
-and of others: in class folders, which stand in folders `train` and `test` (or `validation`), or as
-TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each novel class, n of
-the train photos are drawn, for several n and seeds; test photos are then named by what was learned
-of these.
+and of others: in class folders, which stand in folders `train` and `test` (or `validation`, by any
+usual name), or as TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each
+novel class, n of the train photos are drawn, for several n and seeds; test photos are then named
+by what was learned of these.
 
 Printed are four accuracies: of the novel classes' photos with these alone to choose from and with
 all, of the base's with all to choose from, and of all; REPORT gets them as CSV, each draw, and as
@@ -202,6 +202,8 @@ def _embed_all(
             network=FLAGS.model or FLAGS.checkpoint,
             scratch=scratch,
         )
+        for split, purpose in (("train", "learn from"), ("test", "test with")):
+            print(f"Photos to {purpose}: {' and '.join(splits[split].sources)}.")
         num_base = len(sources[0].labels)
         low_shot_photos.check_shots(splits["train"], names, num_base=num_base, shots=shots)
         embedded = []

@@ -141,7 +141,7 @@ def _imprint_model() -> None:
         try:
             engine.add(numbers[name], views.mean(vectors[images]))
         except ValueError as error:
-            folder = os.path.join(FLAGS.images_dir, name)
+            folder = os.path.join(found.folder, name)
             raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
     files.write_whole(FLAGS.output, metadata.extend(imprinted.model, names, data=data))

@@ -3,11 +3,11 @@
 import collections
 import dataclasses
 import os
-import unicodedata
 from collections.abc import Collection, Sequence
 
 from classification.data import dataset_info, image_folder, imagenet, records, storage
 from classification.data.dataset import Dataset, open_dataset
+from transforms.labels import normalised
 
 # By what they are called here, the splits of data: the first that is there is taken.
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}
@@ -21,11 +21,13 @@ class LabelledPhotos:
       paths: the files.
       names: what errors are to call them.
       labels: the numbers of their classes.
+      sources: the folders, or splits of records, that they are from.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
     names: list[str] = dataclasses.field(default_factory=list)
     labels: list[int] = dataclasses.field(default_factory=list)
+    sources: list[str] = dataclasses.field(default_factory=list)
 
 
 def find(
@@ -52,7 +54,7 @@ def find(
         classes are others than they should be.
     """
     names = list(base_names)
-    if len(set(map(_spelled, names))) < len(names):
+    if len(set(map(normalised, names))) < len(names):
         raise ValueError(f"expected classes of different names, got equal ones in {network}")
     found = {split: LabelledPhotos() for split in _SPLITS}
     for flag, folder in (("base_dir", base_dir), ("novel_dir", novel_dir)):
@@ -61,6 +63,7 @@ def find(
         for split, photos in splits.items():
             found[split].paths += photos.paths
             found[split].names += photos.names
+            found[split].sources += photos.sources
             found[split].labels += [numbers[label] for label in photos.labels]
         there = set(found["train"].labels)
         absent = [name for number, name in enumerate(names) if number not in there]
@@ -81,6 +84,7 @@ def without(photos: LabelledPhotos, bad: Collection[int]) -> LabelledPhotos:
         paths=[photos.paths[index] for index in kept],
         names=[photos.names[index] for index in kept],
         labels=[photos.labels[index] for index in kept],
+        sources=photos.sources,
     )
 
 
@@ -109,15 +113,15 @@ def _numbers(
     class_names: Sequence[str], names: list[str], *, is_base: bool, network: str
 ) -> list[int]:
     """The number of each class of a folder; new ones are put behind the names there are."""
-    if len(set(map(_spelled, class_names))) < len(class_names):
+    if len(set(map(normalised, class_names))) < len(class_names):
         raise ValueError(
             "expected classes of different names, got equal ones among "
             f"{image_folder.shorten(class_names)}"
         )
-    known = {_spelled(name): number for number, name in enumerate(names)}
+    known = {normalised(name): number for number, name in enumerate(names)}
     numbers = []
     for name in class_names:
-        number = known.get(_spelled(name))
+        number = known.get(normalised(name))
         if (number is not None) != is_base:
             raise ValueError(
                 f"expected {'the' if is_base else 'none of the'} classes of {network} in "
@@ -130,10 +134,6 @@ def _numbers(
     return numbers
 
 
-def _spelled(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
 def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, LabelledPhotos]]:
     """The classes' names, and the photos of each split."""
     if _holds_records(folder):
@@ -141,9 +141,13 @@ def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Labe
     scanned = image_folder.scan(folder)
     splits = {}
     for split, named in _SPLITS.items():
-        images = scanned.splits[next(name for name in named if name in scanned.splits)]
-        paths = [os.path.join(folder, image.name) for image in images]
-        splits[split] = LabelledPhotos(paths, paths, [image.label for image in images])
+        there = next(name for name in named if name in scanned.splits)
+        images = scanned.splits[there]
+        paths = [os.path.join(scanned.path, image.name) for image in images]
+        source = f"a part of {scanned.path}"
+        if scanned.split_folders:
+            source = os.path.join(scanned.path, scanned.split_folders[there])
+        splits[split] = LabelledPhotos(paths, paths, [image.label for image in images], [source])
     return scanned.class_names, splits
 
 
@@ -164,7 +168,7 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Lab
     for split, named in _SPLITS.items():
         dataset = _open(folder, named)
         class_names = _names(dataset)
-        photos = splits[split] = LabelledPhotos()
+        photos = splits[split] = LabelledPhotos(sources=[f"{dataset.split} of {folder}"])
         os.makedirs(os.path.join(scratch, split))
         for record, index, payload in records.iterate(dataset.files):
             name = f"record {index} of {record}"

@@ -279,7 +279,12 @@ class ExtendTest(absltest.TestCase):
         self.assertGreater(refused, 50)
 
 
-class LostLabelsTest(absltest.TestCase):
+class FileOfLabelsTest(absltest.TestCase):
+    def test_has_one_spelling(self):
+        names = ("cafe\u0301", *testing.LABELS[1:])
+        data = metadata.attach(model_file.parse(testing.small().model), names)
+        self.assertEqual(metadata.labels_of(data), ("caf\u00e9", *testing.LABELS[1:]))
+
     def test_a_file_that_was_lost_on_the_way(self):
         data = metadata.attach(model_file.parse(testing.small().model), testing.LABELS)
         lost = model_file.serialise(model_file.parse(data))
