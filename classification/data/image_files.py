@@ -117,7 +117,7 @@ class Reader:
             encoded = _encode(image, turn=orientation != 1)
             return dataclasses.replace(encoded, complaint=complaint)
         except UnidentifiedImageError as error:
-            raise BadImageError("it is no JPEG, PNG, BMP, WebP or GIF image") from error
+            raise BadImageError(_other_kind(data)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             # That tells nothing of the file.
             raise MemoryError(
@@ -209,6 +209,24 @@ def _read_file(path: str) -> bytes:
     if not data:
         raise BadImageError("it is empty")
     return data
+
+
+def _other_kind(data: bytes) -> str:
+    """What is wrong with an image of a kind that is not read, or with what is none."""
+    # ISO/IEC 14496-12, section 4.3: a box of the file's type, its brands 4 bytes each.
+    if data[4:8] == b"ftyp":
+        brands = data[8 : int.from_bytes(data[:4])]
+        if b"avif" in brands or b"avis" in brands:
+            return "it is an AVIF image; convert it to JPEG first"
+        if any(brand in brands for brand in (b"hei", b"hev", b"mif1", b"msf1")):
+            return (
+                "it is a HEIC image; convert it to JPEG first, by `heif-convert IN.heic OUT.jpg` "
+                "(Debian's package libheif-examples) or macOS's `sips -s format jpeg IN.heic --out "
+                "OUT.jpg`"
+            )
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return "it is a TIFF image; convert it to PNG or JPEG first"
+    return "it is no JPEG, PNG, BMP, WebP or GIF image"
 
 
 def _orientation(image: Image.Image) -> int:

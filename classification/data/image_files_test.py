@@ -236,7 +236,15 @@ class ReadTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("empty", b"", "^it is empty$"),
         ("text", b"Not an image.", "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
-        ("another_kind", save(_PHOTO, "TIFF"), "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
+        ("tiff", save(_PHOTO, "TIFF"), "^it is a TIFF image; convert it to PNG or JPEG first$"),
+        (
+            "heic",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "^it is a HEIC image; .*heif-convert .*sips",
+        ),
+        ("heif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "^it is a HEIC image; convert it to JPEG"),
+        ("avif", save(_PHOTO, "AVIF"), "^it is an AVIF image; convert it to JPEG first$"),
+        ("mp4", b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "^it is no JPEG, PNG, BMP, WebP or GIF"),
         ("jpeg_cut_short", save(_PHOTO, "JPEG")[:-50], "^it cannot be decoded: pixels are missing"),
         ("jpeg_of_four_inks_cut_short", save(_INKS, "JPEG")[:-50], "pixels are missing"),
         ("jpeg_cut_short_and_ended", save(_PHOTO, "JPEG")[:-50] + b"\xff\xd9", "are missing"),

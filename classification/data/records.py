@@ -11,12 +11,13 @@ Files may be on any of TensorFlow's file systems.
 import hashlib
 import itertools
 import os
+import shlex
 import struct
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from classification.data import storage
+from classification.data import class_folders, storage
 from transforms import labels
 
 # What a folder's class names are in.
@@ -24,6 +25,8 @@ LABELS_FILE = "labels.txt"
 
 _HEAD_BYTES = 12
 _TAIL_BYTES = 4
+# Of the folders in a folder, for images: the others are much the same.
+_LOOKED_INTO = 5
 
 
 def find_files(folder: str, split: str) -> dict[str, int]:
@@ -55,9 +58,15 @@ def find_files(folder: str, split: str) -> dict[str, int]:
     found = {path: size for path, size in sizes if size is not None}
     if not found:
         there = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        advice = "Rename the files, or give another folder."
+        if _holds_images(folder, names):
+            advice = (
+                "Photos are made a data set first: ./bazelw run convert_images -- "
+                f"--images_dir={shlex.quote(folder)} --output_dir=DIR"
+            )
         raise FileNotFoundError(
             f"Expected TFRecord files named {split}-* in {folder}, but it holds "
-            f"{there or 'nothing'}. Rename the files, or give another folder."
+            f"{there or 'nothing'}. {advice}"
         )
     return found
 
@@ -182,6 +191,20 @@ def read_label_file(path: str) -> tuple[str, ...]:
       ValueError: see `labels.parse`.
     """
     return labels.parse(storage.read(path), path)
+
+
+def _holds_images(folder: str, names: Sequence[str], *, depth: int = 3) -> bool:
+    """Whether there are image files in a folder, or in folders in there: of classes, of splits."""
+    if any(name.lower().endswith(class_folders.IMAGE_ENDINGS) for name in names):
+        return True
+    for name in names[:_LOOKED_INTO] if depth else ():
+        inner = storage.join(folder, name)
+        try:
+            if _holds_images(inner, storage.list_folder(inner), depth=depth - 1):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _spans(path: str, read_at: storage.ReadAt, size: int) -> Iterator[tuple[int, int]]:
