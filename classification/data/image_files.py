@@ -6,7 +6,8 @@ shows: turned as EXIF says, in RGB, and over white where they are transparent. T
 PNG, which loses nothing, except where it comes from a JPEG or a WebP: then it is a JPEG of
 quality 95 at full colour resolution, since a photograph's PNG would be five times as large and
 slow to decode. A JPEG that has all its pixels and small faults otherwise is stored without these.
-Of an animation, it is the first frame. Colour profiles are left out of
+Of an animation, it is the first frame. What has more pixels than TensorFlow decodes is
+stored at half its height and width, or a quarter, and so on. Colour profiles are left out of
 account, as they are in training and on devices.
 """
 
@@ -21,13 +22,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from classification.data import class_folders, jpeg
+from classification.data import class_folders, jpeg, large_images
+from classification.data.large_images import JPEG_FORMATS
 
 # Pillow knows more, but some of them run other programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
-# MPO is what Pillow calls a JPEG with others behind it, as some cameras write.
-_JPEG_FORMATS = ("JPEG", "MPO")
-_LOSSY_FORMATS = (*_JPEG_FORMATS, "WEBP")
+_LOSSY_FORMATS = (*JPEG_FORMATS, "WEBP")
 _JPEG_QUALITY = 95
 
 # Where a PNG file has its bits a channel, and its kind of colour (W3C's "PNG specification",
@@ -101,21 +101,31 @@ class Reader:
           path: the file; what its name ends in does not matter.
 
         Raises:
-          BadImageError: it cannot be read, or is no such image, or pixels are missing.
+          BadImageError: it cannot be read, or is no such image, or pixels are missing, or it has
+            more than fit in memory.
           MemoryError: there is too little memory for it.
         """
         data, complaint, is_whole = _check(_read_file(path))
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            factor = large_images.factor(image)
+            if factor > 1:
+                with large_images.one_at_a_time:
+                    large_images.check_memory(image, factor)
+                    # Where the format allows that, it is decoded smaller.
+                    image.draft(image.mode, (image.width // factor, image.height // factor))
+                    encoded = _encode(image)
+                return dataclasses.replace(encoded, complaint=complaint)
             if not is_whole:
                 image.load()
-            orientation = _orientation(image)
-            if orientation == 1 and _is_plain(image, data) and self._decodes(data, is_whole):
-                kind = "jpeg" if image.format in _JPEG_FORMATS else "png"
+            is_upright = _orientation(image) == 1
+            if is_upright and _is_plain(image, data) and self._decodes(data, is_whole):
+                kind = "jpeg" if image.format in JPEG_FORMATS else "png"
                 size = image.height, image.width, len(image.getbands())
                 return EncodedImage(data, kind, *size, complaint)
-            encoded = _encode(image, turn=orientation != 1)
-            return dataclasses.replace(encoded, complaint=complaint)
+            return dataclasses.replace(_encode(image), complaint=complaint)
+        except large_images.TooLargeError as error:
+            raise BadImageError(str(error)) from error
         except UnidentifiedImageError as error:
             raise BadImageError(_other_kind(data)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
@@ -162,8 +172,10 @@ def plain_jpeg(path: str) -> PlainJpeg | None:
     if not is_whole:
         return None
     try:
-        image = Image.open(io.BytesIO(data), formats=_JPEG_FORMATS)
-        is_plain = _orientation(image) == 1 and _is_plain(image, data)
+        image = Image.open(io.BytesIO(data), formats=JPEG_FORMATS)
+        is_plain = (
+            large_images.factor(image) == 1 and _orientation(image) == 1 and _is_plain(image, data)
+        )
     except MemoryError:
         raise
     # On damaged files, Pillow raises errors of every kind.
@@ -243,7 +255,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _is_plain(image: Image.Image, data: bytes) -> bool:
     """Whether TensorFlow decodes the file to the pixels that a viewer shows."""
-    if image.format in _JPEG_FORMATS:
+    if image.format in JPEG_FORMATS:
         return image.mode in ("RGB", "L")
     return (
         image.format == "PNG"
@@ -253,9 +265,12 @@ def _is_plain(image: Image.Image, data: bytes) -> bool:
     )
 
 
-def _encode(image: Image.Image, *, turn: bool) -> EncodedImage:
-    """An image as a new file, upright and in RGB."""
+def _encode(image: Image.Image) -> EncodedImage:
+    """An image as a new file, upright, in RGB, and of no more pixels than TensorFlow decodes."""
+    turn = _orientation(image) != 1
     rgb = _to_rgb(ImageOps.exif_transpose(image) if turn else image)
+    if (factor := large_images.factor(rgb)) > 1:
+        rgb = rgb.reduce(factor)
     # What is known of the old file is not true of the new one.
     rgb.info.clear()
     file = io.BytesIO()

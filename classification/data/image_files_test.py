@@ -8,13 +8,14 @@ import resource
 import struct
 import zlib
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from PIL import ExifTags, Image
 
-from classification.data import image_files
+from classification.data import image_files, large_images
 from classification.data.image_files import BadImageError
 
 _RANDOM = np.random.default_rng(1)
@@ -305,6 +306,58 @@ class ReadTest(parameterized.TestCase):
                 self.reader.read(self.path)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)
+
+    def test_more_pixels_than_tensorflow_decodes(self):
+        # Flat, so that it is made in a second.
+        grey = Image.new("L", (20000, 10000), 90)
+        grey.paste(180, (0, 0, 20000, 5000))
+        with open(self.path, "wb") as file:
+            grey.save(file, "JPEG", quality=20)
+        del grey
+        image = self.reader.read(self.path)
+        self.assertEqual((image.format, image.height, image.width), ("jpeg", 5000, 10000))
+        self.assertIsNone(image_files.plain_jpeg(self.path))
+        decoded = Image.open(io.BytesIO(image.encoded))
+        self.assertAlmostEqual(decoded.getpixel((5000, 2000))[0], 180, delta=2)
+        self.assertAlmostEqual(decoded.getpixel((5000, 4000))[0], 90, delta=2)
+
+    @parameterized.product(
+        kind=["JPEG", "PNG", "BMP", "GIF", "WEBP"], most=[_HEIGHT * _WIDTH // 2, 100], value=[1, 6]
+    )
+    def test_reduced_to_what_tensorflow_decodes(self, kind, most, value):
+        options = {} if kind in ("BMP", "GIF") else {"exif": orientation(value)}
+        shown = _TURNS[value if options else 1](_PHOTO)
+        data = save(_PHOTO, kind, **options)
+        factor = 2 if most > 100 else 8
+        # The limit itself is tested above, once, since it takes gigabytes.
+        with mock.patch.object(large_images, "MOST_PIXELS", most):
+            image = self.read(data)
+        self.assertEqual(
+            (image.height, image.width), (shown.shape[0] // factor, shown.shape[1] // factor)
+        )
+        expected = np.asarray(Image.fromarray(np.ascontiguousarray(shown)).reduce(factor))
+        self.assert_shows(image, expected, mean=12, most=120)
+
+    def test_more_pixels_than_fit_in_memory(self):
+        with open(self.path, "wb") as file:
+            # The header of a picture that nobody could hold.
+            header = struct.pack(">IIBBBBB", 2**30, 2**30, 8, 2, 0, 0, 0)
+            body = b"IHDR" + header
+            data = b"IDAT" + zlib.compress(bytes(99))
+            file.write(
+                b"\x89PNG\r\n\x1a\n"
+                + struct.pack(">I", 13)
+                + body
+                + struct.pack(">I", zlib.crc32(body))
+                + struct.pack(">I", len(data) - 4)
+                + data
+                + struct.pack(">I", zlib.crc32(data))
+            )
+        with self.assertRaisesRegex(
+            BadImageError,
+            "^it has 1073741824 x 1073741824 pixels, .* is enough for [0-9,]+ million;",
+        ):
+            self.reader.read(self.path)
 
     def test_by_several_threads(self):
         self.read(save(_PHOTO, "PNG"))
