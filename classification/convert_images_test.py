@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import time
@@ -48,14 +49,24 @@ class ConvertImagesTest(absltest.TestCase):
         pathlib.Path("images", "README").touch()
         status, out, err = run("--images_dir=images", "--output_dir=my out")
         self.assertEqual((status, err), (None, ""))
-        first, ignored, rate, following = out.splitlines()
+        first, ignored, rate, following, *command = out.splitlines()
         self.assertEqual(
             first,
             "Wrote my out, 2 classes: train 16 images in 8 files; validation 4 images in 4 files.",
         )
         self.assertEqual(ignored, "Ignored, since not named as images are: 1 (README).")
         self.assertRegex(rate, r"^20 images in \d+\.\d s, [\d,]+ images/s\.$")
-        self.assertEqual(following, "Next: ./bazelw run train -- --dataset_dir='my out'")
+        self.assertRegex(following, r"^Next, .*CKPT is the prefix of a published MobileNet V1's")
+        words = shlex.split("\n".join(command).replace("\\\n", ""))
+        self.assertEqual(words[:4], ["./bazelw", "run", "train", "--"])
+        self.assertEqual(
+            words[4:],
+            [
+                *("--dataset_dir=my out", "--checkpoint_dir=OUT", "--quantize"),
+                *("--fine_tune_checkpoint=CKPT", "--freeze_base_model", "--cache_features=memory"),
+                *("--number_of_steps=1000", "--eval_every=500"),
+            ],
+        )
         for split, count in (("train", 16), ("validation", 4)):
             dataset = open_dataset("my out", split)
             self.assertEqual((dataset.num_examples, dataset.num_classes), (count, 2))
