@@ -40,8 +40,9 @@ def matplotlib() -> ModuleType:
     """Matplotlib for figures that are the same bytes on every machine.
 
     It has its default settings, and of fonts those that come with it and one of the build's with
-    Chinese, Japanese and Korean characters, whatever the machine and its user have, and writes nothing in the home directory. Of its parts, figure, colors and
-    font_manager are there; pyplot is not.
+    Chinese, Japanese and Korean characters, whatever the machine and its user have, and writes
+    nothing in the home directory. Of its parts, figure, colors and font_manager are there; pyplot
+    is not.
 
     Raises:
       ImportError: if this file is not run out of the build.
