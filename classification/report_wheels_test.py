@@ -35,7 +35,7 @@ class WheelsTest(absltest.TestCase):
         for font in matplotlib.font_manager.fontManager.ttflist:
             if not font.fname.startswith(data):
                 names.append(font.name)
-        self.assertEqual(names, ["WenQuanYi Micro Hei"])
+        self.assertEqual(names, ["WenQuanYi Micro Hei", "WenQuanYi Micro Hei Mono"])
         self.assertIs(report_wheels.matplotlib(), matplotlib)
         self.assertContainsSubset(
             map(ord, "aÄ…Я蒲公英鬱たんぽぽヒマワリ桜민들레튤립"), report_wheels.characters()

@@ -77,9 +77,9 @@ class Scan:
         self.root = root
         self.ignored: list[str] = []
         self._without = set(without)
-        while (inner := self._only_folder()) is not None:
+        inner = self.innermost("", until_split=True)
+        if inner:
             self.root = os.path.join(self.root, inner)
-            self.ignored = []
 
     def class_folders(self, folder: str) -> list[str]:
         """The names of the folders in a folder.
@@ -126,9 +126,12 @@ class Scan:
             inner = _join(folder, folder_name)
             folders, files, hidden = self._list(inner)
             if folders:
+                advice = "put the images right into the class folder"
+                if split_of(folders[0]) is not None:
+                    advice = f"put class folders into those of splits, as {folders[0]}/{name}"
                 raise ValueError(
                     f"expected images alone in the class folder {self.path(inner)}, got the folder "
-                    f"{printable(folders[0])} in it; put the images right into the class folder"
+                    f"{printable(folders[0])} in it; {advice}"
                 )
             images = _images(files)
             others[name] = [*sorted(set(files) - set(images)), *hidden]
@@ -148,13 +151,27 @@ class Scan:
         """The path of a folder in the folder of images."""
         return os.path.join(self.root, folder) if folder else self.root
 
-    def _only_folder(self) -> str | None:
-        """The folder that holds all else, if there is such a one in the root."""
-        folders, files, _ = self._list("")
-        if len(folders) != 1 or _images(files) or split_of(folders[0]) is not None:
-            return None
-        inner, files, _ = self._list(folders[0])
-        return folders[0] if inner and not _images(files) else None
+    def innermost(self, folder: str, *, until_split: bool = False) -> str:
+        """The folder itself, or the one in it, how deep ever, that holds all class folders.
+
+        Args:
+          folder: that holds class folders, or one that holds all of these.
+          until_split: whether one that is named as a split is left where it is.
+
+        Raises:
+          OSError: a folder cannot be read.
+        """
+        while True:
+            folders, files, _ = self._list(folder)
+            if len(folders) != 1 or _images(files):
+                return folder
+            if until_split and split_of(folders[0]) is not None:
+                return folder
+            inner = _join(folder, folders[0])
+            folders, files, _ = self._list(inner)
+            if not folders or _images(files):
+                return folder
+            folder = inner
 
     def _list(
         self, folder: str, *, of_folders: bool = False

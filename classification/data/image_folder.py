@@ -201,9 +201,10 @@ def _split_folders(found: Scan, folders: Sequence[str]) -> dict[str, str]:
 
 def _given_splits(found: Scan, split_folders: Mapping[str, str]) -> dict[str, Classes]:
     """The classes of the splits that a folder has."""
+    inner = {split: found.innermost(folder) for split, folder in split_folders.items()}
     splits = {
         split: found.classes(folder, found.class_folders(folder))
-        for split, folder in split_folders.items()
+        for split, folder in inner.items()
     }
     _check_number(found.path(split_folders["train"]), splits["train"])
     for split, classes in splits.items():

@@ -180,6 +180,18 @@ class ScanTest(parameterized.TestCase):
         found = image_folder.scan_classes(os.path.join(self.path, "x"))
         self.assertEqual(found.images, {"a": ("a/1.jpg",)})
 
+    def test_folders_around_the_classes_of_a_split(self):
+        self.add("Training/Training/a/1.jpg", "Training/Training/b/1.jpg", "Test/all/deep/a/2.jpg")
+        self.add("Test/all/deep/b/2.jpg", "Test/.x/y")
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a", "b"))
+        expected = ["Test/all/deep/a/2.jpg", "Test/all/deep/b/2.jpg"]
+        self.assertEqual(names(folder, "validation"), expected)
+
+    def test_splits_in_classes(self):
+        self.add("a/train/1.jpg", "a/test/2.jpg", "b/train/1.jpg", "b/test/2.jpg")
+        self.assert_fails("class folder .*/a, got the folder test in it; put .*, as test/a")
+
     def test_splits_that_are_not_clear(self):
         self.add("train/a/1.jpg", "train/b/1.jpg", "Test/a/1.jpg", "annotations/1.xml")
         self.assert_fails("splits alone in .*, as Test, train, got annotations beside them; move")
