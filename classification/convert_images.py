@@ -3,9 +3,11 @@
   ./bazelw run convert_images -- --images_dir=DIR --output_dir=OUT
 
 DIR holds a folder for each class, named after it, with its images right in it; a fifth of each
-class is then held out for validation. Or DIR holds `train` and `validation` (or `val`) or
-`test`, and these hold the class folders. Where `test` is the only one beside `train`, it
-becomes the validation split, which is what eval reads.
+class is then held out for validation. Or DIR holds `train` and `validation` or `test`, and these
+hold the class folders; other usual names will do (training, val, valid, testing, in any case).
+Where `test` is the only one beside `train`, it becomes the validation split, which is what eval
+reads; where there are three, `eval --dataset_split_name=test` reads it. Where DIR holds nothing
+but one folder around all this, as exporters often make, that is taken.
 
 OUT gets TFRecords in slim's form, train-* and validation-* (and test-*), `labels.txt` with the
 classes' names, numbered from 0 in the order of their names, and `dataset.json` with counts.
@@ -33,6 +35,14 @@ from classification.data.dataset_info import DatasetInfo
 from classification.progress_bar import ProgressBar
 
 FLAGS = flags.FLAGS
+
+# Of fine-tuning the new layers: as few as README's figures are of, and, of more images, as many as
+# go through all of them this often.
+_LEAST_STEPS, _EPOCHS, _MOST_STEPS = 1000, 10, 20_000
+# Of train, where nothing is said.
+_BATCH_SIZE = 64
+# Features of an image are 4 KB.
+_MOST_IN_MEMORY = 250_000
 
 flags.DEFINE_string("images_dir", "", "Folder of class folders of images, or of splits of them.")
 flags.DEFINE_string(
@@ -84,10 +94,28 @@ def _report(info: DatasetInfo, *, seconds: float) -> None:
     ]
     total = sum(map(info.num_examples, info.splits)) + len(info.skipped)
     print(f"Wrote {output_dir}, {num_classes:,} classes: {'; '.join(parts)}.")
+    if info.split_folders:
+        folders = [f"{split} from {folder}" for split, folder in info.split_folders.items()]
+        print(f"Splits: {', '.join(folders)}.")
     _list("Left out, since unreadable", [f"{name}: {why}" for name, why in info.skipped.items()])
     _list("Ignored, since not named as images are", info.ignored)
     print(f"{total:,} images in {seconds:.1f} s, {total / seconds:,.0f} images/s.")
-    print(f"Next: ./bazelw run train -- --dataset_dir={shlex.quote(output_dir)}")
+    print(_following(output_dir, info.num_examples("train")))
+
+
+def _following(output_dir: str, images: int) -> str:
+    """The command that suits the data: few photos are best learned on top of what is known."""
+    steps = min(max(_LEAST_STEPS, _EPOCHS * images // _BATCH_SIZE), _MOST_STEPS)
+    cache = "memory" if images <= _MOST_IN_MEMORY else "FEATURES"
+    told = "CKPT is the prefix of a published MobileNet V1's checkpoint, OUT a new folder"
+    if cache == "FEATURES":
+        told += ", FEATURES one for 4 KB an image"
+    return (
+        f"Next, in seconds to minutes ({told}):\n"
+        f"  ./bazelw run train -- --dataset_dir={shlex.quote(output_dir)} --checkpoint_dir=OUT \\\n"
+        "      --quantize --fine_tune_checkpoint=CKPT --freeze_base_model \\\n"
+        f"      --cache_features={cache} --number_of_steps={steps} --eval_every={steps // 2}"
+    )
 
 
 def _list(title: str, names: Collection[str]) -> None:

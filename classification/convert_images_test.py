@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import time
@@ -48,14 +49,24 @@ class ConvertImagesTest(absltest.TestCase):
         pathlib.Path("images", "README").touch()
         status, out, err = run("--images_dir=images", "--output_dir=my out")
         self.assertEqual((status, err), (None, ""))
-        first, ignored, rate, following = out.splitlines()
+        first, ignored, rate, following, *command = out.splitlines()
         self.assertEqual(
             first,
             "Wrote my out, 2 classes: train 16 images in 8 files; validation 4 images in 4 files.",
         )
         self.assertEqual(ignored, "Ignored, since not named as images are: 1 (README).")
         self.assertRegex(rate, r"^20 images in \d+\.\d s, [\d,]+ images/s\.$")
-        self.assertEqual(following, "Next: ./bazelw run train -- --dataset_dir='my out'")
+        self.assertRegex(following, r"^Next, .*CKPT is the prefix of a published MobileNet V1's")
+        words = shlex.split("\n".join(command).replace("\\\n", ""))
+        self.assertEqual(words[:4], ["./bazelw", "run", "train", "--"])
+        self.assertEqual(
+            words[4:],
+            [
+                *("--dataset_dir=my out", "--checkpoint_dir=OUT", "--quantize"),
+                *("--fine_tune_checkpoint=CKPT", "--freeze_base_model", "--cache_features=memory"),
+                *("--number_of_steps=1000", "--eval_every=500"),
+            ],
+        )
         for split, count in (("train", 16), ("validation", 4)):
             dataset = open_dataset("my out", split)
             self.assertEqual((dataset.num_examples, dataset.num_classes), (count, 2))
@@ -65,6 +76,14 @@ class ConvertImagesTest(absltest.TestCase):
             self.assertEqual(sorted(batch["label"]), [0] * (count // 2) + [1] * (count // 2))
             grey = np.where(batch["label"], 200, 50) / 127.5 - 1.0
             np.testing.assert_allclose(batch["image"].mean(axis=(1, 2, 3)), grey, atol=1e-5)
+
+    def test_splits_by_other_names(self):
+        self.add("export/Train/a/1.png", "export/Train/b/1.png", "export/valid/a/2.png")
+        self.add("export/Test/b/2.png", "export/Test/b/3.png", "__MACOSX/export/1.png")
+        status, out, err = run("--images_dir=images", "--output_dir=out")
+        self.assertEqual((status, err), (None, ""))
+        self.assertIn("\nSplits: train from Train, validation from valid, test from Test.\n", out)
+        self.assertEqual(open_dataset("out", "test").num_examples, 2)
 
     def test_flags(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(8)))
@@ -83,6 +102,21 @@ class ConvertImagesTest(absltest.TestCase):
         self.add("a/1.png", "a/2.png", "b/1.png", "b/2.png")
         pathlib.Path("images/a/3.jpg").write_bytes(b"")
         self.assert_fails(r"1 that cannot be read \(a/3.jpg: it is empty\) among 5;")
+
+    def test_damaged_images_of_which_all_pixels_are_there(self):
+        self.add("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg")
+        path = pathlib.Path("images/a/1.jpg")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:2] + b"stray" + whole[2:-2])
+        # With another one left out, all are read twice.
+        pathlib.Path("images/a/3.jpg").write_bytes(b"")
+        status, _, err = run("--images_dir=images", "--output_dir=out", "--skip_bad_images")
+        self.assertIsNone(status, err)
+        self.assertEqual(
+            err,
+            "prog: warning: images/a/1.jpg is damaged, though all its pixels are there: 5 stray "
+            "bytes, no end marker\n",
+        )
 
     def test_bad_values(self):
         self.assert_fails("got images: there is no such folder")

@@ -14,6 +14,7 @@ import tensorflow.compat.v1 as tf
 from classification import checkpoints, files, model_config, network
 from classification.data import records
 from classification.model_config import ModelConfig
+from transforms import labels as label_files
 
 # Of the last kernel's range, both ways, for classes to be imprinted. Of photos' embeddings, of
 # which class vectors are means, single components come to 0.3; and quanta of 1/254 still are half
@@ -77,7 +78,7 @@ def check_values(values: Mapping[str, np.ndarray], checkpoint: str) -> None:
 
 
 def find_labels(
-    labels_file: str | None, folder: str, config: ModelConfig
+    labels_file: str | None, folder: str, config: ModelConfig, *, flag: str
 ) -> tuple[tuple[str, ...], str]:
     """The classes' names, and where they come from.
 
@@ -86,6 +87,7 @@ def find_labels(
         all others, for those who want the classes named otherwise; None or '' for none.
       folder: the checkpoint's, where `labels.txt` is looked for if `config` has none.
       config: the network.
+      flag: the flag by which the user names `labels_file`.
 
     Returns:
       A name for each class, and a text for people that says whose they are.
@@ -101,19 +103,20 @@ def find_labels(
         path = beside
     if path is not None:
         labels = records.read_label_file(path)
-        if len(labels) != config.num_classes:
-            raise ValueError(
-                f"expected a name for each of the network's {config.num_classes} classes, got "
-                f"{len(labels)} in {path}; name another --labels_file, or, where the checkpoint "
-                "has no model.json, give the right --num_classes"
-            )
+        label_files.check_count(
+            labels,
+            config.num_classes,
+            path,
+            otherwise=f"name another by --{flag}, or, where the checkpoint has no "
+            f"{model_config.FILE_NAME}, give the right --num_classes",
+        )
         return labels, f"as in {path}"
     if config.labels is not None:
         _check_lines(config.labels)
         return config.labels, f"as in its {model_config.FILE_NAME}"
     return (
         tuple(str(number) for number in range(config.num_classes)),
-        "the classes' numbers, since no file names them (--labels_file)",
+        f"the classes' numbers, since no file names them (--{flag})",
     )
 
 
@@ -167,8 +170,8 @@ def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) ->
     labels = config.labels or ()
     with files.whole_folder(folder, FILE_NAMES) as partial:
         config.write(partial)
-        text = "".join(label + "\n" for label in labels)
-        files.write_whole(os.path.join(partial, records.LABELS_FILE), text.encode())
+        text = label_files.text(labels)
+        files.write_whole(os.path.join(partial, records.LABELS_FILE), text)
         _write_checkpoint(os.path.join(partial, CHECKPOINT), values)
 
 

@@ -1,6 +1,7 @@
 """Tests that a prepared folder holds the network, that alone, and always the same bytes."""
 
 import dataclasses
+import functools
 import os
 import shutil
 
@@ -159,10 +160,10 @@ class LabelsTest(absltest.TestCase):
         return path
 
     def test_in_the_order_of_preference(self):
-        find = deployment.find_labels
+        find = functools.partial(deployment.find_labels, flag="names_of")
         numbers = find("", self.folder, self.nameless)
         self.assertEqual(numbers[0], ("0", "1"))
-        self.assertIn("numbers, since no file names them", numbers[1])
+        self.assertIn("numbers, since no file names them (--names_of)", numbers[1])
         path = self.write("labels.txt", "c\nd\n")
         self.assertEqual(find("", self.folder, self.nameless), (("c", "d"), f"as in {path}"))
         self.assertEqual(find("", self.folder, self.config), (("a", "b"), "as in its model.json"))
@@ -172,22 +173,23 @@ class LabelsTest(absltest.TestCase):
 
     def test_another_number(self):
         path = self.write("named", "a\nb\nc\n")
-        expected = f"each of the network's 2 classes, got 3 in {path}; .*--num_classes"
+        expected = f"2 classes, got 3 names in {path}; .*--names_of.*--num_classes"
         with self.assertRaisesRegex(ValueError, expected):
-            deployment.find_labels(path, self.folder, self.config)
+            deployment.find_labels(path, self.folder, self.config, flag="names_of")
         self.write("labels.txt", "a\n")
-        with self.assertRaisesRegex(ValueError, "2 classes, got 1 in .*labels.txt"):
-            deployment.find_labels("", self.folder, self.nameless)
+        with self.assertRaisesRegex(ValueError, "2 classes, got 1 names in .*labels.txt; .*backg"):
+            deployment.find_labels("", self.folder, self.nameless, flag="names_of")
 
     def test_missing_file(self):
         with self.assertRaises(FileNotFoundError):
-            deployment.find_labels(os.path.join(self.folder, "x"), self.folder, self.config)
+            path = os.path.join(self.folder, "x")
+            deployment.find_labels(path, self.folder, self.config, flag="names_of")
 
     def test_labels_that_are_no_lines(self):
         for bad in ("", " ", "a\nb", "a\n"):
             config = dataclasses.replace(self.config, labels=("a", bad))
             with self.subTest(bad), self.assertRaisesRegex(ValueError, "labels of one line each"):
-                deployment.find_labels("", self.folder, config)
+                deployment.find_labels("", self.folder, config, flag="names_of")
 
 
 class PortableTest(parameterized.TestCase):

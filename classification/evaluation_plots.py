@@ -1,6 +1,7 @@
 """Figures of an evaluation, as PNG files: the same bytes from the same numbers."""
 
 import io
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -163,7 +164,7 @@ def _draw_shares(axes: Any, counts: np.ndarray) -> Any:
 def _name_classes(axes: Any, names: Sequence[str], text: float) -> None:
     places = np.arange(len(names))
     style = {"fontsize": text * _POINTS, "parse_math": False}
-    upright = max(map(len, names)) <= 3
+    upright = max(map(_columns, names)) <= 3
     axes.set_xticks(places, names, rotation=0 if upright else 90, **style)
     axes.set_yticks(places, names, **style)
     # Lines between the cells, for the eye to follow.
@@ -231,13 +232,20 @@ def _place(figure: Any, boxes: Mapping[Any, tuple[float, float, float, float]]) 
 
 
 def _drawable(names: Sequence[str], label: int) -> str:
-    """A class's name, shortened; its number where the font lacks a character of the name."""
-    mpl = report_wheels.matplotlib()
-    font = mpl.font_manager.get_font(mpl.font_manager.findfont("DejaVu Sans"))
+    """A class's name, shortened; its number where the fonts lack a character of the name."""
     name = "".join(c if c.isprintable() else " " for c in names[label]).strip()
-    if not name or any(font.get_char_index(ord(c)) == 0 for c in name):
+    if not name or not report_wheels.characters().issuperset(map(ord, name)):
         return f"class {label}"
-    return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1].rstrip() + "…"
+    if _columns(name) <= _NAME_LENGTH:
+        return name
+    while _columns(name) >= _NAME_LENGTH:
+        name = name[:-1]
+    return name.rstrip() + "…"
+
+
+def _columns(text: str) -> int:
+    """About how wide a text is, in letters: Chinese, Japanese and Korean ones are twice as wide."""
+    return sum(2 if unicodedata.east_asian_width(c) in "FW" else 1 for c in text)
 
 
 def _probability(value: float) -> str:

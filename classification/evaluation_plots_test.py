@@ -57,11 +57,25 @@ class ConfusionMatrixTest(parameterized.TestCase):
         self.assertLess(area(pixels(large), _FULL), 2000)
 
     def test_odd_names_without_a_warning(self):
-        names = ["蘋果", "a$b$ \\alpha", "x" * 500, "", "line\nline", "ünï"]
+        names = ["蘋果", "a$b$ \\alpha", "x" * 500, "蘋果" * 99, "line\nline", "ดอก"]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             picture = pixels(evaluation_plots.confusion_matrix(np.ones([6, 6], int), names))
         self.assertLess(max(picture.shape), 1000)
+
+    def test_chinese_japanese_and_korean_names_are_written(self):
+        matrix = np.ones([2, 2], int)
+        for name in ("蒲公英", "たんぽぽ", "민들레"):
+            number, shown = (
+                evaluation_plots.confusion_matrix(matrix, [first, "b"])
+                # No font has Thai characters: there, the number stands for the name.
+                for first in ("ด" * len(name), name)
+            )
+            self.assertNotEqual(number, shown)
+            self.assertEqual(number, evaluation_plots.confusion_matrix(matrix, ["class 0", "b"]))
+            # Others have no box with crosses in their places.
+            other = evaluation_plots.confusion_matrix(matrix, [name[::-1], "b"])
+            self.assertNotEqual(shown, other)
 
     def test_same_bytes(self):
         matrix = np.random.default_rng(0).integers(0, 9, [7, 7])

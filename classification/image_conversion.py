@@ -15,10 +15,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import tensorflow.compat.v1 as tf
 
 from classification import files
-from classification.data import dataset_info, image_files, image_folder, records, storage
+from classification.data import (
+    class_folders,
+    dataset_info,
+    image_files,
+    image_folder,
+    records,
+    storage,
+)
 from classification.data.dataset_info import DatasetInfo, Shard
 from classification.data.image_files import BadImageError, EncodedImage
 from classification.data.image_folder import ImageFile, ImageFolder
+from transforms import labels
 
 # Several files, for several workers to read, and of a size that is copied in seconds.
 _LEAST_SHARDS = 8
@@ -53,7 +61,7 @@ def convert(
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
-      What was written.
+      What was written. Of images that are damaged and have all their pixels, it warns.
 
     Raises:
       OSError: a folder is missing, in the way or holds something else, or cannot be read or
@@ -76,7 +84,7 @@ def convert(
     _check_apart(images_dir, output_dir)
     with files.whole_folder(output_dir, _earlier_names(output_dir)) as partial:
         while True:
-            splits, bad = _write_splits(partial, folder, on_progress)
+            splits, bad, faulty = _write_splits(partial, folder, on_progress)
             if not bad:
                 break
             if not skip_bad_images:
@@ -88,10 +96,13 @@ def convert(
                 folder = scan()
             except ValueError as error:
                 raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
+        for name, complaint in sorted(faulty.items()):
+            image_files.warn(os.path.join(folder.path, name), complaint)
         info = _info(folder, splits, skipped)
         files.write_whole(os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode())
-        labels = "".join(f"{label}:{name}\n" for label, name in enumerate(folder.class_names))
-        files.write_whole(os.path.join(partial, records.LABELS_FILE), labels.encode())
+        files.write_whole(
+            os.path.join(partial, records.LABELS_FILE), labels.numbered_text(folder.class_names)
+        )
     return info
 
 
@@ -131,7 +142,7 @@ def _complaint(folder: ImageFolder, bad: Mapping[str, str]) -> str:
 
 
 def _describe(bad: Mapping[str, str]) -> str:
-    names = image_folder.shorten(f"{name}: {why}" for name, why in bad.items())
+    names = image_folder.shorten(f"{name}: {why}" for name, why in sorted(bad.items()))
     return f"{len(bad)} that cannot be read ({names})"
 
 
@@ -142,7 +153,7 @@ def _count(folder: ImageFolder) -> int:
 def _info(
     folder: ImageFolder, splits: Mapping[str, tuple[Shard, ...]], skipped: Mapping[str, str]
 ) -> DatasetInfo:
-    labels = range(len(folder.class_names))
+    numbers = range(len(folder.class_names))
     counts = {
         split: collections.Counter(image.label for image in images)
         for split, images in folder.splits.items()
@@ -150,20 +161,24 @@ def _info(
     return DatasetInfo(
         splits=splits,
         class_counts={
-            split: tuple(count[label] for label in labels) for split, count in counts.items()
+            split: tuple(count[label] for label in numbers) for split, count in counts.items()
         },
         seed=folder.seed,
         validation_fraction=folder.validation_fraction,
-        skipped={image_folder.printable(name): why for name, why in sorted(skipped.items())},
-        ignored=tuple(map(image_folder.printable, folder.ignored)),
+        split_folders={
+            split: class_folders.printable(name) for split, name in folder.split_folders.items()
+        },
+        skipped={class_folders.printable(name): why for name, why in sorted(skipped.items())},
+        ignored=tuple(map(class_folders.printable, folder.ignored)),
     )
 
 
 def _write_splits(
     path: str, folder: ImageFolder, on_progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, tuple[Shard, ...]], dict[str, str]]:
-    """Writes the record files of all splits, and tells what could not be read, and why."""
+) -> tuple[dict[str, tuple[Shard, ...]], dict[str, str], dict[str, str]]:
+    """Writes the record files of all splits, and tells what could not be read or is damaged."""
     bad: dict[str, str] = {}
+    faulty: dict[str, str] = {}
     total = _count(folder)
     done = itertools.count(1)
     num_threads = len(os.sched_getaffinity(0))
@@ -178,6 +193,8 @@ def _write_splits(
                 encoded = reader.read(os.path.join(folder.path, image.name))
             except BadImageError as error:
                 return error
+            if encoded.complaint:
+                faulty[image.name] = encoded.complaint
             return _example(image, encoded, folder.class_names[image.label])
 
         def examples(images: Sequence[ImageFile]) -> Iterator[bytes | None]:
@@ -204,7 +221,7 @@ def _write_splits(
             )
             for split, images in folder.splits.items()
         }
-    return splits, bad
+    return splits, bad, faulty
 
 
 def _size(path: str) -> int:

@@ -113,6 +113,9 @@ class ConvertTest(absltest.TestCase):
         self.assertEqual(info.class_counts, {"train": (1, 1), "validation": (0, 1), "test": (1, 0)})
         self.assertIsNone(info.validation_fraction)
         self.assertEqual([name for name, _ in self.by_name("test")], ["test/a/4.png"])
+        expected = {split: split for split in ("train", "validation", "test")}
+        self.assertEqual(info.split_folders, expected)
+        self.assertEqual(dataset_info.read(self.output), info)
 
     def test_equal_arguments_give_equal_bytes(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(20)))
@@ -143,16 +146,21 @@ class ConvertTest(absltest.TestCase):
         self.assertEqual(info.skipped["b/z.jpg"], "it is empty")
         self.assertEqual(dataset_info.read(self.output), info)
 
-    def test_link_in_a_circle_is_a_bad_image(self):
+    def test_link_that_leads_nowhere_is_a_bad_image(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(3)))
         os.symlink("loop.png", os.path.join(self.images, "a", "loop.png"))
-        expected = "a/loop.png: it cannot be opened: Too many levels of symbolic links"
+        os.symlink("/gone/x.png", os.path.join(self.images, "b", "x.png"))
+        expected = [
+            "a/loop.png: it is a link to loop.png, and cannot be opened: Too many levels of "
+            "symbolic links",
+            "b/x.png: it is a link to /gone/x.png, and cannot be opened: No such file or directory",
+        ]
         with self.assertRaisesRegex(
-            ValueError, re.escape(f"got 1 that cannot be read ({expected})")
+            ValueError, re.escape(f"got 2 that cannot be read ({', '.join(expected)})")
         ):
             self.convert()
         info = self.convert(skip_bad_images=True)
-        self.assertEqual([": ".join(item) for item in info.skipped.items()], [expected])
+        self.assertEqual([": ".join(item) for item in info.skipped.items()], expected)
 
     def test_images_left_out_are_as_if_they_were_not_there(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(5)))

@@ -100,7 +100,10 @@ flags.DEFINE_integer(
     "Steps from one line of progress to the next, off a terminal.",
 )
 flags.DEFINE_integer(
-    "save_summaries_secs", TrainingConfig.save_summaries_secs, "Seconds between summaries; 0: none."
+    "save_summaries_secs",
+    TrainingConfig.save_summaries_secs,
+    "Seconds between summaries; 0: none. Where it is not given, they are written more often than "
+    "that: every 10 steps, or a thousand times in all.",
 )
 flags.DEFINE_integer(
     "save_interval_secs", TrainingConfig.save_interval_secs, "Seconds between checkpoints."
@@ -169,7 +172,9 @@ flags.DEFINE_integer(
 _MODEL_FLAGS = ("image_size", "depth_multiplier", "quantize", "learned_embedding_range")
 _CLUSTER_FLAGS = ("master", "task", "ps_tasks", "worker_replicas")
 _CONFIG_FLAGS = tuple(
-    field.name for field in dataclasses.fields(TrainingConfig) if field.name != "freeze_base"
+    field.name
+    for field in dataclasses.fields(TrainingConfig)
+    if field.name not in ("freeze_base", "save_summaries_steps")
 )
 
 
@@ -301,8 +306,12 @@ def main() -> None:
         dataset=dataset.source,
         **{name: values[name] for name in _MODEL_FLAGS},
     )
+    by_seconds = FLAGS["save_summaries_secs"].present
+    steps = 0 if by_seconds else training_defaults.summary_steps(values["number_of_steps"])
     config = TrainingConfig(
-        freeze_base=FLAGS.freeze_base_model, **{name: values[name] for name in _CONFIG_FLAGS}
+        freeze_base=FLAGS.freeze_base_model,
+        save_summaries_steps=steps,
+        **{name: values[name] for name in _CONFIG_FLAGS},
     )
     folder = FLAGS.checkpoint_dir or _new_folder(dataset, model.quantize)
     print(

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from classification import files
+from transforms.labels import normalised
 
 FILE_NAME = "model.json"
 
@@ -88,7 +89,9 @@ def read(folder: str) -> ModelConfig | None:
         if not isinstance(values, dict):
             raise ValueError(f"expected a JSON object, got {type(values).__name__}")
         if isinstance(values.get("labels"), list):
-            values["labels"] = tuple(values["labels"])
+            values["labels"] = tuple(
+                normalised(label) if isinstance(label, str) else label for label in values["labels"]
+            )
         return ModelConfig(**values)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} does not describe a network: {error}") from error

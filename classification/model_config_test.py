@@ -40,6 +40,11 @@ class FileTest(parameterized.TestCase):
         self.assertEqual(values["depth_multiplier"], 0.25)
         self.assertEqual(values["quantize"], True)
 
+    def test_labels_have_one_spelling(self):
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write('{"num_classes": 1, "labels": ["cafe\u0301"]}')
+        self.assertEqual(model_config.read(self.folder).labels, ("caf\u00e9",))
+
     def test_absent(self):
         self.assertIsNone(model_config.read(self.folder))
         self.assertIsNone(model_config.read(os.path.join(self.folder, "missing")))

@@ -30,8 +30,8 @@ flags.DEFINE_string(
 flags.DEFINE_string(
     "labels_file",
     "",
-    "Text file with the classes' names, one a line, in order. Default: those of model.json, else "
-    "of a labels.txt beside the checkpoint, else the classes' numbers.",
+    "Text file with the classes' names, one a line, in order, or 0:NAME and so on. Default: "
+    "those of model.json, else of a labels.txt beside the checkpoint, else the classes' numbers.",
 )
 flags.DEFINE_string("output_dir", "", "Folder to write: new, empty, or an earlier result.")
 
@@ -43,7 +43,7 @@ def main() -> None:
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
     config = network_flags.resolve(path, network_flags.given())
-    labels, whose = deployment.find_labels(FLAGS.labels_file, folder, config)
+    labels, whose = deployment.find_labels(FLAGS.labels_file, folder, config, flag="labels_file")
     learned = config.learned_embedding_range
     config = deployment.portable(config, labels)
     published = published_head.is_published(checkpoint)

@@ -120,7 +120,7 @@ class PrepareTest(absltest.TestCase):
         self.assert_fails("gone does not exist", source, out, "--labels_file=gone")
         self.assert_fails("expected a folder /.*/nowhere to", source, "--output_dir=nowhere/out")
         pathlib.Path("names").write_text("one\n")
-        self.assert_fails("10 classes, got 1 in names", source, out, "--labels_file=names")
+        self.assert_fails("10 classes, got 1 names in names", source, out, "--labels_file=names")
         shutil.copytree(self.source, "bare", ignore=shutil.ignore_patterns("model.json"))
         bare = ("--checkpoint_dir=bare", _BARE[0], *_BARE[2:])
         self.assert_fails("does not hold all of it", *bare, out)

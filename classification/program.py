@@ -1,9 +1,11 @@
 """What every program of this room does alike: flags in, errors out in a sentence."""
 
+import functools
 import logging as python_logging
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any, NoReturn
 
@@ -32,7 +34,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
     MemoryError and an error of TensorFlow's tell, is one line on stderr, "PROGRAM: what is
     wrong", and exit status 1.
     `--verbosity=1` shows where it was raised, too. All other errors are the program's own
-    and keep their traceback.
+    and keep their traceback. Warnings are a line on stderr, too.
 
     Args:
       main: the program; flags are parsed when it is called.
@@ -41,6 +43,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
 
     def guarded(arguments: list[str]) -> None:
         tf.get_logger().setLevel(python_logging.ERROR)
+        warnings.showwarning = functools.partial(_show, arguments[0])
         try:
             if len(arguments) > 1:
                 raise ValueError(
@@ -53,7 +56,8 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
         except KeyboardInterrupt:
             _fail(arguments[0], "interrupted", _INTERRUPTED)
 
-    app.run(guarded, argv=argv)
+    with warnings.catch_warnings():
+        app.run(guarded, argv=argv)
 
 
 def given(names: Iterable[str]) -> dict[str, Any]:
@@ -77,7 +81,16 @@ def sentence(error: Exception) -> str:
     return str(error)
 
 
+def _show(path: str, message: Warning | str, *place: object, **more: object) -> None:
+    """Shows a warning, without its place in the source."""
+    del place, more
+    print(f"{_name(path)}: warning: {message}", file=sys.stderr)
+
+
 def _fail(path: str, text: str, status: int) -> NoReturn:
-    name = os.path.splitext(os.path.basename(path))[0]
-    print(f"{name}: {text}", file=sys.stderr)
+    print(f"{_name(path)}: {text}", file=sys.stderr)
     sys.exit(status)
+
+
+def _name(path: str) -> str:
+    return os.path.splitext(os.path.basename(path))[0]

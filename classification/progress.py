@@ -4,6 +4,7 @@ import collections
 import dataclasses
 import time
 from types import TracebackType
+from typing import Any
 
 import rich.console
 import rich.progress
@@ -30,6 +31,36 @@ class Step:
     images_per_second: float
 
 
+class SummaryTimer(tf.train.SecondOrStepTimer):
+    """Tells when summaries are due: so many seconds, or so many steps, behind the last ones."""
+
+    def __init__(self, *, every_secs: int, every_steps: int = 0) -> None:
+        """Creates the timer; without steps, the seconds alone count."""
+        super().__init__(every_secs=every_secs)
+        self._steps = every_steps
+
+    def should_trigger_for_step(self, step: int) -> bool:
+        """Whether summaries are due behind a step."""
+        last = self.last_triggered_step()
+        enough = bool(self._steps) and last is not None and step >= last + self._steps
+        return enough or super().should_trigger_for_step(step)
+
+
+class SummaryHook(tf.train.SummarySaverHook):
+    """Writes a graph's summaries whenever a timer tells."""
+
+    def __init__(self, timer: SummaryTimer, **options: Any) -> None:
+        """Creates the hook.
+
+        Args:
+          timer: of this hook alone.
+          options: of `SummarySaverHook`.
+        """
+        super().__init__(save_steps=1, **options)
+        # It can be told seconds, or steps, and not both.
+        self._timer = timer
+
+
 class StepHook(tf.train.SessionRunHook):
     """Follows training steps: hands each to a display, and images/s to TensorBoard."""
 
@@ -42,7 +73,7 @@ class StepHook(tf.train.SessionRunHook):
         batch_size: int,
         display: "Display | None",
         summary_dir: str | None,
-        summary_secs: int,
+        timer: SummaryTimer,
     ):
         """Creates the hook.
 
@@ -53,7 +84,7 @@ class StepHook(tf.train.SessionRunHook):
           batch_size: images a step.
           display: where steps are shown; None shows nothing.
           summary_dir: where images/s are written to; None for nowhere.
-          summary_secs: seconds between two such.
+          timer: when; of this hook alone.
         """
         self._fetches = {"loss": loss, "rate": learning_rate, "step": step}
         self._batch_size = batch_size
@@ -62,7 +93,7 @@ class StepHook(tf.train.SessionRunHook):
         self._begin = 0.0
         self._is_first = True
         self._summary_dir = summary_dir
-        self._timer = tf.train.SecondOrStepTimer(every_secs=summary_secs) if summary_dir else None
+        self._timer = timer if summary_dir else None
 
     def after_create_session(self, session: tf.Session, coord: tf.train.Coordinator) -> None:
         """Starts anew."""

@@ -5,7 +5,7 @@ import io
 import rich.console
 from absl.testing import absltest
 
-from classification.progress import Display, Step
+from classification.progress import Display, Step, SummaryTimer
 
 
 def _console(terminal: bool, width: int = 120) -> tuple[rich.console.Console, io.StringIO]:
@@ -54,6 +54,27 @@ class DisplayTest(absltest.TestCase):
         with Display(last_step=250_000, every_n_steps=10, batch_size=8, console=console) as display:
             display.show(Step(100_000, 2.1234, 0.0123, 1000.0))
         self.assertIn("0:20:00 left", text.getvalue())
+
+
+class SummaryTimerTest(absltest.TestCase):
+    def _triggers(self, timer: SummaryTimer, last: int) -> list[int]:
+        found = []
+        for step in range(1, last + 1):
+            if timer.should_trigger_for_step(step):
+                timer.update_last_triggered_step(step)
+                found.append(step)
+        return found
+
+    def test_steps_come_first(self) -> None:
+        timer = SummaryTimer(every_secs=10_000, every_steps=10)
+        self.assertEqual(self._triggers(timer, 35), [1, 11, 21, 31])
+
+    def test_seconds_alone(self) -> None:
+        self.assertEqual(self._triggers(SummaryTimer(every_secs=10_000), 35), [1])
+
+    def test_seconds_come_first(self) -> None:
+        timer = SummaryTimer(every_secs=0, every_steps=10)
+        self.assertEqual(self._triggers(timer, 5), [1, 2, 3, 4, 5])
 
 
 if __name__ == "__main__":

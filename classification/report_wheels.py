@@ -16,7 +16,11 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 
-_WHEELS = pathlib.Path(__file__).parents[2] / "pypi" / "site"
+_EXTERNAL = pathlib.Path(__file__).parents[2]
+_WHEELS = _EXTERNAL / "pypi" / "site"
+# For what DejaVu Sans, matplotlib's own, lacks: Chinese, Japanese and Korean.
+_FONT = _EXTERNAL / "fonts" / "wqy-microhei.ttc"
+_FAMILIES = ["DejaVu Sans", "WenQuanYi Micro Hei"]
 _PARTS = ("backends.backend_agg", "colors", "figure", "font_manager")
 
 
@@ -35,9 +39,10 @@ def sklearn_metrics() -> ModuleType:
 def matplotlib() -> ModuleType:
     """Matplotlib for figures that are the same bytes on every machine.
 
-    It has its default settings and the fonts that come with it, whatever the machine and its
-    user have, and writes nothing in the home directory. Of its parts, figure, colors and
-    font_manager are there; pyplot is not.
+    It has its default settings, and of fonts those that come with it and one of the build's with
+    Chinese, Japanese and Korean characters, whatever the machine and its user have, and writes
+    nothing in the home directory. Of its parts, figure, colors and font_manager are there; pyplot
+    is not.
 
     Raises:
       ImportError: if this file is not run out of the build.
@@ -57,7 +62,17 @@ def matplotlib() -> ModuleType:
     fonts = module.font_manager.fontManager
     own = module.get_data_path()
     fonts.ttflist = [font for font in fonts.ttflist if font.fname.startswith(own)]
+    fonts.addfont(_FONT)
+    module.rcParams["font.family"] = _FAMILIES
     return module
+
+
+@functools.cache
+def characters() -> frozenset[int]:
+    """The code points of all characters that figures can show."""
+    manager = matplotlib().font_manager
+    fonts = [manager.get_font(manager.findfont(family)) for family in _FAMILIES]
+    return frozenset().union(*(font.get_charmap() for font in fonts))
 
 
 def _extend_path() -> None:

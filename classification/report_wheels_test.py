@@ -31,9 +31,15 @@ class WheelsTest(absltest.TestCase):
         self.assertEmpty(os.listdir(home))
         self.assertNotIn("matplotlib.pyplot", sys.modules)
         data = matplotlib.get_data_path()
+        names = []
         for font in matplotlib.font_manager.fontManager.ttflist:
-            self.assertTrue(font.fname.startswith(data), msg=font.fname)
+            if not font.fname.startswith(data):
+                names.append(font.name)
+        self.assertEqual(names, ["WenQuanYi Micro Hei", "WenQuanYi Micro Hei Mono"])
         self.assertIs(report_wheels.matplotlib(), matplotlib)
+        self.assertContainsSubset(
+            map(ord, "aÄ…Я蒲公英鬱たんぽぽヒマワリ桜민들레튤립"), report_wheels.characters()
+        )
 
 
 if __name__ == "__main__":

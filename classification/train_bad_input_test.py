@@ -145,6 +145,24 @@ class TrainBadInputTest(absltest.TestCase):
             with self.subTest(path):
                 self._assert_leaves_nothing(expected, f"--dataset_dir={path}")
 
+    def test_photos_are_to_be_converted_first(self) -> None:
+        for photo in (
+            "my photos/a/1.JPG",
+            "splits/train/a/1.png",
+            "flat/1.heic",
+            "up/x/train/a/1.png",
+        ):
+            path = pathlib.Path(photo)
+            path.parent.mkdir(parents=True)
+            path.touch()
+            folder = path.parts[0]
+            self._assert_leaves_nothing(
+                f"in {folder}, but it holds .*run convert_images -- --images_dir='?{folder}'? ",
+                f"--dataset_dir={folder}",
+            )
+        os.makedirs("none/folder")
+        self._assert_leaves_nothing("none, but it holds folder. Rename", "--dataset_dir=none")
+
     def test_bad_files_of_records(self) -> None:
         path = pathlib.Path(self._write_data())
         whole = path.read_bytes()
@@ -183,7 +201,9 @@ class TrainBadInputTest(absltest.TestCase):
         step = checkpoints.newest_step("out")
         self._write_data(damaged=data_testing.make_image_example(image, 3))
         self._assert_fails(
-            f"label in 0..2, got 3 in record {_BAD} of {path}.*" + goes_on.format(step), *flags
+            f"label in 0..2, got 3 in record {_BAD} of {path}. If the records count classes from "
+            "1, put a name for class 0, .*" + goes_on.format(step),
+            *flags,
         )
         data = bytearray(pathlib.Path(self._write_data()).read_bytes())
         data[-5] ^= 1  # The last byte before the checksum.

@@ -40,6 +40,7 @@ class TrainingConfig:
       eval_every: steps between two evaluations; 0 for none.
       log_every_n_steps: how often a line is printed where there is no terminal.
       save_summaries_secs: seconds between summaries for TensorBoard; 0 for none.
+      save_summaries_steps: steps between them, if these are taken sooner; 0: seconds alone count.
       save_interval_secs: seconds between checkpoints.
     """
 
@@ -64,6 +65,7 @@ class TrainingConfig:
     eval_every: int = 0
     log_every_n_steps: int = 100
     save_summaries_secs: int = 100
+    save_summaries_steps: int = 0
     save_interval_secs: int = 100
 
     def __post_init__(self) -> None:
@@ -76,6 +78,7 @@ class TrainingConfig:
             "eval_every": 0,
             "log_every_n_steps": 1,
             "save_summaries_secs": 0,
+            "save_summaries_steps": 0,
             "save_interval_secs": 1,
         }
         for name, limit in least.items():

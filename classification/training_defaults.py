@@ -18,6 +18,9 @@ _DIGITS: dict[str, Any] = {
 _FINE_TUNING_RATE = 0.0045
 _FROZEN_BASE_RATE = 0.45
 
+# Of a training without an end.
+_SUMMARY_STEPS = 100
+
 # The reference's: by then the ranges and the network have settled.
 _QUANT_DELAY = 250_000
 
@@ -58,6 +61,14 @@ def choose(
             # seeds, than with half, and on the worst image by far.
             values["quant_delay"] = values["number_of_steps"] // 4
     return values
+
+
+def summary_steps(number_of_steps: int | None) -> int:
+    """Steps between summaries: a run of a minute shows a curve, and a long one is no burden.
+
+    A thousand points of each curve is what TensorBoard shows.
+    """
+    return _SUMMARY_STEPS if number_of_steps is None else max(10, number_of_steps // 1000)
 
 
 def warnings(values: dict[str, Any], *, statistics_move: bool = True) -> list[str]:

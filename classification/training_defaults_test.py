@@ -81,5 +81,11 @@ class TrainingDefaultsTest(parameterized.TestCase):
         self.assertEmpty(training_defaults.warnings(frozen, statistics_move=False))
 
 
+class SummaryStepsTest(absltest.TestCase):
+    def test_points_of_a_curve(self):
+        for steps, expected in ((None, 100), (1, 10), (1000, 10), (9999, 10), (500_000, 500)):
+            self.assertEqual(training_defaults.summary_steps(steps), expected)
+
+
 if __name__ == "__main__":
     absltest.main()

@@ -8,7 +8,7 @@ from classification import checkpoints, training_start, variable_values
 from classification.best_checkpoint import BestCheckpoint
 from classification.checkpoint_hook import CheckpointHook
 from classification.cluster import Cluster, TrainingEnded
-from classification.progress import Display, StepHook
+from classification.progress import Display, StepHook, SummaryHook, SummaryTimer
 from classification.stop_signals import Stopped, StopSignals
 from classification.synchronous import AggregateHook
 from classification.training_config import TrainingConfig
@@ -86,7 +86,7 @@ def run(
             batch_size=config.batch_size,
             display=display,
             summary_dir=folder if cluster.is_chief and config.save_summaries_secs else None,
-            summary_secs=config.save_summaries_secs,
+            timer=_summary_timer(config),
         ),
     ]
     saving = None
@@ -172,12 +172,14 @@ def _checkpoint_hook(
 def _summary_hooks(config: TrainingConfig, folder: str) -> list[tf.train.SessionRunHook]:
     if not config.save_summaries_secs:
         return []
-    summaries = tf.train.SummarySaverHook(
-        save_secs=config.save_summaries_secs,
-        output_dir=folder,
-        summary_op=tf.summary.merge_all(),
+    summary = tf.summary.merge_all()
+    return [SummaryHook(_summary_timer(config), output_dir=folder, summary_op=summary)]
+
+
+def _summary_timer(config: TrainingConfig) -> SummaryTimer:
+    return SummaryTimer(
+        every_secs=config.save_summaries_secs, every_steps=config.save_summaries_steps
     )
-    return [summaries]
 
 
 def _initializer(

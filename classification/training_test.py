@@ -48,6 +48,16 @@ class TrainingTest(TrainingTestCase):
         self.assertLen(losses.seen, 60)
         self.assertLess(np.mean(losses.seen[-10:]), 0.8 * np.mean(losses.seen[:10]))
 
+    def test_a_short_run_leaves_curves(self) -> None:
+        folder = self.folder()
+        config = dataclasses.replace(
+            FAST, number_of_steps=9, save_summaries_secs=100, save_summaries_steps=2
+        )
+        training.train(model=FLOAT, config=config, dataset=self.digits, checkpoint_dir=folder)
+        found = summaries(folder)
+        self.assertLen(found["total_loss"], 5)
+        self.assertGreaterEqual(len(found["images_per_second"]), 3)
+
     def test_same_seed_gives_the_same_bytes(self) -> None:
         data = []
         for _ in range(2):

@@ -28,7 +28,11 @@ WHEELS = {
     "third_party/pip/requirements": True,
     "third_party/pip/scikit_learn": False,
 }
-DEBIAN = ("third_party/cc/debian.lock", "third_party/python/debian.lock")
+DEBIAN = (
+    "third_party/cc/debian.lock",
+    "third_party/fonts/debian.lock",
+    "third_party/python/debian.lock",
+)
 HEADER = "# Made by ./bazelw run //third_party:lock, which says how to change it.\n"
 # Debian 12's C library is 2.36; wheels that want a newer one are not looked at,
 # whatever the machine that makes the locks.

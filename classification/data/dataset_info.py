@@ -50,6 +50,7 @@ class DatasetInfo:
         unknown.
       validation_fraction: the part of the images that was held out; None where the images
         came in splits.
+      split_folders: by the split, the folder that its images came in, where they came in splits.
       skipped: image files that could not be read, and why.
       ignored: files that were not taken for images.
     """
@@ -58,6 +59,7 @@ class DatasetInfo:
     class_counts: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
     seed: int | None = None
     validation_fraction: float | None = None
+    split_folders: Mapping[str, str] = dataclasses.field(default_factory=dict)
     skipped: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ignored: tuple[str, ...] = ()
 

@@ -5,13 +5,16 @@ upright and opaque. All others are stored as another file, of the picture that a
 shows: turned as EXIF says, in RGB, and over white where they are transparent. That file is a
 PNG, which loses nothing, except where it comes from a JPEG or a WebP: then it is a JPEG of
 quality 95 at full colour resolution, since a photograph's PNG would be five times as large and
-slow to decode. Of an animation, it is the first frame. Colour profiles are left out of
+slow to decode. A JPEG that has all its pixels and small faults otherwise is stored without these.
+Of an animation, it is the first frame. What has more pixels than TensorFlow decodes is
+stored at half its height and width, or a quarter, and so on. Colour profiles are left out of
 account, as they are in training and on devices.
 """
 
 import dataclasses
 import io
 import os
+import warnings
 from types import TracebackType
 from typing import NamedTuple
 
@@ -19,11 +22,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from classification.data import class_folders, jpeg, large_images
+from classification.data.large_images import JPEG_FORMATS
+
 # Pillow knows more, but some of them run other programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
-# MPO is what Pillow calls a JPEG with others behind it, as some cameras write.
-_JPEG_FORMATS = ("JPEG", "MPO")
-_LOSSY_FORMATS = (*_JPEG_FORMATS, "WEBP")
+_LOSSY_FORMATS = (*JPEG_FORMATS, "WEBP")
 _JPEG_QUALITY = 95
 
 # Where a PNG file has its bits a channel, and its kind of colour (W3C's "PNG specification",
@@ -40,6 +44,10 @@ class BadImageError(ValueError):
     """An image file cannot be read. The message says why, but not which file it is."""
 
 
+class ImageWarning(UserWarning):
+    """An image file is damaged, and has all its pixels. The message names the file."""
+
+
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
     """An image as it stands in a record.
@@ -50,6 +58,7 @@ class EncodedImage:
       height: in pixels.
       width: likewise.
       channels: 3 for RGB, 1 for grey.
+      complaint: what is wrong with the file all the same; '' where nothing is.
     """
 
     encoded: bytes
@@ -57,6 +66,7 @@ class EncodedImage:
     height: int
     width: int
     channels: int
+    complaint: str = ""
 
 
 class Reader:
@@ -66,7 +76,11 @@ class Reader:
         with tf.Graph().as_default() as graph:
             self._encoded = tf.placeholder(tf.string, [])
             image = tf.io.decode_image(self._encoded, channels=3, expand_animations=False)
-            self._shape = tf.shape(image)
+            self._decoded = image.op
+            # Of a JPEG whose pixels are known to be there, a corner tells whether it is of a kind
+            # that TensorFlow knows.
+            corner = tf.image.decode_and_crop_jpeg(self._encoded, [0, 0, 1, 1], channels=3)
+            self._decoded_corner = corner.op
         self._session = tf.Session(graph=graph)
 
     def __enter__(self) -> "Reader":
@@ -81,26 +95,39 @@ class Reader:
         self._session.close()
 
     def read(self, path: str) -> EncodedImage:
-        """Reads a JPEG, PNG, BMP, WebP or GIF file, and decodes it wholly.
+        """Reads a JPEG, PNG, BMP, WebP or GIF file, and makes sure that all its pixels are there.
 
         Args:
           path: the file; what its name ends in does not matter.
 
         Raises:
-          BadImageError: it cannot be read, or is no such image, or damaged or cut short.
+          BadImageError: it cannot be read, or is no such image, or pixels are missing, or it has
+            more than fit in memory.
           MemoryError: there is too little memory for it.
         """
-        data = _read_file(path)
+        data, complaint, is_whole = _check(_read_file(path))
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
-            image.load()
-            orientation = _orientation(image)
-            if orientation == 1 and _is_plain(image, data) and self._decodes(data):
-                kind = "jpeg" if image.format in _JPEG_FORMATS else "png"
-                return EncodedImage(data, kind, image.height, image.width, len(image.getbands()))
-            return _encode(image, turn=orientation != 1)
+            factor = large_images.factor(image)
+            if factor > 1:
+                with large_images.one_at_a_time:
+                    large_images.check_memory(image, factor)
+                    # Where the format allows that, it is decoded smaller.
+                    image.draft(image.mode, (image.width // factor, image.height // factor))
+                    encoded = _encode(image)
+                return dataclasses.replace(encoded, complaint=complaint)
+            if not is_whole:
+                image.load()
+            is_upright = _orientation(image) == 1
+            if is_upright and _is_plain(image, data) and self._decodes(data, is_whole):
+                kind = "jpeg" if image.format in JPEG_FORMATS else "png"
+                size = image.height, image.width, len(image.getbands())
+                return EncodedImage(data, kind, *size, complaint)
+            return dataclasses.replace(_encode(image), complaint=complaint)
+        except large_images.TooLargeError as error:
+            raise BadImageError(str(error)) from error
         except UnidentifiedImageError as error:
-            raise BadImageError("it is no JPEG, PNG, BMP, WebP or GIF image") from error
+            raise BadImageError(_other_kind(data)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             # That tells nothing of the file.
             raise MemoryError(
@@ -110,42 +137,74 @@ class Reader:
         except Exception as error:
             raise BadImageError(f"it cannot be decoded: {error}") from error
 
-    def _decodes(self, data: bytes) -> bool:
+    def _decodes(self, data: bytes, is_whole: bool) -> bool:
         # TensorFlow refuses some damaged files, and some rare kinds, that Pillow takes:
         # whatever is stored as it is must not stop a training.
         try:
-            self._session.run(self._shape, {self._encoded: data})
+            operation = self._decoded_corner if is_whole else self._decoded
+            self._session.run(operation, {self._encoded: data})
         except tf.errors.InvalidArgumentError:
             return False
         return True
 
 
 class PlainJpeg(NamedTuple):
-    """A JPEG file that is upright and in RGB or grey; its height and width are in pixels."""
+    """A JPEG file that is upright and in RGB or grey; its height and width are in pixels.
+
+    What is wrong with it all the same is its complaint, or ''.
+    """
 
     encoded: bytes
     height: int
     width: int
+    complaint: str
 
 
 def plain_jpeg(path: str) -> PlainJpeg | None:
     """A JPEG file, where TensorFlow, if it can decode it, shows what a viewer shows.
 
-    Its header alone is looked at. None for all other files, of which `Reader` tells more.
+    It is not decoded. None for all other files, of which `Reader` tells more.
 
     Raises:
-      BadImageError: it cannot be read, or is empty.
+      BadImageError: it cannot be read, or is empty, or pixels are missing.
     """
-    data = _read_file(path)
+    data, complaint, is_whole = _check(_read_file(path))
+    if not is_whole:
+        return None
     try:
-        image = Image.open(io.BytesIO(data), formats=_JPEG_FORMATS)
-        is_plain = _orientation(image) == 1 and _is_plain(image, data)
+        image = Image.open(io.BytesIO(data), formats=JPEG_FORMATS)
+        is_plain = (
+            large_images.factor(image) == 1 and _orientation(image) == 1 and _is_plain(image, data)
+        )
     except MemoryError:
         raise
     # On damaged files, Pillow raises errors of every kind.
     except Exception:
         return None
-    return PlainJpeg(data, image.height, image.width) if is_plain else None
+    return PlainJpeg(data, image.height, image.width, complaint) if is_plain else None
+
+
+def warn(path: str, complaint: str) -> None:
+    """Warns of an image file that is damaged, and has all its pixels; of '' not."""
+    if complaint:
+        # Each time, which is what the missing registry stands for.
+        warnings.warn_explicit(
+            f"{path} is damaged, though all its pixels are there: {complaint}",
+            ImageWarning,
+            path,
+            0,
+        )
+
+
+def _check(data: bytes) -> tuple[bytes, str, bool]:
+    """A file without small faults, what these were, and whether it is known to be whole."""
+    if not data.startswith(jpeg.HEAD):
+        return data, "", False
+    try:
+        checked = jpeg.check(data)
+    except ValueError as error:
+        raise BadImageError(f"it cannot be decoded: {error}") from error
+    return (data, "", False) if checked is None else (*checked, True)
 
 
 def _read_file(path: str) -> bytes:
@@ -155,10 +214,31 @@ def _read_file(path: str) -> bytes:
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
-        raise BadImageError(f"it cannot be opened: {error.strerror}") from error
+        link = class_folders.describe_link(path)
+        raise BadImageError(
+            f"it {f'is {link}, and ' if link else ''}cannot be opened: {error.strerror}"
+        ) from error
     if not data:
         raise BadImageError("it is empty")
     return data
+
+
+def _other_kind(data: bytes) -> str:
+    """What is wrong with an image of a kind that is not read, or with what is none."""
+    # ISO/IEC 14496-12, section 4.3: a box of the file's type, its brands 4 bytes each.
+    if data[4:8] == b"ftyp":
+        brands = data[8 : int.from_bytes(data[:4])]
+        if b"avif" in brands or b"avis" in brands:
+            return "it is an AVIF image; convert it to JPEG first"
+        if any(brand in brands for brand in (b"hei", b"hev", b"mif1", b"msf1")):
+            return (
+                "it is a HEIC image; convert it to JPEG first, by `heif-convert IN.heic OUT.jpg` "
+                "(Debian's package libheif-examples) or macOS's `sips -s format jpeg IN.heic --out "
+                "OUT.jpg`"
+            )
+    if data.startswith((b"II*\0", b"MM\0*")):
+        return "it is a TIFF image; convert it to PNG or JPEG first"
+    return "it is no JPEG, PNG, BMP, WebP or GIF image"
 
 
 def _orientation(image: Image.Image) -> int:
@@ -175,7 +255,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _is_plain(image: Image.Image, data: bytes) -> bool:
     """Whether TensorFlow decodes the file to the pixels that a viewer shows."""
-    if image.format in _JPEG_FORMATS:
+    if image.format in JPEG_FORMATS:
         return image.mode in ("RGB", "L")
     return (
         image.format == "PNG"
@@ -185,9 +265,12 @@ def _is_plain(image: Image.Image, data: bytes) -> bool:
     )
 
 
-def _encode(image: Image.Image, *, turn: bool) -> EncodedImage:
-    """An image as a new file, upright and in RGB."""
+def _encode(image: Image.Image) -> EncodedImage:
+    """An image as a new file, upright, in RGB, and of no more pixels than TensorFlow decodes."""
+    turn = _orientation(image) != 1
     rgb = _to_rgb(ImageOps.exif_transpose(image) if turn else image)
+    if (factor := large_images.factor(rgb)) > 1:
+        rgb = rgb.reduce(factor)
     # What is known of the old file is not true of the new one.
     rgb.info.clear()
     file = io.BytesIO()

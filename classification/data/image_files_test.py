@@ -8,13 +8,14 @@ import resource
 import struct
 import zlib
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from PIL import ExifTags, Image
 
-from classification.data import image_files
+from classification.data import image_files, large_images
 from classification.data.image_files import BadImageError
 
 _RANDOM = np.random.default_rng(1)
@@ -23,6 +24,7 @@ _HEIGHT, _WIDTH = 48, 64
 _ROWS, _COLUMNS = np.mgrid[:_HEIGHT, :_WIDTH]
 _PHOTO = np.stack([4 * _ROWS, 3 * _COLUMNS, 255 - 4 * _ROWS], axis=-1).astype(np.uint8)
 _PHOTO[:16, :24] = (250, 30, 40)
+_INKS = Image.fromarray(_PHOTO).convert("CMYK")
 
 # What is shown of what is stored (EXIF 2.3, section 4.6.4, Orientation).
 _TURNS = {
@@ -235,8 +237,19 @@ class ReadTest(parameterized.TestCase):
     @parameterized.named_parameters(
         ("empty", b"", "^it is empty$"),
         ("text", b"Not an image.", "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
-        ("another_kind", save(_PHOTO, "TIFF"), "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
-        ("jpeg_cut_short", save(_PHOTO, "JPEG")[:-50], "^it cannot be decoded: .* truncated"),
+        ("tiff", save(_PHOTO, "TIFF"), "^it is a TIFF image; convert it to PNG or JPEG first$"),
+        (
+            "heic",
+            b"\0\0\0\x18ftypheic\0\0\0\0mif1heic",
+            "^it is a HEIC image; .*heif-convert .*sips",
+        ),
+        ("heif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "^it is a HEIC image; convert it to JPEG"),
+        ("avif", save(_PHOTO, "AVIF"), "^it is an AVIF image; convert it to JPEG first$"),
+        ("mp4", b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "^it is no JPEG, PNG, BMP, WebP or GIF"),
+        ("jpeg_cut_short", save(_PHOTO, "JPEG")[:-50], "^it cannot be decoded: pixels are missing"),
+        ("jpeg_of_four_inks_cut_short", save(_INKS, "JPEG")[:-50], "pixels are missing"),
+        ("jpeg_cut_short_and_ended", save(_PHOTO, "JPEG")[:-50] + b"\xff\xd9", "are missing"),
+        ("jpeg_filled_with_zeros", half(save(_PHOTO, "JPEG")).ljust(3000, b"\0"), "are missing"),
         ("jpeg_cut_in_its_head", half(save(_PHOTO, "JPEG")), "^it cannot be decoded: "),
         ("png_cut_short", half(save(_PHOTO, "PNG")), "^it cannot be decoded: "),
         ("bmp_cut_short", half(save(_PHOTO, "BMP")), "^it cannot be decoded: "),
@@ -246,6 +259,31 @@ class ReadTest(parameterized.TestCase):
     def test_unreadable(self, data, expected):
         with self.assertRaisesRegex(BadImageError, expected):
             self.read(data)
+
+    def test_a_damaged_jpeg_with_all_its_pixels_is_stored_without_the_damage(self):
+        data = save(_PHOTO, "JPEG")
+        for faulty, complaint in (
+            (data[:-2], "no end marker"),
+            (data[:2] + b"stray" + data[2:], "5 stray bytes"),
+        ):
+            image = self.read(faulty)
+            self.assertEqual((image.encoded, image.complaint), (data, complaint))
+            plain = image_files.plain_jpeg(self.path)
+            self.assertEqual((plain.encoded, plain.complaint), (data, complaint))
+        turned = save(_PHOTO, "JPEG", exif=orientation(3))
+        self.assertEqual(self.read(turned[:-2]).complaint, "no end marker")
+        self.assertEqual(self.read(turned).complaint, "")
+        with open(self.path, "wb") as file:
+            file.write(data[:-50])
+        with self.assertRaisesRegex(BadImageError, "pixels are missing"):
+            image_files.plain_jpeg(self.path)
+
+    def test_warns_each_time(self):
+        with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg is damaged, .*: so$"):
+            image_files.warn("a/b.jpg", "so")
+        with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg"):
+            image_files.warn("a/b.jpg", "so")
+        image_files.warn("a/b.jpg", "")
 
     def test_no_file(self):
         with self.assertRaisesRegex(BadImageError, "cannot be opened: No such file"):
@@ -268,6 +306,58 @@ class ReadTest(parameterized.TestCase):
                 self.reader.read(self.path)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)
+
+    def test_more_pixels_than_tensorflow_decodes(self):
+        # Flat, so that it is made in a second.
+        grey = Image.new("L", (20000, 10000), 90)
+        grey.paste(180, (0, 0, 20000, 5000))
+        with open(self.path, "wb") as file:
+            grey.save(file, "JPEG", quality=20)
+        del grey
+        image = self.reader.read(self.path)
+        self.assertEqual((image.format, image.height, image.width), ("jpeg", 5000, 10000))
+        self.assertIsNone(image_files.plain_jpeg(self.path))
+        decoded = Image.open(io.BytesIO(image.encoded))
+        self.assertAlmostEqual(decoded.getpixel((5000, 2000))[0], 180, delta=2)
+        self.assertAlmostEqual(decoded.getpixel((5000, 4000))[0], 90, delta=2)
+
+    @parameterized.product(
+        kind=["JPEG", "PNG", "BMP", "GIF", "WEBP"], most=[_HEIGHT * _WIDTH // 2, 100], value=[1, 6]
+    )
+    def test_reduced_to_what_tensorflow_decodes(self, kind, most, value):
+        options = {} if kind in ("BMP", "GIF") else {"exif": orientation(value)}
+        shown = _TURNS[value if options else 1](_PHOTO)
+        data = save(_PHOTO, kind, **options)
+        factor = 2 if most > 100 else 8
+        # The limit itself is tested above, once, since it takes gigabytes.
+        with mock.patch.object(large_images, "MOST_PIXELS", most):
+            image = self.read(data)
+        self.assertEqual(
+            (image.height, image.width), (shown.shape[0] // factor, shown.shape[1] // factor)
+        )
+        expected = np.asarray(Image.fromarray(np.ascontiguousarray(shown)).reduce(factor))
+        self.assert_shows(image, expected, mean=12, most=120)
+
+    def test_more_pixels_than_fit_in_memory(self):
+        with open(self.path, "wb") as file:
+            # The header of a picture that nobody could hold.
+            header = struct.pack(">IIBBBBB", 2**30, 2**30, 8, 2, 0, 0, 0)
+            body = b"IHDR" + header
+            data = b"IDAT" + zlib.compress(bytes(99))
+            file.write(
+                b"\x89PNG\r\n\x1a\n"
+                + struct.pack(">I", 13)
+                + body
+                + struct.pack(">I", zlib.crc32(body))
+                + struct.pack(">I", len(data) - 4)
+                + data
+                + struct.pack(">I", zlib.crc32(data))
+            )
+        with self.assertRaisesRegex(
+            BadImageError,
+            "^it has 1073741824 x 1073741824 pixels, .* is enough for [0-9,]+ million;",
+        ):
+            self.reader.read(self.path)
 
     def test_by_several_threads(self):
         self.read(save(_PHOTO, "PNG"))

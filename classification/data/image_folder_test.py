@@ -1,19 +1,43 @@
 """Tests of which classes, images and splits are found in a folder."""
 
+import contextlib
+import ctypes
 import os
 import pathlib
 import shutil
 import unittest.mock
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from absl.testing import absltest, parameterized
 
-from classification.data import image_folder
+from classification.data import class_folders, image_folder
 from classification.data.image_folder import ImageFolder
 
 
 def names(folder: ImageFolder, split: str) -> list[str]:
     return [image.name for image in folder.splits[split]]
+
+
+@contextlib.contextmanager
+def without_rights_of_root() -> Iterator[None]:
+    """Lets permissions count for root, too (capabilities(7): CAP_DAC_OVERRIDE and _READ_SEARCH)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    # Effective, permitted and inheritable ones, twice 32 bits of each.
+    before, during = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()
+
+    def call(function: str, sets: ctypes.Array) -> None:
+        if getattr(libc, function)(header, sets):
+            raise OSError(ctypes.get_errno(), function)
+
+    call("capget", before)
+    call("capget", during)
+    during[0] &= ~0b110
+    call("capset", during)
+    try:
+        yield
+    finally:
+        call("capset", before)
 
 
 class ScanTest(parameterized.TestCase):
@@ -112,16 +136,87 @@ class ScanTest(parameterized.TestCase):
         self.assertEqual(folder.splits["validation"][0].label, 1)
         self.assertEqual(names(folder, "test"), ["test/a/4.jpg", "test/b/5.jpg"])
 
+    @parameterized.parameters(
+        ("train", "valid", "test"),
+        ("Train", "VALIDATION", "Testing"),
+        ("training", "Val", "TEST"),
+    )
+    def test_splits_by_any_of_their_names(self, train, validation, test):
+        junk = ["__MACOSX/._a", "@eaDir/a/b.jpg", "README.dataset.txt", f"{train}/@eaDir/x.jpg"]
+        junk += [f"{train}/a/@eaDir/1.jpg/SYNO_THUMB.jpg", f"{train}/.DS_Store", "Thumbs.db"]
+        images = [f"{train}/a/1.jpg", f"{train}/b/2.jpg", f"{validation}/a/3.jpg"]
+        self.add(*images, f"{test}/b/4.jpg", *junk)
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a", "b"))
+        self.assertCountEqual(names(folder, "train"), images[:2])
+        self.assertEqual(names(folder, "validation"), images[2:])
+        self.assertEqual(names(folder, "test"), [f"{test}/b/4.jpg"])
+        expected = {"train": train, "validation": validation, "test": test}
+        self.assertEqual(folder.split_folders, expected)
+        self.assertEqual(list(folder.split_folders), list(expected))
+        self.assertIn("Thumbs.db", folder.ignored)
+        self.assertIn(f"{train}/a/@eaDir", folder.ignored)
+        with self.assertRaisesRegex(ValueError, f"name one of these, as {self.path}/{train}$"):
+            image_folder.scan_classes(self.path)
+        found = image_folder.scan_classes(os.path.join(self.path, train))
+        self.assertEqual(list(found.images), ["a", "b"])
+
+    def test_a_folder_around_all_else(self):
+        self.add("__MACOSX/x", "README.txt", "export/inner/train/a/1.jpg", "export/.x")
+        self.add("export/inner/train/b/2.jpg", "export/inner/test/b/2.jpg")
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.path, os.path.join(self.path, "export", "inner"))
+        self.assertEqual(names(folder, "validation"), ["test/b/2.jpg"])
+        shutil.rmtree(os.path.join(self.path, "export/inner/test"))
+        found = image_folder.scan_classes(os.path.join(self.path, "export/inner/train"))
+        self.assertEqual(list(found.images), ["a", "b"])
+        shutil.move(os.path.join(self.path, "export/inner/train"), os.path.join(self.path, "x"))
+        shutil.rmtree(os.path.join(self.path, "export"))
+        found = image_folder.scan_classes(self.path)
+        self.assertEqual(found.path, os.path.join(self.path, "x"))
+        self.assertEqual(list(found.images), ["a", "b"])
+        # A class is none.
+        shutil.rmtree(os.path.join(self.path, "x", "b"))
+        found = image_folder.scan_classes(os.path.join(self.path, "x"))
+        self.assertEqual(found.images, {"a": ("a/1.jpg",)})
+
+    def test_folders_around_the_classes_of_a_split(self):
+        self.add("Training/Training/a/1.jpg", "Training/Training/b/1.jpg", "Test/all/deep/a/2.jpg")
+        self.add("Test/all/deep/b/2.jpg", "Test/.x/y")
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a", "b"))
+        expected = ["Test/all/deep/a/2.jpg", "Test/all/deep/b/2.jpg"]
+        self.assertEqual(names(folder, "validation"), expected)
+
+    def test_splits_in_classes(self):
+        self.add("a/train/1.jpg", "a/test/2.jpg", "b/train/1.jpg", "b/test/2.jpg")
+        self.assert_fails("class folder .*/a, got the folder test in it; put .*, as test/a")
+
+    def test_splits_that_are_not_clear(self):
+        self.add("train/a/1.jpg", "train/b/1.jpg", "Test/a/1.jpg", "annotations/1.xml")
+        self.assert_fails("splits alone in .*, as Test, train, got annotations beside them; move")
+        shutil.rmtree(os.path.join(self.path, "annotations"))
+        self.add("Training/a/1.jpg")
+        self.assert_fails("one folder for each split in .*, got Training and train for train; put")
+
     def test_test_alone_is_for_validation(self):
         self.add("train/a/1.jpg", "train/b/2.jpg", "test/b/3.jpg", "LICENSE")
         folder = image_folder.scan(self.path)
         self.assertEqual(list(folder.splits), ["train", "validation"])
         self.assertEqual(names(folder, "validation"), ["test/b/3.jpg"])
+        self.assertEqual(folder.split_folders, {"train": "train", "validation": "test"})
         self.assertEqual(folder.ignored, ("LICENSE",))
 
     def test_a_class_may_be_named_as_a_split(self):
         self.add_classes({"train": 2, "bus": 2})
-        self.assertEqual(image_folder.scan(self.path).class_names, ("bus", "train"))
+        folder = image_folder.scan(self.path)
+        self.assertEqual((folder.class_names, folder.split_folders), (("bus", "train"), {}))
+        self.assertEqual(list(image_folder.scan_classes(self.path).images), ["bus", "train"])
+        shutil.rmtree(os.path.join(self.path, "bus"))
+        self.assertEqual(list(image_folder.scan_classes(self.path).images), ["train"])
+        self.add("Test/1.jpg")
+        with self.assertRaisesRegex(ValueError, "splits alone, Test, train; put the images of"):
+            image_folder.scan_classes(self.path)
 
     def test_what_is_taken_for_an_image(self):
         taken = ["a b/Ä ö.JPG", "a b/x.jpeg", "a b/y.Png", "ß/1.webp", "ß/2.bmp", "ß/3.heic"]
@@ -136,14 +231,56 @@ class ScanTest(parameterized.TestCase):
         self.assertCountEqual(found, [*taken, "ß/4.jpg"])
         self.assertEqual(folder.ignored, (".hidden", *others[1:], "ß/other"))
 
-    def test_links_in_a_circle_are_taken_for_files(self):
+    def test_links_among_images_that_lead_nowhere_are_taken_for_files(self):
         self.add_classes({"a": 2, "b": 2})
-        for name in ("a/loop.jpg", "b/loop", "loop"):
+        for name in ("a/loop.jpg", "b/loop"):
             os.symlink(os.path.basename(name), os.path.join(self.path, name))
         folder = image_folder.scan(self.path)
         self.assertEqual(folder.class_names, ("a", "b"))
         self.assertIn("a/loop.jpg", [*names(folder, "train"), *names(folder, "validation")])
-        self.assertEqual(folder.ignored, ("b/loop", "loop"))
+        self.assertEqual(folder.ignored, ("b/loop",))
+
+    @parameterized.parameters(
+        ("/gone/roses", "/gone/roses, but: No such file or directory"),
+        ("roses", "roses, but: Too many levels of symbolic links"),
+        ("a/00.jpg/roses", "a/00.jpg/roses, but: Not a directory"),
+    )
+    def test_links_among_classes_that_lead_nowhere(self, target, expected):
+        self.add_classes({"a": 2, "b": 2})
+        os.symlink(target, os.path.join(self.path, "roses"))
+        expected = f"folders in {self.path} that can be reached, got roses: a link to {expected}; "
+        self.assert_fails(expected)
+        with self.assertRaisesRegex(ValueError, expected):
+            image_folder.scan_classes(self.path)
+        root = os.path.join(self.create_tempdir().full_path, "splits")
+        for split in ("train", "test"):
+            shutil.copytree(self.path, os.path.join(root, split), symlinks=True)
+        with self.assertRaisesRegex(ValueError, f"in {root}/train that can be .* got roses: a"):
+            image_folder.scan(root)
+        # Nor may the split be one.
+        shutil.rmtree(os.path.join(root, "test"))
+        os.symlink("gone", os.path.join(root, "Test"))
+        with self.assertRaisesRegex(ValueError, f"in {root} that can be .* Test: a link to gone"):
+            image_folder.scan(root)
+        # Or the folder itself.
+        with self.assertRaisesRegex(FileNotFoundError, "Test: a link to gone, but: No such file"):
+            image_folder.scan(os.path.join(root, "Test"))
+
+    def test_folders_that_may_not_be_read(self):
+        self.add_classes({"a": 2, "b": 2})
+        os.mkdir(os.path.join(self.path, "b", "inner"))
+        os.symlink(os.path.join(self.path, "b", "inner"), os.path.join(self.path, "c"))
+        os.chmod(os.path.join(self.path, "b"), 0)
+        self.addCleanup(os.chmod, os.path.join(self.path, "b"), 0o700)
+        with without_rights_of_root():
+            with self.assertRaisesRegex(ValueError, "got c: a link to .*inner, but: Permission"):
+                image_folder.scan(self.path)
+            os.remove(os.path.join(self.path, "c"))
+            for scan in (image_folder.scan, image_folder.scan_classes):
+                with self.assertRaisesRegex(
+                    PermissionError, f"can be read, got {self.path}/b: Permission denied; change"
+                ):
+                    scan(self.path)
 
     def test_names_that_are_no_text(self):
         self.add_classes({"a": 2, "b": 2})
@@ -151,7 +288,7 @@ class ScanTest(parameterized.TestCase):
         self.add(f"a/{odd}")
         folder = image_folder.scan(self.path)
         self.assertIn(f"a/{odd}", [*names(folder, "train"), *names(folder, "validation")])
-        self.assertEqual(image_folder.printable(f"a/{odd}"), "a/\\xff.jpg")
+        self.assertEqual(class_folders.printable(f"a/{odd}"), "a/\\xff.jpg")
 
     def test_classes_that_differ_in_case(self):
         self.add_classes({"a": 2, "A": 2})
@@ -166,17 +303,45 @@ class ScanTest(parameterized.TestCase):
         with self.assertRaises(NotADirectoryError):
             image_folder.scan(os.path.join(self.path, "1.jpg"))
 
+    def test_nothing_but_what_is_ignored(self):
+        self.add(".DS_Store", "@eaDir/a.jpg")
+        self.assert_fails(r"got 0 files and no folder \(.DS_Store, @eaDir being ignored\); put")
+        self.add_classes({"a": 2})
+        self.add("b/1.txt", "b/.x.jpg", "b/2.raw")
+        self.assert_fails(r"got none in b \(ignored, since .* images are: b/1.txt, b/2.raw, b/.x.j")
+
+    def test_names_in_other_code_points(self):
+        self.add("train/cafe\u0301/1.jpg", "train/a/1.jpg", "test/caf\u00e9/1.jpg", "train/z/1.jpg")
+        folder = image_folder.scan(self.path)
+        self.assertEqual(folder.class_names, ("a", "caf\u00e9", "z"))
+        self.assertEqual([image.label for image in folder.splits["validation"]], [1])
+        self.assertIn("train/cafe\u0301/1.jpg", names(folder, "train"))
+        self.add("train/caf\u00e9/1.jpg")
+        self.assert_fails("names in .*/train, got two that are both spelled caf\u00e9, with other")
+        # Which system holds the images does not matter for what is chosen.
+        chosen = []
+        for name in ("e\u0301", "\u00e9"):
+            root = self.create_tempdir().full_path
+            for index in range(20):
+                for folder in (name, "b"):
+                    path = pathlib.Path(root, folder, f"{index}.jpg")
+                    path.parent.mkdir(exist_ok=True)
+                    path.touch()
+            splits = image_folder.scan(root).splits
+            chosen.append([image.name.replace(name, "e") for image in splits["train"]])
+        self.assertEqual(*chosen)
+
     def test_too_few(self):
         self.add("a/1.jpg")
         self.assert_fails("at least two classes in .*, got a alone; add others")
         self.add("b/1.jpg", "c/1.jpg", "c/2.jpg")
         self.assert_fails("at least two images of each class in .*, got one of a, b; add others")
         self.add("d/readme")
-        self.assert_fails("images in each class folder of .*, got none in d; add some, or remove")
+        self.assert_fails("images in each class folder of .*, got none in d .*; add some, or remo")
         self.add_classes({f"e{index}": 0 for index in range(20)})
         for index in range(20):
             os.mkdir(os.path.join(self.path, f"e{index:02}"))
-        self.assert_fails("got none in d, e00, .*, e08 and 11 more;")
+        self.assert_fails("got none in d, e00, .*, e08 and 11 more")
 
     def test_deeper_folders(self):
         self.add("a/1.jpg", "b/part/1.jpg")
@@ -203,7 +368,7 @@ class ScanTest(parameterized.TestCase):
         self.add("val/a/1.jpg")
         self.assert_fails("got test, val alone")
         self.add("validation/a/1.jpg")
-        self.assert_fails("one of validation and val in .*, got both; remove one")
+        self.assert_fails("one folder for each split in .*, got val and validation for validation;")
 
     @parameterized.parameters(0.0, 1.0, -0.1, float("nan"))
     def test_bad_fractions(self, fraction):
@@ -232,6 +397,7 @@ class ScanClassesTest(absltest.TestCase):
     def test_one_class_or_more(self) -> None:
         self.add("b/2.jpg", "b/1.png", "b/x.txt", "y.jpg")
         found = image_folder.scan_classes(self.path)
+        self.assertEqual(found.path, self.path)
         self.assertEqual(found.images, {"b": ("b/1.png", "b/2.jpg")})
         self.assertEqual(found.ignored, ("b/x.txt", "y.jpg"))
         # Names of splits are names like others here.
@@ -246,8 +412,13 @@ class ScanClassesTest(absltest.TestCase):
         self.add("a/1.jpg", "c/none.txt")
         with self.assertRaisesRegex(ValueError, "got none in c"):
             image_folder.scan_classes(self.path)
+        self.add("c/1.jpg")
         self.add("train/b/2.jpg")
-        with self.assertRaisesRegex(ValueError, "images alone in the class folder .*/train"):
+        with self.assertRaisesRegex(ValueError, "got folders of splits, train; name .*/train$"):
+            image_folder.scan_classes(self.path)
+        self.add("e/b/2.jpg")
+        shutil.rmtree(os.path.join(self.path, "train"))
+        with self.assertRaisesRegex(ValueError, "images alone in the class folder .*/e"):
             image_folder.scan_classes(self.path)
 
     def test_names_spelled_alike(self) -> None:

@@ -50,7 +50,7 @@ class PixelReader:
         self._session.close()
 
     def read(self, path: str, *, views: int = 1) -> np.ndarray:
-        """Reads an image.
+        """Reads an image, and warns where it is damaged and has all its pixels.
 
         Args:
           path: the file.
@@ -81,11 +81,13 @@ class PixelReader:
         if jpeg is None or window is None:
             return None
         try:
-            return self._session.run(
+            pixels = self._session.run(
                 self._whole, {self._encoded: jpeg.encoded, self._window: np.array(window, np.int32)}
             )
         except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):
             return None
+        image_files.warn(path, jpeg.complaint)
+        return pixels
 
 
 class _AnyReader:
@@ -109,8 +111,9 @@ class _AnyReader:
         self._session.close()
 
     def read(self, path: str, views: int) -> np.ndarray:
-        encoded = self._files.read(path).encoded
-        image = self._session.run(self._decoded, {self._encoded: encoded})
+        file = self._files.read(path)
+        image_files.warn(path, file.complaint)
+        image = self._session.run(self._decoded, {self._encoded: file.encoded})
         height, width, _ = image.shape
         return np.stack(
             [

@@ -100,10 +100,29 @@ class PixelReaderTest(parameterized.TestCase):
         pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
         Image.fromarray(pixels).save(path)
         data = pathlib.Path(path).read_bytes()
-        pathlib.Path(path).write_bytes(data[: len(data) // 2])
-        self.assertIsNotNone(image_files.plain_jpeg(path))
-        with PixelReader(32) as reader, self.assertRaisesRegex(BadImageError, "cannot be decoded"):
-            reader.read(path)
+        # As the file, its lower part alone, and with an end marker.
+        for faulty in (data[: len(data) // 2], data[:-3], data[: len(data) // 2] + b"\xff\xd9"):
+            pathlib.Path(path).write_bytes(faulty)
+            for views in (1, 2):
+                with (
+                    PixelReader(32) as reader,
+                    self.assertRaisesRegex(BadImageError, "pixels are missing"),
+                ):
+                    reader.read(path, views=views)
+
+    def test_a_damaged_jpeg_that_has_all_its_pixels(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.jpg")
+        pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
+        Image.fromarray(pixels).save(path)
+        data = pathlib.Path(path).read_bytes()
+        with PixelReader(32) as reader:
+            for views in (1, 2):
+                pathlib.Path(path).write_bytes(data)
+                expected = reader.read(path, views=views)
+                pathlib.Path(path).write_bytes(data[:-2])
+                with self.assertWarnsRegex(image_files.ImageWarning, f"^{path} is damaged"):
+                    found = reader.read(path, views=views)
+                np.testing.assert_array_equal(found, expected)
 
     def test_what_is_no_image(self):
         path = self.create_tempfile("a.jpg", "text").full_path

@@ -19,6 +19,13 @@ NUM_CLASSES = 1001
 _IMAGE = "image/encoded"
 _LABEL = "image/class/label"
 _NO_LABEL = tf.int64.min
+# What to do about a label that is one too high, where a file names the classes.
+_COUNTED_FROM_1 = (
+    "If the records count classes from 1, put a name for class 0, such as background, first in the "
+    "file of the classes' names"
+)
+
+_REPAIR = "Repair the record, or leave it out."
 
 _FILES_AT_ONCE = 8
 # Files written for training are shuffled already, so that a part of them will do here.
@@ -66,7 +73,8 @@ def labelled_image(record: bytes, *, num_classes: int) -> tuple[bytes, int]:
     encoded, labels = _encoded_image(features), features[_LABEL].int64_list.value
     if len(labels) != 1 or not 0 <= labels[0] < num_classes:
         found = ", ".join(map(str, labels)) or "none"
-        raise ValueError(f"Expected {_LABEL} in 0..{num_classes - 1}, got {found}.")
+        advice = f" {_COUNTED_FROM_1}." if list(labels) == [num_classes] else ""
+        raise ValueError(f"Expected {_LABEL} in 0..{num_classes - 1}, got {found}.{advice}")
     return encoded, labels[0]
 
 
@@ -213,6 +221,11 @@ def _explain(example: dict[str, tf.Tensor], *, num_classes: int) -> tf.Tensor:
     """Why an example cannot be used, as a sentence."""
     encoded, label = _parse(example["record"])
     number = tf.where(tf.equal(label, _NO_LABEL), "none", tf.strings.as_string(label))
+    advice = tf.constant(_REPAIR)
+    if num_classes != NUM_CLASSES:
+        # ImageNet's own are counted from 1, and there is no such file.
+        one_too_high = tf.equal(label, num_classes)
+        advice = tf.where(one_too_high, f"{_COUNTED_FROM_1}; else repair the record.", _REPAIR)
     reason = tf.where(
         tf.equal(tf.strings.length(encoded), 0),
         f"Expected an image under {_IMAGE}, got none",
@@ -222,13 +235,17 @@ def _explain(example: dict[str, tf.Tensor], *, num_classes: int) -> tf.Tensor:
             tf.strings.join([f"Expected {_LABEL} in 0..{num_classes - 1}, got ", number]),
         ),
     )
-    return _with_place(reason, example)
+    return _with_place(reason, example, advice)
 
 
 def _explain_other_kind(example: dict[str, tf.Tensor]) -> tf.Tensor:
-    return _with_place(tf.constant("Expected a tf.train.Example, got another kind"), example)
+    return _with_place(
+        tf.constant("Expected a tf.train.Example, got another kind"), example, _REPAIR
+    )
 
 
-def _with_place(reason: tf.Tensor, example: dict[str, tf.Tensor]) -> tf.Tensor:
+def _with_place(
+    reason: tf.Tensor, example: dict[str, tf.Tensor], advice: tf.Tensor | str
+) -> tf.Tensor:
     place = [" in record ", tf.strings.as_string(example["index"]), " of ", example["path"]]
-    return tf.strings.join([reason, *place, ". Repair the record, or leave it out."])
+    return tf.strings.join([reason, *place, ". ", advice])

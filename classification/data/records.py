@@ -11,19 +11,22 @@ Files may be on any of TensorFlow's file systems.
 import hashlib
 import itertools
 import os
-import re
+import shlex
 import struct
 from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from classification.data import storage
+from classification.data import class_folders, storage
+from transforms import labels
 
 # What a folder's class names are in.
 LABELS_FILE = "labels.txt"
 
 _HEAD_BYTES = 12
 _TAIL_BYTES = 4
+# Of the folders in a folder, for images: the others are much the same.
+_LOOKED_INTO = 5
 
 
 def find_files(folder: str, split: str) -> dict[str, int]:
@@ -55,9 +58,15 @@ def find_files(folder: str, split: str) -> dict[str, int]:
     found = {path: size for path, size in sizes if size is not None}
     if not found:
         there = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        advice = "Rename the files, or give another folder."
+        if _holds_images(folder, names):
+            advice = (
+                "Photos are made a data set first: ./bazelw run convert_images -- "
+                f"--images_dir={shlex.quote(folder)} --output_dir=DIR"
+            )
         raise FileNotFoundError(
             f"Expected TFRecord files named {split}-* in {folder}, but it holds "
-            f"{there or 'nothing'}. Rename the files, or give another folder."
+            f"{there or 'nothing'}. {advice}"
         )
     return found
 
@@ -175,36 +184,27 @@ def read_labels(folder: str) -> tuple[str, ...] | None:
 
 
 def read_label_file(path: str) -> tuple[str, ...]:
-    """The class names of a file, index = label.
-
-    Each line is either `ID:NAME`, as slim writes it, or a name alone, the first that of
-    class 0. Empty lines are skipped.
+    """The class names of a file, index = label, on any of TensorFlow's file systems.
 
     Raises:
       OSError: the file cannot be read.
-      ValueError: the file is no text or empty, or its IDs are not 0, 1, 2, … each once.
+      ValueError: see `labels.parse`.
     """
-    try:
-        text = storage.read(path).decode()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"Expected a class name a line, as text in UTF-8, in {path}, but it is none: {error}"
-        ) from error
-    lines = [line.strip() for line in text.splitlines()]
-    lines = [line for line in lines if line]
-    if not lines:
-        raise ValueError(f"Expected a class name a line in {path}, but it is empty.")
-    numbered = [re.fullmatch(r"(\d+):\s*(.*)", line) for line in lines]
-    if not all(numbered):
-        return tuple(lines)
-    names = {int(match[1]): match[2] for match in numbered if match}
-    missing = set(range(len(lines))) - set(names)
-    if missing:
-        raise ValueError(
-            f"Expected each of the IDs 0 to {len(lines) - 1} once in the {len(lines)} lines of "
-            f"{path}, but {min(missing)} is not there. Number the classes from 0 without gaps."
-        )
-    return tuple(names[i] for i in range(len(names)))
+    return labels.parse(storage.read(path), path)
+
+
+def _holds_images(folder: str, names: Sequence[str], *, depth: int = 3) -> bool:
+    """Whether there are image files in a folder, or in folders in there: of classes, of splits."""
+    if any(name.lower().endswith(class_folders.IMAGE_ENDINGS) for name in names):
+        return True
+    for name in names[:_LOOKED_INTO] if depth else ():
+        inner = storage.join(folder, name)
+        try:
+            if _holds_images(inner, storage.list_folder(inner), depth=depth - 1):
+                return True
+        except OSError:
+            continue
+    return False
 
 
 def _spans(path: str, read_at: storage.ReadAt, size: int) -> Iterator[tuple[int, int]]:

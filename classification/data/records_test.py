@@ -203,7 +203,7 @@ class LabelsTest(parameterized.TestCase):
 
     def test_numbered(self):
         self.assertEqual(
-            self.labels_of("1:tench: a fish\n0:background\n\n2:Müesli\n"),
+            self.labels_of("0:background\n1:tench: a fish\n\n2:Müesli\n"),
             ("background", "tench: a fish", "Müesli"),
         )
 
@@ -212,7 +212,7 @@ class LabelsTest(parameterized.TestCase):
 
     @parameterized.parameters("1:a\n2:b", "0:a\n0:b", "0:a\n2:b")
     def test_gaps(self, text):
-        with self.assertRaisesRegex(ValueError, "IDs 0 to 1 once"):
+        with self.assertRaisesRegex(ValueError, "[01]:NAME as line [12] of .*labels.txt"):
             self.labels_of(text)
 
     def test_a_file_of_any_name(self):
@@ -222,13 +222,9 @@ class LabelsTest(parameterized.TestCase):
             records.read_label_file(file.full_path + "-gone")
 
     def test_no_text(self):
-        file = self.create_tempfile("names", b"\xff\xfe\x00a", mode="wb")
-        with self.assertRaisesRegex(ValueError, f"as text in UTF-8, in {file.full_path}, but"):
+        file = self.create_tempfile("names", b"\xff\x00a", mode="wb")
+        with self.assertRaisesRegex(ValueError, f"as text in UTF-8, in {file.full_path}, got"):
             records.read_label_file(file.full_path)
-
-    def test_empty(self):
-        with self.assertRaisesRegex(ValueError, "empty"):
-            self.labels_of("\n\n")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,15 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.data import dataset, imagenet, preprocessing, records, shipped_files
+from classification.data import (
+    dataset,
+    image_files,
+    imagenet,
+    preprocessing,
+    records,
+    shipped_files,
+)
+from classification.data.image_files import BadImageError
 
 _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
@@ -141,7 +149,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
     Raises:
       OSError: a file cannot be read.
       ValueError: there is no image, a file or record is damaged or of another kind, an
-        image cannot be decoded, or a number is below 1.
+        image cannot be decoded or lacks pixels, or a number is below 1.
     """
     _check(count, image_size)
     sizes = [(path, _count(path)) for path in paths]
@@ -160,10 +168,10 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
         description = f"the {total} images given"
         if count > total:
             description = f"{count} parts of {description}, which are fewer than asked for"
-    with _cutter(image_size) as cut:
+    with _cutter(image_size) as cut, image_files.Reader() as reader:
         images = [
             pixels
-            for image, number in zip(_read(sizes, chosen), parts, strict=True)
+            for image, number in zip(_read(sizes, chosen, reader), parts, strict=True)
             for pixels in cut(image, number)
         ]
     return Sample(to_uint8(np.stack(images)), description)
@@ -244,7 +252,9 @@ def _is_image(path: str) -> bool:
     return head.startswith(_IMAGE_HEADS)
 
 
-def _read(sizes: Sequence[tuple[str, int]], chosen: np.ndarray) -> Iterator[_Image]:
+def _read(
+    sizes: Sequence[tuple[str, int]], chosen: np.ndarray, reader: image_files.Reader
+) -> Iterator[_Image]:
     """Those of the images in files that were chosen, by their numbers over all files."""
     start = 0
     for path, size in sizes:
@@ -253,8 +263,15 @@ def _read(sizes: Sequence[tuple[str, int]], chosen: np.ndarray) -> Iterator[_Ima
         if not indices:
             continue
         if _is_image(path):
-            with open(path, "rb") as file:
-                yield _Image(path, file.read())
+            try:
+                image = reader.read(path)
+            except BadImageError as error:
+                raise ValueError(
+                    f"Expected images that can be read, got {path}: {error}. Leave it out, or "
+                    "write it again."
+                ) from error
+            image_files.warn(path, image.complaint)
+            yield _Image(path, image.encoded)
             continue
         for index, record in zip(indices, records.read(path, indices), strict=True):
             name = f"record {index} of {path}"

@@ -162,7 +162,7 @@ class FilesTest(parameterized.TestCase):
     def test_damaged_images_are_named(self):
         png = testing.encode_png(np.zeros([20, 20, 3], np.uint8))
         path = self.write("cut", png[: len(png) // 2])
-        with self.assertRaisesRegex(ValueError, f"image as {path}, but it cannot be decoded"):
+        with self.assertRaisesRegex(ValueError, f"got {path}: it cannot be decoded: "):
             sample.of_files([path], 5, image_size=8)
         path = str(self.folder / "records")
         testing.write_records(

@@ -1,8 +1,8 @@
 """Which class of a model each folder of photos is."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 
+from transforms.labels import normalised
 from transforms.tflite.imprinting import ImprintingEngine
 
 
@@ -21,11 +21,11 @@ def assign(names: Iterable[str], engine: ImprintingEngine, labels: Sequence[str]
     """
     known: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
-        known.setdefault(_spelled(label), []).append(number)
+        known.setdefault(normalised(label), []).append(number)
     numbers: dict[str, int] = {}
     following = engine.num_classes
     for name in names:
-        found = known.get(_spelled(name), [])
+        found = known.get(normalised(name), [])
         if len(found) > 1:
             raise ValueError(
                 f"expected a name of one class, got the folder {name}, and classes "
@@ -40,7 +40,3 @@ def assign(names: Iterable[str], engine: ImprintingEngine, labels: Sequence[str]
         numbers[name] = found[0] if found else following
         following += not found
     return numbers
-
-
-def _spelled(name: str) -> str:
-    return unicodedata.normalize("NFC", name)

@@ -11,7 +11,7 @@ import numpy as np
 from classification import files
 
 # Part of the key: another number where other embeddings come of the same network and files.
-_FORM = 2
+_FORM = 3
 
 # Given paths, their embeddings, float32 [n, ...], and by their index what is wrong with files that
 # cannot be read.
@@ -58,6 +58,9 @@ def embed(
 
 def _key(path: str) -> str:
     """What a file's contents are known by; its path, where it cannot be read."""
+    if not os.path.isfile(path):
+        # To open a pipe would wait for whoever writes into it.
+        return path
     try:
         with open(path, "rb") as file:
             return hashlib.sha256(file.read()).hexdigest()

@@ -5,10 +5,10 @@
 
 MODEL is a quantised classifier of the base classes, whose names it carries; --checkpoint names a
 network as training has it, instead or besides. BASE and NOVEL hold photos of the base's classes,
-and of others: in class folders, which stand in folders `train` and `test` (or `validation`), or as
-TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each novel class, n of
-the train photos are drawn, for several n and seeds; test photos are then named by what was learned
-of these.
+and of others: in class folders, which stand in folders `train` and `test` (or `validation`, by any
+usual name), or as TFRecords and labels.txt, as `./bazelw run convert_images` writes them. Of each
+novel class, n of the train photos are drawn, for several n and seeds; test photos are then named
+by what was learned of these.
 
 Printed are four accuracies: of the novel classes' photos with these alone to choose from and with
 all, of the base's with all to choose from, and of all; REPORT gets them as CSV, each draw, and as
@@ -75,6 +75,11 @@ flags.DEFINE_string(
 flags.DEFINE_list("shots", ["1", "2", "5", "10", "20"], "Photos of each novel class to learn from.")
 flags.DEFINE_integer("num_seeds", 20, "How often photos are drawn, for each number of them.")
 flags.DEFINE_integer("views", 1, "Parts of each photo that templates may be averaged over.")
+flags.DEFINE_boolean(
+    "skip_bad_images",
+    False,
+    "Leave out photos that cannot be read, and list them. Otherwise they are an error.",
+)
 
 _IMPRINTING, _DEPLOYED = "imprinting", "imprinting, deployed"
 
@@ -197,41 +202,45 @@ def _embed_all(
             network=FLAGS.model or FLAGS.checkpoint,
             scratch=scratch,
         )
-        low_shot_photos.check_shots(
-            splits["train"], names, num_base=len(sources[0].labels), shots=shots
-        )
-        embedded = [
-            (
-                # Of further networks, photos as a whole will do.
-                _embed(
-                    source,
-                    splits["train"],
-                    FLAGS.views if source is sources[0] else 1,
-                    progress.show,
-                ),
-                _embed(source, splits["test"], 1, progress.show),
-            )
-            for source in sources
-        ]
+        for split, purpose in (("train", "learn from"), ("test", "test with")):
+            print(f"Photos to {purpose}: {' and '.join(splits[split].sources)}.")
+        num_base = len(sources[0].labels)
+        low_shot_photos.check_shots(splits["train"], names, num_base=num_base, shots=shots)
+        embedded = []
+        for source in sources:
+            # Of further networks, photos as a whole will do.
+            views = FLAGS.views if source is sources[0] else 1
+            train, splits["train"] = _embed(source, splits["train"], views, progress.show)
+            test, splits["test"] = _embed(source, splits["test"], 1, progress.show)
+            low_shot_photos.check_shots(splits["train"], names, num_base=num_base, shots=shots)
+            low_shot_photos.check_tests(splits["test"], num_base=num_base)
+            embedded.append((train, test))
     return embedded, len(names)
 
 
 def _embed(
     source: Source, photos: LabelledPhotos, views: int, on_progress: Callable[[int, int], None]
-) -> Embedded:
+) -> tuple[Embedded, LabelledPhotos]:
+    """The embeddings of photos, and those of the photos that can be read."""
     embeddings, bad = embedding_cache.embed(
         lambda paths: source.compute(list(paths), views=views, on_progress=on_progress),
         photos.paths,
         key=f"{views} ".encode() + source.key,
         folder=FLAGS.cache_dir,
     )
-    if bad:
-        described = [f"{photos.names[index]}: {why}" for index, why in sorted(bad.items())]
+    described = image_folder.shorten(
+        f"{photos.names[index]}: {why}" for index, why in sorted(bad.items())
+    )
+    if bad and not FLAGS.skip_bad_images:
         raise ValueError(
-            f"expected photos that can be read, got {len(bad)} that cannot "
-            f"({image_folder.shorten(described)}); mend or remove them"
+            f"expected photos that can be read, got {len(bad)} that cannot ({described}); mend or "
+            "remove them, or leave them out by --skip_bad_images"
         )
-    return Embedded(embeddings, np.array(photos.labels))
+    if bad:
+        print(f"Left out, since unreadable: {len(bad):,} ({described}).")
+    kept = low_shot_photos.without(photos, bad)
+    embeddings = np.delete(embeddings, list(bad), axis=0)
+    return Embedded(embeddings, np.array(kept.labels)), kept
 
 
 def _methods(source: Source) -> dict[str, _Compared]:

@@ -185,7 +185,15 @@ class EvaluateLowShotTest(absltest.TestCase):
         pathlib.Path("head.tflite").write_bytes(testing.small().head)
         self.assert_fails("head.tflite: .*expected one L2_NORM", "--model=head.tflite")
         pathlib.Path("novel/test/green/0.png").write_bytes(b"bad")
-        self.assert_fails(r"got 1 that cannot \(novel/test/green/0.png: it is no JPEG")
+        bad = r"\(novel/test/green/0.png: it is no JPEG"
+        self.assert_fails(f"got 1 that cannot {bad}.* --skip_bad_images")
+        status, out, err = run("--skip_bad_images")
+        self.assertEqual((status, err), (None, ""))
+        self.assertRegex(out, f"\\nLeft out, since unreadable: 1 {bad}")
+        pathlib.Path("novel/train/green/0.png").write_bytes(b"bad")
+        self.assert_fails(
+            "at least 3 photos of each .* got 2 of green", "--skip_bad_images", "--shots=3"
+        )
         shutil.rmtree("novel")
         self.assert_fails("novel: there is no such folder")
 

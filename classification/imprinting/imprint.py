@@ -50,6 +50,7 @@ from classification.imprinting import (
 from classification.imprinting.photos import Photos
 from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from classification.progress_bar import ProgressBar
+from transforms import labels as label_files
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
@@ -71,8 +72,8 @@ flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes; new one
 flags.DEFINE_string(
     "labels",
     "",
-    "With --keep_classes: file of the names of IN's classes, one a line. By default, those that it "
-    "carries.",
+    "With --keep_classes: file of the names of all of IN's classes, one a line, or 0:NAME and so "
+    "on. By default, those that it carries.",
 )
 flags.DEFINE_boolean(
     "allow_lost_classes",
@@ -134,10 +135,11 @@ def _imprint_model() -> None:
     start = time.monotonic()
     with open(FLAGS.model, "rb") as file:
         data = file.read()
+    given = label_files.read(FLAGS.labels) if FLAGS.labels else None
     try:
         model = model_file.parse(data)
         engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
-        kept, unnamed = _labels(data, engine.num_classes)
+        kept, unnamed = _labels(given, data, engine.num_classes)
         metadata.check(model, data)
     except ValueError as error:
         raise ValueError(f"{FLAGS.model}: {error}") from error
@@ -160,7 +162,7 @@ def _imprint_model() -> None:
         try:
             engine.add(numbers[name], embeddings)
         except ValueError as error:
-            folder = os.path.join(FLAGS.images_dir, name)
+            folder = os.path.join(found.folder, name)
             raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
     files.write_whole(FLAGS.output, metadata.extend(imprinted.model, names, data=data))
@@ -174,7 +176,7 @@ def _imprint_checkpoint() -> None:
     start = time.monotonic()
     checkpoint, folder = checkpoints.find(FLAGS.checkpoint), checkpoints.folder(FLAGS.checkpoint)
     config = network_flags.resolve(FLAGS.checkpoint, network_flags.given())
-    labels, _ = deployment.find_labels(FLAGS.labels, folder, config)
+    labels, _ = deployment.find_labels(FLAGS.labels, folder, config, flag="labels")
     config = deployment.portable(config, labels)
     found = photos.find(FLAGS.images_dir)
     if FLAGS.keep_classes:
@@ -205,23 +207,22 @@ def _imprint_checkpoint() -> None:
     _report(found, bad, kept, config.num_classes, told, seconds=time.monotonic() - start)
 
 
-def _labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
+def _labels(given: Sequence[str] | None, data: bytes, num_classes: int) -> tuple[list[str], int]:
     """The names of the classes that are kept, and of how many the number stands for it."""
     if not num_classes:
         return [], 0
-    if FLAGS.labels:
-        labels = metadata.read_labels(FLAGS.labels)
-    else:
-        # An engine on a device leaves the description of the labels, and not their file.
-        labels = metadata.labels_of(data, must_be_there=False) or ()
+    if given is not None:
+        label_files.check_count(given, num_classes, FLAGS.labels)
+        return list(given), 0
+    # An engine on a device leaves the description of the labels, and not their file.
+    labels = metadata.labels_of(data, must_be_there=False) or ()
     if len(labels) > num_classes or "" in map(str.strip, labels):
         raise ValueError(
             f"expected names of at most its {num_classes} classes, got {len(labels)}"
             f"{', empty ones among them' if '' in map(str.strip, labels) else ''}; give others by "
             "--labels"
         )
-    names = [*labels, *map(str, range(len(labels), num_classes))]
-    return names, num_classes - len(labels)
+    return [*labels, *map(str, range(len(labels), num_classes))], num_classes - len(labels)
 
 
 def _compare(kept: np.ndarray, new: dict[str, np.ndarray], others: np.ndarray) -> str:

@@ -140,14 +140,17 @@ class ImprintTest(absltest.TestCase):
         pathlib.Path("names.txt").write_text("\n".join("abcdefg"))
         self.imprint("--keep_classes", "--labels=names.txt")
         self.check([*"abcdefg", "red"], first=testing.CLASSES)
-        # Numbers and names may be mixed; the model may be written over.
-        pathlib.Path("names.txt").write_text("a\nb\n")
+        # With numbers before them; the model may be written over.
+        pathlib.Path("names.txt").write_text(
+            "".join(f"{i}  {x}\n" for i, x in enumerate("gfedcba"))
+        )
         out = self.imprint("--keep_classes", "--labels=names.txt", "--output=in.tflite")
-        self.assertIn("5 classes of in.tflite have no names", out)
-        self.check([*"ab23456", "red"], first=testing.CLASSES, path="in.tflite")
+        self.assertNotIn("names", out)
+        self.check([*"gfedcba", "red"], first=testing.CLASSES, path="in.tflite")
         for names, expected in (
-            ("\n".join("abcdefghi"), "names of at most its 8 classes, got 9; .* --labels"),
-            ("a\n\nb", "names.txt: expected a name for each class"),
+            ("\n".join("abcdefghi"), "of the network's 8 classes, got 9 names in names.txt; mend"),
+            ("\n".join("abcdefg"), "8 classes, got 7 names in names.txt; .* line `background`"),
+            ("0:a\n2:b", "expected 1:NAME as line 2 of names.txt"),
         ):
             pathlib.Path("names.txt").write_text(names)
             self.assert_fails(expected, "--keep_classes", "--labels=names.txt", "--model=in.tflite")
@@ -167,12 +170,11 @@ class ImprintTest(absltest.TestCase):
         self.assertIn("10 classes kept, 1 new, by 5 photos.", out)
         self.assertIn("10 classes of in.tflite have no names", out)
         names = pathlib.Path("names.txt")
-        names.write_text("\n".join([*testing.LABELS, "blue", "red"]))
-        out = self.imprint("--keep_classes", "--labels=names.txt")
-        self.assertIn("1 classes of in.tflite have no names", out)
+        expected = [*testing.LABELS, "blue", "red", "new"]
+        names.write_text("\n".join(expected))
+        self.imprint("--keep_classes", "--labels=names.txt")
         self.assertEqual(
-            metadata.labels_of(pathlib.Path("out.tflite").read_bytes()),
-            (*testing.LABELS, "blue", "red", "9", "grün"),
+            metadata.labels_of(pathlib.Path("out.tflite").read_bytes()), (*expected, "grün")
         )
 
     def test_classes_that_nothing_would_be_left_of(self):
@@ -221,6 +223,27 @@ class ImprintTest(absltest.TestCase):
             "can be read in each class folder of photos, got none in red", "--skip_bad_images"
         )
 
+    def test_damaged_photos_of_which_all_pixels_are_there(self):
+        self.add("blue", "red", count=2)
+        for path in pathlib.Path("photos").glob("*/*.png"):
+            Image.open(path).save(path.with_suffix(".jpg"))
+            path.unlink()
+        self.imprint()
+        expected = pathlib.Path("out.tflite").read_bytes()
+        path = pathlib.Path("photos/blue/0.jpg")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-2])
+        warning = "prog: warning: photos/blue/0.jpg is damaged, though all its pixels are there: no"
+        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
+        for _ in range(2):
+            status, _, err = run(*flags)
+            self.assertIsNone(status, err)
+            self.assertStartsWith(err, warning)
+            self.assertLen(err.splitlines(), 1)
+            self.assertEqual(pathlib.Path("out.tflite").read_bytes(), expected)
+        path.write_bytes(whole[:-40])
+        self.assert_fails(r"got 1 that cannot \(blue/0.jpg: it cannot be decoded: pixels are miss")
+
     def test_folders_that_are_no_new_classes(self):
         self.assert_fails("expected a folder of class folders of images, got photos")
         os.mkdir("photos")
@@ -263,6 +286,13 @@ class ImprintTest(absltest.TestCase):
         pathlib.Path("out/precious").touch()
         self.assert_fails("out, which holds precious", *flags)
         self.assert_fails("none", *flags[:1], "--checkpoint=none")
+        pathlib.Path("names.txt").write_text("a\nb\n")
+        self.assert_fails(
+            "10 classes, got 2 names in names.txt; mend the file, or name another by --labels,",
+            *flags,
+            "--keep_classes",
+            "--labels=names.txt",
+        )
 
     def test_models_that_will_not_do(self):
         self.add("red")

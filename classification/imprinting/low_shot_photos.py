@@ -3,11 +3,11 @@
 import collections
 import dataclasses
 import os
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from classification.data import dataset_info, image_folder, imagenet, records, storage
 from classification.data.dataset import Dataset, open_dataset
+from transforms.labels import normalised
 
 # By what they are called here, the splits of data: the first that is there is taken.
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}
@@ -21,11 +21,13 @@ class LabelledPhotos:
       paths: the files.
       names: what errors are to call them.
       labels: the numbers of their classes.
+      sources: the folders, or splits of records, that they are from.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
     names: list[str] = dataclasses.field(default_factory=list)
     labels: list[int] = dataclasses.field(default_factory=list)
+    sources: list[str] = dataclasses.field(default_factory=list)
 
 
 def find(
@@ -52,7 +54,7 @@ def find(
         classes are others than they should be.
     """
     names = list(base_names)
-    if len(set(map(_spelled, names))) < len(names):
+    if len(set(map(normalised, names))) < len(names):
         raise ValueError(f"expected classes of different names, got equal ones in {network}")
     found = {split: LabelledPhotos() for split in _SPLITS}
     for flag, folder in (("base_dir", base_dir), ("novel_dir", novel_dir)):
@@ -61,18 +63,39 @@ def find(
         for split, photos in splits.items():
             found[split].paths += photos.paths
             found[split].names += photos.names
+            found[split].sources += photos.sources
             found[split].labels += [numbers[label] for label in photos.labels]
         there = set(found["train"].labels)
         absent = [name for number, name in enumerate(names) if number not in there]
-        if not splits["test"].labels:
-            raise ValueError(f"expected photos to test with in --{flag}, got none")
         if absent:
             raise ValueError(
                 f"expected photos to learn from of all classes"
                 f"{f' of {network}' if flag == 'base_dir' else ''} in --{flag}, got none of "
                 f"{image_folder.shorten(absent)}"
             )
+    check_tests(found["test"], num_base=len(base_names))
     return found, names
+
+
+def without(photos: LabelledPhotos, bad: Collection[int]) -> LabelledPhotos:
+    """The photos but for some, which are given by their indices."""
+    kept = [index for index in range(len(photos.paths)) if index not in bad]
+    return LabelledPhotos(
+        paths=[photos.paths[index] for index in kept],
+        names=[photos.names[index] for index in kept],
+        labels=[photos.labels[index] for index in kept],
+        sources=photos.sources,
+    )
+
+
+def check_tests(test: LabelledPhotos, *, num_base: int) -> None:
+    """Raises a ValueError if there is no photo of the base to test with, or none of the others."""
+    for flag, labels in (
+        ("base_dir", [label for label in test.labels if label < num_base]),
+        ("novel_dir", [label for label in test.labels if label >= num_base]),
+    ):
+        if not labels:
+            raise ValueError(f"expected photos to test with in --{flag}, got none")
 
 
 def check_shots(train: LabelledPhotos, names: Sequence[str], *, num_base: int, shots: int) -> None:
@@ -90,15 +113,15 @@ def _numbers(
     class_names: Sequence[str], names: list[str], *, is_base: bool, network: str
 ) -> list[int]:
     """The number of each class of a folder; new ones are put behind the names there are."""
-    if len(set(map(_spelled, class_names))) < len(class_names):
+    if len(set(map(normalised, class_names))) < len(class_names):
         raise ValueError(
             "expected classes of different names, got equal ones among "
             f"{image_folder.shorten(class_names)}"
         )
-    known = {_spelled(name): number for number, name in enumerate(names)}
+    known = {normalised(name): number for number, name in enumerate(names)}
     numbers = []
     for name in class_names:
-        number = known.get(_spelled(name))
+        number = known.get(normalised(name))
         if (number is not None) != is_base:
             raise ValueError(
                 f"expected {'the' if is_base else 'none of the'} classes of {network} in "
@@ -111,10 +134,6 @@ def _numbers(
     return numbers
 
 
-def _spelled(name: str) -> str:
-    return unicodedata.normalize("NFC", name)
-
-
 def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, LabelledPhotos]]:
     """The classes' names, and the photos of each split."""
     if _holds_records(folder):
@@ -122,9 +141,13 @@ def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Labe
     scanned = image_folder.scan(folder)
     splits = {}
     for split, named in _SPLITS.items():
-        images = scanned.splits[next(name for name in named if name in scanned.splits)]
-        paths = [os.path.join(folder, image.name) for image in images]
-        splits[split] = LabelledPhotos(paths, paths, [image.label for image in images])
+        there = next(name for name in named if name in scanned.splits)
+        images = scanned.splits[there]
+        paths = [os.path.join(scanned.path, image.name) for image in images]
+        source = f"a part of {scanned.path}"
+        if scanned.split_folders:
+            source = os.path.join(scanned.path, scanned.split_folders[there])
+        splits[split] = LabelledPhotos(paths, paths, [image.label for image in images], [source])
     return scanned.class_names, splits
 
 
@@ -145,7 +168,7 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Lab
     for split, named in _SPLITS.items():
         dataset = _open(folder, named)
         class_names = _names(dataset)
-        photos = splits[split] = LabelledPhotos()
+        photos = splits[split] = LabelledPhotos(sources=[f"{dataset.split} of {folder}"])
         os.makedirs(os.path.join(scratch, split))
         for record, index, payload in records.iterate(dataset.files):
             name = f"record {index} of {record}"
@@ -153,7 +176,9 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Lab
                 encoded, label = imagenet.labelled_image(payload, num_classes=len(class_names))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-            path = os.path.join(scratch, split, str(len(photos.paths)))
+            # So that warnings, which name the file, tell which record it is.
+            file_name = f"{len(photos.paths)} (record {index} of {os.path.basename(record)})"
+            path = os.path.join(scratch, split, file_name)
             with open(path, "wb") as file:
                 file.write(encoded)
             photos.paths.append(path)

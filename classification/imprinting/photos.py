@@ -46,7 +46,7 @@ def find(folder: str) -> Photos:
     for name, images in found.images.items():
         classes[name] = (len(names), len(names) + len(images))
         names += images
-    return Photos(folder, tuple(names), classes, found.ignored)
+    return Photos(found.path, tuple(names), classes, found.ignored)
 
 
 def check(photos: Photos, bad: Mapping[int, str], *, skip: bool) -> None:

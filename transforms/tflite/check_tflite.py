@@ -17,8 +17,8 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from transforms import program
-from transforms.tflite import check, graph_file, metadata, model_file, report
+from transforms import labels, program
+from transforms.tflite import check, graph_file, model_file, report
 
 _MODEL = flags.DEFINE_string("model", "", "The .tflite, as converted.")
 _EXTRACTOR = flags.DEFINE_string("extractor", "", "Its part up to the embedding.")
@@ -93,7 +93,7 @@ def main() -> None:
         head=model_file.read(_HEAD.value),
         frozen=graph_file.read(_FROZEN_GRAPH.value),
         images=_images(_IMAGES.value),
-        labels=metadata.read_labels(_LABELS.value) if _LABELS.value else None,
+        labels=labels.read(_LABELS.value) if _LABELS.value else None,
     )
     files = report.files(checked, name=name, made_from=hashes)
     program.write_files({os.path.join(folder, path): data for path, data in files.items()})

@@ -19,6 +19,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 import third_party.mediapipe.metadata_schema as form
+from transforms.labels import normalised
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
@@ -31,23 +32,6 @@ _PARSER_VERSION = "1.0.0"
 _LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
 # Of the files, those with a line for each class.
 _PER_CLASS = (_LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
-
-
-def read_labels(path: str) -> tuple[str, ...]:
-    """The classes' names in a file, one a line, UTF-8.
-
-    Raises:
-      OSError: if it cannot be read.
-      ValueError: if it is no UTF-8, or a name is empty; names the file.
-    """
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        labels = _lines(data)
-        _check_names(labels)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return labels
 
 
 def attach(model: Model, labels: Sequence[str] | None) -> bytes:
@@ -324,7 +308,8 @@ def _lines(data: bytes) -> tuple[str, ...]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"expected labels in UTF-8, got {error}") from error
-    return tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    lines = text.removesuffix("\n").split("\n")
+    return tuple(normalised(line.removesuffix("\r")) for line in lines)
 
 
 def _check_names(labels: Sequence[str]) -> None:

@@ -1,7 +1,6 @@
 """Tests of metadata and labels in a .tflite."""
 
 import io
-import os
 import zipfile
 
 import flatbuffers
@@ -280,39 +279,11 @@ class ExtendTest(absltest.TestCase):
         self.assertGreater(refused, 50)
 
 
-class ReadLabelsTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.path = os.path.join(self.create_tempdir().full_path, "labels.txt")
-
-    def write(self, data):
-        with open(self.path, "wb") as file:
-            file.write(data)
-
-    @parameterized.parameters(
-        b"null\n\xc3\x84pfel\ntwo words\n",
-        b"null\n\xc3\x84pfel\ntwo words",
-        b"null\r\n\xc3\x84pfel\r\ntwo words\r\n",
-        b"\xef\xbb\xbfnull\n\xc3\x84pfel\ntwo words\n",
-    )
-    def test_one_a_line(self, data):
-        self.write(data)
-        self.assertEqual(metadata.read_labels(self.path), ("null", "Äpfel", "two words"))
-
-    @parameterized.parameters(
-        (b"", "an empty label 0"),
-        (b"a\n\nb\n", "an empty label 1"),
-        (b"a\nb\n\n", "an empty label 2"),
-        (b"\xff\xfe", "labels in UTF-8"),
-    )
-    def test_damaged_files_are_named(self, data, expected):
-        self.write(data)
-        with self.assertRaisesRegex(ValueError, f"{self.path}: .*{expected}"):
-            metadata.read_labels(self.path)
-
-    def test_no_file(self):
-        with self.assertRaises(FileNotFoundError):
-            metadata.read_labels(self.path)
+class FileOfLabelsTest(absltest.TestCase):
+    def test_has_one_spelling(self):
+        names = ("cafe\u0301", *testing.LABELS[1:])
+        data = metadata.attach(model_file.parse(testing.small().model), names)
+        self.assertEqual(metadata.labels_of(data), ("caf\u00e9", *testing.LABELS[1:]))
 
     def test_a_file_that_was_lost_on_the_way(self):
         data = metadata.attach(model_file.parse(testing.small().model), testing.LABELS)
