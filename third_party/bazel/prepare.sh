@@ -18,7 +18,7 @@ esac
 owner=$(stat -c %U .)
 if [ "$(id -u)" = 0 ] && [ "$(stat -c %u .)" != 0 ]; then
   fail "expected $owner, to whom $PWD belongs, got root, whose files $owner could not replace;" \
-    "run it without sudo (where it has to install Bazel, it calls sudo itself)"
+    "run it without sudo, which it calls itself to install Bazel; in a container, give root the folder"
 fi
 if [ -d .bazel ] && [ ! -w .bazel ]; then
   fail "expected to be able to write in $PWD/.bazel, which belongs to $(stat -c %U .bazel); remove" \
@@ -57,8 +57,8 @@ if [ -n "$bazel" ]; then
   [ ! -e .bazel/out ] && [ ! -e "$cache/content_addressable/sha256/$largest/file" ] || exit 0
 fi
 
-supported="Supported are Debian 12, Debian 13 and Ubuntu 24.04, on x86-64; elsewhere, build in a
-container of one of them."
+supported="Supported are Debian 12, Debian 13 and Ubuntu 24.04, on x86-64"
+supported="$supported; elsewhere, build in a container of one of them."
 name=$(. "$system/etc/os-release" 2>/dev/null && echo "$PRETTY_NAME") || name="an unknown system"
 [ "$(uname -sm)" = "Linux x86_64" ] ||
   fail "expected Linux on x86-64, got $(uname -sm). $supported"
