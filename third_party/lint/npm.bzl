@@ -26,7 +26,7 @@ def _npm_package_impl(rctx):
         rctx.delete("_npm")
 
     # Not rctx.extract: on Debian 13, Bazel lacks the library that it needs for a tar.
-    run(rctx, ["tar", "--extract", "--gzip", "--file=package.tgz", "--strip-components=1"], "tar")
+    run(rctx, ["tar", "--extract", "--gzip", "--file=package.tgz", "--no-same-owner", "--strip-components=1"], "tar")
     rctx.delete("package.tgz")
     rctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % rctx.name, executable = False)
     rctx.file(
