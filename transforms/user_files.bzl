@@ -37,7 +37,7 @@ def _user_checkpoint_impl(rctx):
         fail("CHECKPOINT=%s: expected a checkpoint (its prefix, the name of its files without .index), or a folder of checkpoints; there is none" % path)
     rctx.symlink(folder, "folder")
     globs = ["folder/" + name for name in names + ["model.json", "labels.txt"]]
-    rctx.file("BUILD", "filegroup(name = \"files\", srcs = glob(%r), visibility = [\"//visibility:public\"])\n" % globs, executable = False)
+    rctx.file("BUILD", "filegroup(name = \"files\", srcs = glob(%r, allow_empty = True), visibility = [\"//visibility:public\"])\n" % globs, executable = False)
 
 user_checkpoint = repository_rule(
     doc = "@NAME//:files: the checkpoint that CHECKPOINT names; where it does not, those of default.",

@@ -75,7 +75,8 @@ class SecondBuildTest(parameterized.TestCase):
     @classmethod
     def build(cls, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
         cache = f"--repository_cache={_repository_cache()}"
-        return cls.bazel("build", cache, "--noshow_progress", *arguments, **environment)
+        options = [cache, "--config=empty_globs", "--noshow_progress"]
+        return cls.bazel("build", *options, *arguments, **environment)
 
     @classmethod
     def stop(cls):

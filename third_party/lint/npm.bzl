@@ -19,11 +19,14 @@ def _npm_package_impl(rctx):
             "pack",
             rctx.attr.package,
             "--pack-destination=_npm",
-            "--silent",
+            # Its standard output is the file's name alone; where it fails, it says why.
+            "--loglevel=error",
         ], "npm pack")
         to_cache(rctx, str(rctx.path("_npm/" + packed.strip())), rctx.attr.sha256, "package.tgz")
         rctx.delete("_npm")
-    rctx.extract("package.tgz", stripPrefix = "package")
+
+    # Not rctx.extract: on Debian 13, Bazel lacks the library that it needs for a tar.
+    run(rctx, ["tar", "--extract", "--gzip", "--file=package.tgz", "--no-same-owner", "--strip-components=1"], "tar")
     rctx.delete("package.tgz")
     rctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % rctx.name, executable = False)
     rctx.file(
