@@ -203,8 +203,7 @@ def _given_splits(found: Scan, split_folders: Mapping[str, str]) -> dict[str, Cl
     """The classes of the splits that a folder has."""
     inner = {split: found.innermost(folder) for split, folder in split_folders.items()}
     splits = {
-        split: found.classes(folder, found.class_folders(folder))
-        for split, folder in inner.items()
+        split: found.classes(folder, found.class_folders(folder)) for split, folder in inner.items()
     }
     _check_number(found.path(split_folders["train"]), splits["train"])
     for split, classes in splits.items():
