@@ -20,6 +20,8 @@ DEFAULT_ROOT = "models"
 
 _STATE = "checkpoint"
 _SHOWN = 5
+# Those of kernels and of activations, as this project and the reference name them.
+_RANGE = re.compile(r"/(weights|act|activation_\w+)_quant/(min|max)$")
 # What TensorFlow's reader raises, depending on what is wrong: it translates some by their texts.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
@@ -162,6 +164,15 @@ def shapes(prefix: str) -> dict[str, list[int]]:
       ValueError: if the checkpoint cannot be read.
     """
     return _open(prefix).get_variable_to_shape_map()
+
+
+def is_quantised(prefix: str) -> bool:
+    """Whether a checkpoint holds quantisation ranges: whether its network is a quantised one.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read.
+    """
+    return any(_RANGE.search(name) for name in shapes(prefix))
 
 
 def scalar(prefix: str, name: str) -> float | None:

@@ -33,6 +33,7 @@ from classification import image_conversion, program
 from classification.data import image_folder
 from classification.data.dataset_info import DatasetInfo
 from classification.progress_bar import ProgressBar
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 
@@ -44,8 +45,8 @@ _BATCH_SIZE = 64
 # Features of an image are 4 KB.
 _MOST_IN_MEMORY = 250_000
 
-flags.DEFINE_string("images_dir", "", "Folder of class folders of images, or of splits of them.")
-flags.DEFINE_string(
+path_flags.define("images_dir", "", "Folder of class folders of images, or of splits of them.")
+path_flags.define(
     "output_dir",
     "",
     "Folder for the data set: new, empty, or with an earlier data set, which is replaced.",

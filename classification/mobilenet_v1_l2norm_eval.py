@@ -36,6 +36,7 @@ from classification import (
 from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress_bar import ProgressBar
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
@@ -43,16 +44,14 @@ flags.adopt_module_key_flags(network_flags)
 flags.DEFINE_string("master", "", "Address of the TensorFlow server to run on; '': this process.")
 flags.DEFINE_integer("batch_size", 250, "Images to compute at once; no part of the result.")
 flags.DEFINE_integer("num_examples", 50000, "Images to evaluate at most.")
-flags.DEFINE_string(
+path_flags.define(
     "checkpoint_dir",
     "",
     "Folder of checkpoints, of which the newest is evaluated, or a checkpoint's prefix. Default: "
     f"the newest network below {checkpoints.DEFAULT_ROOT}/.",
 )
-flags.DEFINE_string(
-    "eval_dir", "", "Folder for TensorBoard's summaries. Default: none are written."
-)
-flags.DEFINE_string(
+path_flags.define("eval_dir", "", "Folder for TensorBoard's summaries. Default: none are written.")
+path_flags.define(
     "dataset_dir",
     "",
     "Folder of TFRecords in slim's form, as validation-*. Default: the data that the network was "
@@ -63,7 +62,7 @@ flags.DEFINE_string(
     "validation",
     "Which images: validation, those held out; or train, those trained on; or test.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "output_dir",
     "",
     "Folder for a report: figures as JSON and CSV, the confusion matrix and photos of the most "

@@ -21,6 +21,7 @@ from absl import flags
 
 from classification import checkpoints, export, network_flags, program
 from classification.model_config import ModelConfig
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
@@ -32,13 +33,13 @@ flags.DEFINE_bool(
     "operations that move statistics and ranges.",
 )
 flags.DEFINE_integer("batch_size", None, "Images at once. Default: any number.")
-flags.DEFINE_string(
+path_flags.define(
     "output_file",
     "",
     "Where to write the graph. Default: inference_graph.pb, or .pbtxt, beside the checkpoints.",
 )
 flags.DEFINE_bool("write_text_graphdef", False, "Write the graph as text.")
-flags.DEFINE_string(
+path_flags.define(
     "checkpoint_dir",
     "",
     "Folder of the checkpoints, or a checkpoint's prefix, of the network to write the graph of.",

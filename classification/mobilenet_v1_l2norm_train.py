@@ -44,6 +44,7 @@ from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display
 from classification.training_config import TrainingConfig
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 
@@ -80,18 +81,18 @@ flags.DEFINE_bool(
     "Learn the embedding's quantisation range, as the reference does, instead of taking "
     "-1..127/128, which a .tflite has there.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "fine_tune_checkpoint",
     "",
     "Checkpoint (its prefix, or its folder) that variables start from. What it lacks starts "
     "fresh, and is named.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "checkpoint_dir",
     "",
     f"Folder for checkpoints and summaries. Default: a new one below {checkpoints.DEFAULT_ROOT}/.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "dataset_dir", "", "Folder of TFRecords in slim's form, train-*. Default: handwritten digits."
 )
 flags.DEFINE_integer(
@@ -119,7 +120,7 @@ flags.DEFINE_bool(
     "With --freeze_base_model: let the base's batch norm statistics and quantisation ranges "
     "adapt to the data all the same.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "cache_features",
     "",
     "With --freeze_base_model: compute what the base makes of each image once, without "

@@ -12,7 +12,9 @@ flags.DEFINE_integer(
     "num_classes", 1001, "Classes of the network; 0, for export, ends it at the embedding."
 )
 flags.DEFINE_float("depth_multiplier", 1.0, "Of the channels of the base's layers.")
-flags.DEFINE_bool("quantize", False, "Whether the network is a quantised one.")
+flags.DEFINE_bool(
+    "quantize", False, "Whether the network is a quantised one. Default: what the checkpoint is."
+)
 flags.DEFINE_bool(
     "learned_embedding_range",
     False,
@@ -38,8 +40,8 @@ def given() -> dict[str, Any]:
 def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
     """The network of a checkpoint, as its `model.json` and the user's flags tell.
 
-    Where there is no `model.json`, nothing but the checkpoint tells how a quantised
-    network's embedding was quantised: what is found there is printed.
+    Where there is no `model.json`, the checkpoint tells whether the network is quantised, and how
+    its embedding is: what is found there is printed.
 
     Args:
       path: a checkpoint, or a folder of them, as `checkpoints.find` takes.
@@ -47,10 +49,19 @@ def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
 
     Raises:
       FileNotFoundError: if there is no checkpoint.
-      ValueError: if a flag contradicts `model.json`, or a file cannot be read.
+      ValueError: if a flag contradicts `model.json` or the checkpoint, these contradict each
+        other, or a file cannot be read.
     """
     checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
     known = model_config.read(folder)
+    quantised = checkpoints.is_quantised(checkpoint)
+    if known is None and "quantize" not in values and quantised:
+        values = values | {"quantize": True}
+        print(
+            f"No {model_config.FILE_NAME} in {folder}: the network is quantised, since the "
+            "checkpoint holds quantisation ranges.",
+            flush=True,
+        )
     if known is None and values.get("quantize") and "learned_embedding_range" not in values:
         limits = [checkpoints.scalar(checkpoint, f"{_EMBEDDING_RANGE}/{x}") for x in ("min", "max")]
         # A network of the fixed range may lack the variables, but never has other values there.
@@ -61,4 +72,17 @@ def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
                 f"checkpoint, {limits[0]:.4g}..{limits[1]:.4g}, as --learned_embedding_range says.",
                 flush=True,
             )
-    return model_config.resolve(known, values, source=folder)
+    config = model_config.resolve(known, values, source=folder)
+    # The other way round, it is the ranges that are missed, by whoever needs them.
+    if quantised and not config.quantize:
+        source = "--quantize=false" if known is None else model_config.FILE_NAME
+        raise ValueError(
+            f"expected a float network's checkpoint, as {source} says, got {checkpoint}, which "
+            "holds quantisation ranges; "
+            + (
+                "leave --quantize out"
+                if known is None
+                else "each has a folder of its own: name that of the checkpoint's training"
+            )
+        )
+    return config

@@ -19,8 +19,10 @@ class ResolveTest(parameterized.TestCase):
         super().setUp()
         self.folder = self.create_tempdir().full_path
 
-    def save(self, variables: dict[str, float]) -> str:
+    def save(self, variables: dict[str, float], *, quantised: bool = True) -> str:
         """Writes a checkpoint, and returns its prefix."""
+        if quantised:
+            variables = {"MobilenetV1/MobilenetV1/Conv2d_0/act_quant/max": 6.0, **variables}
         with tf.Graph().as_default(), tf.Session() as session:
             for name, value in {"scale_factor": 10.0, **variables}.items():
                 tf.get_variable(name, initializer=value)
@@ -58,13 +60,30 @@ class ResolveTest(parameterized.TestCase):
         for value in (False, True):
             config, out = self.resolve(self.folder, quantize=True, learned_embedding_range=value)
             self.assertEqual((config.learned_embedding_range, out), (value, ""))
-        # A float network has no ranges at all.
-        self.assertEqual(self.resolve(self.folder), (ModelConfig(), ""))
         known = ModelConfig(quantize=True)
         known.write(self.folder)
         self.assertEqual(self.resolve(self.folder, quantize=True), (known, ""))
         with self.assertRaisesRegex(ValueError, "--learned_embedding_range=True contradicts"):
             self.resolve(self.folder, learned_embedding_range=True)
+
+    @parameterized.parameters("weights_quant", "act_quant", "activation_Mul_quant")
+    def test_whether_it_is_quantised_is_the_checkpoints(self, scope):
+        prefix = self.save({f"MobilenetV1/a/{scope}/min": -1.0}, quantised=False)
+        config, out = self.resolve(prefix)
+        self.assertTrue(config.quantize)
+        self.assertStartsWith(out, f"No model.json in {self.folder}: the network is quantised, ")
+        self.assertEqual(self.resolve(prefix, quantize=True), (config, ""))
+        with self.assertRaisesRegex(ValueError, "holds quantisation ranges; leave --quantize out"):
+            self.resolve(prefix, quantize=False)
+        ModelConfig().write(self.folder)
+        with self.assertRaisesRegex(ValueError, "float network's checkpoint, as model.json says"):
+            self.resolve(prefix)
+
+    def test_a_float_checkpoint(self):
+        prefix = self.save({"MobilenetV1/a/quantity/min": -1.0}, quantised=False)
+        self.assertEqual(self.resolve(prefix), (ModelConfig(), ""))
+        # Whoever computes with it will miss the ranges; a graph for training need not have them.
+        self.assertTrue(self.resolve(prefix, quantize=True)[0].quantize)
 
     def test_no_checkpoint(self):
         with self.assertRaisesRegex(FileNotFoundError, "expected a checkpoint in the folder"):

@@ -17,23 +17,24 @@ import third_party.tensorflow.quiet  # noqa: F401
 from absl import flags
 
 from classification import checkpoints, deployment, network_flags, program, published_head
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
 
-flags.DEFINE_string(
+path_flags.define(
     "checkpoint_dir",
     "",
     "Folder of checkpoints, of which the newest is taken, or a checkpoint's prefix. Default: the "
     f"newest network below {checkpoints.DEFAULT_ROOT}/.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "labels_file",
     "",
     "Text file with the classes' names, one a line, in order, or 0:NAME and so on. Default: "
     "those of model.json, else of a labels.txt beside the checkpoint, else the classes' numbers.",
 )
-flags.DEFINE_string("output_dir", "", "Folder to write: new, empty, or an earlier result.")
+path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
 
 
 def main() -> None:

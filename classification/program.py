@@ -93,4 +93,5 @@ def _fail(path: str, text: str, status: int) -> NoReturn:
 
 
 def _name(path: str) -> str:
-    return os.path.splitext(os.path.basename(path))[0]
+    """The name by which people start a program."""
+    return os.path.splitext(os.path.basename(path))[0].removeprefix("mobilenet_v1_l2norm_")

@@ -18,17 +18,17 @@ from classification import checkpoints, files, model_config, program
 from classification.data import sample
 from classification.data.sample import Sample
 from classification.model_config import ModelConfig
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string(
+path_flags.define(
     "checkpoint_dir",
     "",
     "Folder with the model.json that tells the size of images and what the network was trained on.",
 )
-flags.DEFINE_multi_string(
+path_flags.define_multi(
     "images",
-    [],
     "A JPEG or PNG file, or a TFRecord file in slim's form; may be repeated.",
 )
 flags.DEFINE_integer(
@@ -36,9 +36,7 @@ flags.DEFINE_integer(
     128,
     "How many. Of more, some are taken, evenly spread; of fewer, several parts of each.",
 )
-flags.DEFINE_string(
-    "output", "", "File to write: uint8 [n, size, size, 3], in NumPy's form (.npy)."
-)
+path_flags.define("output", "", "File to write: uint8 [n, size, size, 3], in NumPy's form (.npy).")
 
 
 def _take(config: ModelConfig) -> Sample:

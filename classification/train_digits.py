@@ -19,10 +19,11 @@ from classification import checkpoints, deployment, program, training, training_
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
 from classification.training_config import TrainingConfig
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("output_dir", "", "Folder to write: new, empty, or an earlier result.")
+path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
 flags.DEFINE_integer("number_of_steps", None, "Steps to train. Default: as ./bazelw run train.")
 flags.DEFINE_float("depth_multiplier", None, "Of the channels of the base's layers. Likewise.")
 flags.DEFINE_integer("image_size", None, "Height and width of the input in pixels. Likewise.")

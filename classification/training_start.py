@@ -144,6 +144,12 @@ def fine_tuning(
     )
     checkpoints.require_base(restoration)
     print(restoration.summary(), _describe_head(restoration, model), sep="\n", flush=True)
+    if not model.quantize and checkpoints.is_quantised(restoration.prefix):
+        print(
+            "The checkpoint's network is quantised, and this one is float: --quantize trains on a "
+            "quantised one.",
+            flush=True,
+        )
     base = [
         name
         for name in (*restoration.missing, *restoration.mismatched)

@@ -20,14 +20,14 @@ import third_party.tensorflow.quiet  # noqa: E402, F401
 
 # isort: split
 import numpy as np  # noqa: E402
-from absl import flags  # noqa: E402
 
 from classification import program  # noqa: E402
 from tests.reference_setting import Setting  # noqa: E402
+from transforms import path_flags
 
-_REFERENCE = flags.DEFINE_string("reference", None, "Recorded numbers, an .npz file.")
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint", None, "Prefix of the checkpoint that the base's weights were taken from."
+_REFERENCE = path_flags.define("reference", "", "Recorded numbers, an .npz file.")
+_CHECKPOINT = path_flags.define(
+    "checkpoint", "", "Prefix of the checkpoint that the base's weights were taken from."
 )
 
 

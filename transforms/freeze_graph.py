@@ -9,14 +9,14 @@ What the output nodes do not need is left out, and devices are cleared.
 
 from absl import flags
 
-from transforms import graph_transforms, program
+from transforms import graph_transforms, path_flags, program
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("input_graph", "", "File of the graph: a GraphDef.")
-flags.DEFINE_string("input_checkpoint", "", "Prefix of the checkpoint, of format V1 or V2.")
+path_flags.define("input_graph", "", "File of the graph: a GraphDef.")
+path_flags.define("input_checkpoint", "", "Prefix of the checkpoint, of format V1 or V2.")
 flags.DEFINE_bool("input_binary", False, "Whether --input_graph is binary, and not text.")
-flags.DEFINE_string("output_graph", "", "Where to write the frozen graph, in binary.")
+path_flags.define("output_graph", "", "Where to write the frozen graph, in binary.")
 flags.DEFINE_list("output_node_names", [], "Names of the output nodes, separated by commas.")
 flags.DEFINE_bool("clear_devices", True, "Devices are always cleared; TensorFlow's tool may not.")
 

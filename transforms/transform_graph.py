@@ -13,12 +13,12 @@ ranges that a quantised network was trained with; and it passes over constants o
 
 from absl import flags
 
-from transforms import graph_transforms, program
+from transforms import graph_transforms, path_flags, program
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("in_graph", "", "File of the graph: a GraphDef, binary or text.")
-flags.DEFINE_string("out_graph", "", "Where to write the result, in binary.")
+path_flags.define("in_graph", "", "File of the graph: a GraphDef, binary or text.")
+path_flags.define("out_graph", "", "Where to write the result, in binary.")
 flags.DEFINE_list("inputs", [], "Names of the inputs, separated by commas.")
 flags.DEFINE_list("outputs", [], "Names of the outputs, separated by commas.")
 flags.DEFINE_string(

@@ -52,24 +52,25 @@ from classification.imprinting.low_shot_photos import LabelledPhotos
 from classification.imprinting.low_shot_report import Trial
 from classification.imprinting.low_shot_sources import Source
 from classification.progress_bar import ProgressBar
+from transforms import path_flags
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model", "", "The .tflite: a quantised classifier of the base classes.")
-flags.DEFINE_string(
+path_flags.define("model", "", "The .tflite: a quantised classifier of the base classes.")
+path_flags.define(
     "checkpoint",
     "",
     "A folder of checkpoints of the base classes, of which the newest is taken, or a prefix.",
 )
-flags.DEFINE_string(
+path_flags.define(
     "base_dir",
     "",
     "Photos of the base classes: train and test folders, or TFRecords, which are unpacked where "
     "temporary files go.",
 )
-flags.DEFINE_string("novel_dir", "", "Photos of the novel classes: likewise.")
-flags.DEFINE_string("output_dir", "", "Folder for the report; none is written where it is empty.")
-flags.DEFINE_string(
+path_flags.define("novel_dir", "", "Photos of the novel classes: likewise.")
+path_flags.define("output_dir", "", "Folder for the report; none is written where it is empty.")
+path_flags.define(
     "cache_dir", "", "Folder in which embeddings are kept, by the contents of model and photos."
 )
 flags.DEFINE_list("shots", ["1", "2", "5", "10", "20"], "Photos of each novel class to learn from.")

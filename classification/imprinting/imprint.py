@@ -51,25 +51,26 @@ from classification.imprinting.photos import Photos
 from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from classification.progress_bar import ProgressBar
 from transforms import labels as label_files
+from transforms import path_flags
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
 
-flags.DEFINE_string("model", "", "The .tflite to start from: a quantised classifier.")
-flags.DEFINE_string(
+path_flags.define("model", "", "The .tflite to start from: a quantised classifier.")
+path_flags.define(
     "checkpoint",
     "",
     "Instead of --model: a folder of checkpoints, of which the newest is taken, or a prefix. "
     "Without model.json beside it, --image_size and the like tell what network it is.",
 )
-flags.DEFINE_string("images_dir", "", "Folder of class folders of photos.")
-flags.DEFINE_string(
+path_flags.define("images_dir", "", "Folder of class folders of photos.")
+path_flags.define(
     "output", "", "The .tflite to write, which may be the one that is read; or the folder."
 )
 flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes; new ones follow them.")
-flags.DEFINE_string(
+path_flags.define(
     "labels",
     "",
     "With --keep_classes: file of the names of all of IN's classes, one a line, or 0:NAME and so "

@@ -180,16 +180,15 @@ class ImprintTest(absltest.TestCase):
     def test_classes_that_nothing_would_be_left_of(self):
         self.add("red")
         self.assert_fails(
-            "got ones that take their photos away: .* 32 of 32 of these", "--keep_classes"
+            "got ones that take their photos away: .* [0-9]+ of 32 of these", "--keep_classes"
         )
         self.assertRegex(
             self.imprint("--keep_classes"),
-            "(?m)^Warning: the kept classes will hardly be named any more: .* 32 of 32 of these",
+            r"(?m)^Warning: the kept classes will hardly be named any more: .* \d+ of 32 of",
         )
-        self.assertNotIn("any more", self.imprint())
+        self.assertNotIn("any more", self.imprint("--output=colours.tflite"))
         # A class that was imprinted is no measure.
         self.assert_fails("take their photos away", "--keep_classes", "--model=out.tflite")
-        self.imprint("--output=colours.tflite")
         self.add("blue")
         shutil.rmtree("photos/red")
         out = self.imprint("--keep_classes", "--allow_lost_classes=false", "--model=colours.tflite")

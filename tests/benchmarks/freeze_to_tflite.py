@@ -23,9 +23,9 @@ from absl import flags
 
 from tests.benchmarks import measuring, steps, target_build
 from tests.benchmarks.measuring import Measured
-from transforms import program
+from transforms import path_flags, program
 
-_CHECKPOINT = flags.DEFINE_string(
+_CHECKPOINT = path_flags.define(
     "checkpoint",
     "",
     "Prefix of a checkpoint to measure with. If there is no model.json beside it, it is one of "

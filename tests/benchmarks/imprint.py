@@ -36,6 +36,7 @@ from classification.imprinting import embedder
 from classification.model_config import ModelConfig
 from tests import calibrated_network, products
 from tests.benchmarks import jpeg_images
+from transforms import path_flags
 from transforms.tflite import metadata, model_file, model_graph, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.inference import Kernels, Runner
@@ -43,7 +44,7 @@ from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("model", "", "A quantised classifier. Default: one that is made.")
+path_flags.define("model", "", "A quantised classifier. Default: one that is made.")
 flags.DEFINE_integer("runs", 5, "Of each measurement, behind one that warms up.")
 
 _NETWORK = ModelConfig(image_size=224, depth_multiplier=1.0, num_classes=1001, quantize=True)

@@ -11,13 +11,13 @@ import logging
 from absl import flags
 
 from tests.benchmarks import steps
-from transforms import program
+from transforms import path_flags, program
 
 _TASK = flags.DEFINE_enum("task", "step", ["step", "prepare", "change"], "What to do.")
 _FOLDER = flags.DEFINE_string("folder", "", "Of a step's files; where to prepare a network.")
 _STEP = flags.DEFINE_enum("step", "imports", list(steps.STEPS), "Which step to time.")
 _RUNS = flags.DEFINE_integer("runs", 1, "How often, after a first time.", lower_bound=1)
-_CHECKPOINT = flags.DEFINE_string("checkpoint", "", "What to prepare, or to change a copy of.")
+_CHECKPOINT = path_flags.define("checkpoint", "", "What to prepare, or to change a copy of.")
 _NETWORK = flags.DEFINE_string("network", "{}", "The network to prepare, a ModelConfig in JSON.")
 _PREFIX = flags.DEFINE_string("prefix", "", "Of the changed copy.")
 _NUMBER = flags.DEFINE_integer("number", 0, "Which change.")

@@ -48,6 +48,7 @@ from classification import program
 from classification.data.dataset import open_dataset
 from tests.benchmarks import training_speed
 from tests.benchmarks.training_speed import MEASUREMENTS, Measured, Setting
+from transforms import path_flags
 
 _STEPS = flags.DEFINE_integer("steps", 10, "Runs of each measurement.", lower_bound=1)
 _ONLY = flags.DEFINE_multi_enum(
@@ -57,7 +58,7 @@ _ONLY = flags.DEFINE_multi_enum(
     "A row to measure; may be given several times. Default: all. The limit of *_cached is a "
     "multiple of *_frozen, which it needs.",
 )
-_DATASET_DIR = flags.DEFINE_string(
+_DATASET_DIR = path_flags.define(
     "dataset_dir",
     "",
     "Folder of TFRecords, train-*, for the input pipeline. Default: those of the 512 images.",

@@ -40,7 +40,8 @@ class InterpreterTest(absltest.TestCase):
                 self.assertIn("/external/python3/", path)
 
     def test_nothing_of_the_host_is_on_the_path(self):
-        # Of the build are the runfiles tree, and what its interpreter has beside it, wherever they lie.
+        # Of the build are the runfiles tree, and what its interpreter has beside it, wherever
+        # they lie.
         runfiles = pathlib.Path(__file__).absolute().parents[3]
         self.assertEqual(runfiles.suffix, ".runfiles")
         library = pathlib.Path(os.__file__).parent

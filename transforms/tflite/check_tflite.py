@@ -17,20 +17,20 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from transforms import labels, program
+from transforms import labels, path_flags, program
 from transforms.tflite import check, graph_file, model_file, report
 
-_MODEL = flags.DEFINE_string("model", "", "The .tflite, as converted.")
-_EXTRACTOR = flags.DEFINE_string("extractor", "", "Its part up to the embedding.")
-_HEAD = flags.DEFINE_string("head", "", "The rest of it.")
-_FROZEN_GRAPH = flags.DEFINE_string(
+_MODEL = path_flags.define("model", "", "The .tflite, as converted.")
+_EXTRACTOR = path_flags.define("extractor", "", "Its part up to the embedding.")
+_HEAD = path_flags.define("head", "", "The rest of it.")
+_FROZEN_GRAPH = path_flags.define(
     "frozen_graph", "", "The graph it was made of, frozen, not folded."
 )
-_FOLDED_GRAPH = flags.DEFINE_string(
+_FOLDED_GRAPH = path_flags.define(
     "folded_graph", "", "The folded graph, of which the report tells the hash."
 )
-_LABELS = flags.DEFINE_string("labels", "", "The classes' names, one a line. Default: unknown.")
-_IMAGES = flags.DEFINE_string(
+_LABELS = path_flags.define("labels", "", "The classes' names, one a line. Default: unknown.")
+_IMAGES = path_flags.define(
     "images",
     "",
     "Images to compare on, a .npy of uint8 [n, s, s, 3] with n at least 64.",
@@ -41,7 +41,7 @@ _SOURCES = flags.DEFINE_multi_string(
     "What else it was made from: a file, or NAME=FILE, of which the report tells name and hash. "
     "May be repeated.",
 )
-_OUTPUT_PREFIX = flags.DEFINE_string(
+_OUTPUT_PREFIX = path_flags.define(
     "output_prefix", "", "Folder, and what the names of the files begin with."
 )
 

@@ -118,7 +118,9 @@ class CheckTfliteTest(absltest.TestCase):
         ranges = dict.fromkeys(("act1", "act2", "act3", "classes", "scaled"), (-3.0, 3.0))
         with open("frozen.pb", "wb") as file:
             file.write(testing.graph_def(folded=False, ranges=ranges).SerializeToString())
-        self.assert_fails(r"the model does not keep \d+ figures:\n  logits_p99: expected ")
+        self.assert_fails(
+            r"the model does not keep \d+ ranges and figures:\n(?s:.*)\n  logits_p99: expected "
+        )
         self.assert_fails(
             "the model does not keep 3 rules of the products:\n  input: expected ",
             model="head.tflite",

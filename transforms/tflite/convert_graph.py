@@ -9,13 +9,12 @@ the graph: its only Placeholder, and the end of its only Softmax.
 import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
-from absl import flags
 
-from transforms import program
+from transforms import path_flags, program
 from transforms.tflite import convert, graph_file
 
-_GRAPH = flags.DEFINE_string("graph", "", "The graph, a binary GraphDef.")
-_OUTPUT = flags.DEFINE_string("output", "", "Where to write the .tflite.")
+_GRAPH = path_flags.define("graph", "", "The graph, a binary GraphDef.")
+_OUTPUT = path_flags.define("output", "", "Where to write the .tflite.")
 
 
 def main() -> None:

@@ -88,7 +88,11 @@ def markdown(report: Mapping[str, Any], *, name: str) -> str:
     kind = "Quantised (uint8)" if report["quantised"] else "Float"
     kernels = [kind.value for kind in Kernels]
     agreement = report["agreement"]
-    lines = [f"# {name}", "", f"{kind}, made and checked with TensorFlow {report['tensorflow']}."]
+    lines = [
+        f"# {name}",
+        "",
+        f"{kind}, as its checkpoint is; made and checked with TensorFlow {report['tensorflow']}.",
+    ]
     lines += _table(
         "Products",
         ["file", "bytes", "SHA-256"],

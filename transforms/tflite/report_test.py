@@ -100,7 +100,9 @@ class ReportTest(absltest.TestCase):
 
     def test_markdown(self):
         text = self.files()["small_report.md"].decode()
-        self.assertStartsWith(text, "# small\n\nQuantised (uint8), made and checked with Tensor")
+        self.assertStartsWith(
+            text, "# small\n\nQuantised (uint8), as its checkpoint is; made and checked with Tensor"
+        )
         self.assertIn("| small.tflite | ", text)
         row = "| cosine | the cosine | 0.99912 | 0.99912 | 0.9987 | at least 0.999 |\n"
         self.assertIn(row, text)
@@ -113,7 +115,7 @@ class ReportTest(absltest.TestCase):
 
     def test_float(self):
         files = self.files(quantise=False)
-        self.assertIn(b"\nFloat, made", files["small_report.md"])
+        self.assertIn(b"\nFloat, as its checkpoint is; made", files["small_report.md"])
         operators = json.loads(files["small_report.json"])["operators"]
         self.assertNotIn("scale", operators[0]["inputs"][0])
 

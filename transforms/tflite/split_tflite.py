@@ -8,14 +8,13 @@ The extractor's output is the head's input, of the same type, shape, scale and z
 import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
-from absl import flags
 
-from transforms import program
+from transforms import path_flags, program
 from transforms.tflite import model_file, split
 
-_MODEL = flags.DEFINE_string("model", "", "The .tflite to cut.")
-_EXTRACTOR = flags.DEFINE_string("extractor", "", "Where to write the part up to the embedding.")
-_HEAD = flags.DEFINE_string("head", "", "Where to write the rest.")
+_MODEL = path_flags.define("model", "", "The .tflite to cut.")
+_EXTRACTOR = path_flags.define("extractor", "", "Where to write the part up to the embedding.")
+_HEAD = path_flags.define("head", "", "Where to write the rest.")
 
 
 def main() -> None:
