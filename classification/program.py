@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 import tensorflow.compat.v1 as tf
 from absl import app, flags, logging
 
+from transforms import messages
+
 _INTERRUPTED = 130
 
 # What TensorFlow puts before and behind the message of an error in a graph.
@@ -56,7 +58,7 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
         except KeyboardInterrupt:
             _fail(arguments[0], "interrupted", _INTERRUPTED)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), messages.for_the_user():
         app.run(guarded, argv=argv)
 
 

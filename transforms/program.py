@@ -12,6 +12,8 @@ from typing import NoReturn
 
 from absl import app, flags, logging
 
+from transforms import messages
+
 _INTERRUPTED = 130
 
 
@@ -44,7 +46,8 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
         except KeyboardInterrupt:
             _fail(arguments[0], "interrupted", _INTERRUPTED)
 
-    app.run(guarded, argv=argv)
+    with messages.for_the_user():
+        app.run(guarded, argv=argv)
 
 
 def require(*names: str) -> None:
