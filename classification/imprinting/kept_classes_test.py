@@ -32,7 +32,7 @@ class KeptClassesTest(parameterized.TestCase):
         cosines = kept_classes.compare(kept, photos, others)
         self.assertEqual(cosines.own.shape, (shots * new_classes,))
         self.assertEqual(cosines.kept.shape, (shots * new_classes,))
-        self.assertEqual(cosines.others_new.shape, (20,))
+        self.assertEqual(cosines.others_new.shape, (20, new_classes))
         self.assertEqual(cosines.lost, common > 0)
         if not common:
             self.assertStartsWith(
@@ -49,9 +49,9 @@ class KeptClassesTest(parameterized.TestCase):
         cosines = kept_classes.compare(kept, photos, np.eye(4))
         np.testing.assert_allclose(cosines.own, [1, 1, 0.5**0.5, 0.5**0.5])
         np.testing.assert_allclose(cosines.kept, [0, 0, 0.5**0.5, 0], atol=1e-12)
-        np.testing.assert_allclose(cosines.others_new, [0, 0, 1, 1], atol=1e-12)
+        np.testing.assert_allclose(cosines.others_new, [[0, 0], [0, 0], [1, 0], [0, 1]], atol=1e-12)
         np.testing.assert_allclose(cosines.others_kept, [1, 1, 0, 0])
-        self.assertIn("2 of 4 of these", str(cosines))
+        self.assertEqual(cosines.taken, "2 of 4")
 
 
 if __name__ == "__main__":
