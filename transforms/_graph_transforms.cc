@@ -25,6 +25,7 @@
 #include "pybind11/stl.h"
 #include "tensorflow/core/framework/graph.pb.h"
 #include "transforms/freeze.h"
+#include "transforms/import_check.h"
 #include "transforms/transform.h"
 
 namespace imprinting {
@@ -155,6 +156,17 @@ py::bytes TransformBytes(const py::bytes& graph, const std::vector<std::string>&
   });
 }
 
+std::vector<std::string> UnknownOpsOf(const py::bytes& graph) {
+  std::vector<std::string> unknown;
+  CheckUnlocked([&, view = View(graph)]() -> absl::Status {
+    GraphDef parsed;
+    if (absl::Status status = Parse(view, &parsed); !status.ok()) return status;
+    unknown = UnknownOps(parsed);
+    return absl::OkStatus();
+  });
+  return unknown;
+}
+
 // Keeps the first of a text's errors, which protobuf would print.
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
@@ -209,5 +221,6 @@ PYBIND11_MODULE(_graph_transforms, m) {
         pybind11::arg("outputs"), pybind11::arg("transforms"), pybind11::arg("fold_fake_quant"));
   m.def("from_text", &imprinting::FromText, pybind11::arg("text"));
   m.def("parse_transforms", &imprinting::ParseText, pybind11::arg("text"));
+  m.def("unknown_ops", &imprinting::UnknownOpsOf, pybind11::arg("graph"));
   m.def("transform_names", &imprinting::TransformNames);
 }

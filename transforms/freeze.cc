@@ -9,6 +9,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/function.pb.h"
@@ -20,6 +21,7 @@
 #include "tensorflow/core/framework/types.h"
 #include "transforms/checkpoint.h"
 #include "transforms/graph_check.h"
+#include "transforms/import_check.h"
 
 namespace imprinting {
 namespace {
@@ -102,6 +104,27 @@ absl::Status CheckConsumers(const GraphDef& graph, const NodesByName& needed) {
     }
   }
   return absl::OkStatus();
+}
+
+// There is nothing to freeze in a graph that was frozen before, and another checkpoint would change
+// none of its values.
+absl::Status CheckVariables(const GraphDef& graph, const NodesByName& needed,
+                            const std::vector<std::string>& outputs) {
+  std::vector<std::string> elsewhere;
+  for (const NodeDef& node : graph.node()) {
+    if (!IsVariable(node.op())) continue;
+    if (needed.contains(node.name())) return absl::OkStatus();
+    elsewhere.push_back(node.name());
+  }
+  const std::string why =
+      elsewhere.empty()
+          ? "the graph has none: it is frozen already, or needs no checkpoint; give the graph that "
+            "export wrote, or use this one as it is"
+          : absl::StrCat("the graph has ", elsewhere.size(), " elsewhere, ", Some(elsewhere),
+                         ": are these the right outputs?");
+  return absl::InvalidArgumentError(
+      absl::StrCat("expected outputs that need variables, for the checkpoint to give values, got ",
+                   absl::StrJoin(outputs, ", "), ", with none; ", why));
 }
 
 absl::Status Mismatch(const std::string& checkpoint, const std::string& name,
@@ -190,6 +213,7 @@ absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkp
   if (absl::Status status = CheckTensors(graph, outputs, "output"); !status.ok()) return status;
   const NodesByName needed = Needed(graph, outputs);
   if (absl::Status status = CheckConsumers(graph, needed); !status.ok()) return status;
+  if (absl::Status status = CheckVariables(graph, needed, outputs); !status.ok()) return status;
   auto reader = Checkpoint::Open(checkpoint);
   if (!reader.ok()) return reader.status();
 
@@ -218,6 +242,8 @@ absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkp
                      checkpoint, ", which lacks ", missing.size(), ": ", Some(missing),
                      "; is it one of this network, with the same quantisation?"));
   }
+  RemoveDangling(&frozen);
+  if (absl::Status status = CheckImport(&frozen); !status.ok()) return status;
   return frozen;
 }
 

@@ -51,6 +51,59 @@ class FreezeGraphTest(absltest.TestCase):
             self.assertEqual(testing.constant(frozen, "w").tolist(), [[1, 2], [3, 4]])
             os.remove("frozen.pb")
 
+    def test_flags_of_tensorflows_tool(self):
+        binary = ("--input_graph=graph.pb", "--input_binary", *self.flags)
+        names = "values are read from the checkpoint by their variables' names"
+        for flags, said in (
+            (("--restore_op_name=save/restore_all",), f"Ignored --restore_op_name: {names}.\n"),
+            (
+                # As a command line was that TensorFlow 1 came with.
+                ("--restore_op_name", "save/restore_all", "--filename_tensor_name", "save/Const:0",
+                 "--initializer_nodes=", "--input_saver=", "--variable_names_blacklist="),
+                f"Ignored --restore_op_name and --filename_tensor_name: {names}.\n",
+            ),
+            (
+                ("--checkpoint_version=2", "--saved_model_tags=serve"),
+                "Ignored --checkpoint_version: the checkpoint's files tell its format.\n"
+                "Ignored --saved_model_tags: a graph has no tags.\n",
+            ),
+        ):  # fmt: skip
+            status, out, err = self.run_program(*binary, *flags)
+            self.assertEqual((status, err), (None, ""))
+            self.assertStartsWith(out, said + "Frozen with model.ckpt up to y.\n")
+        os.remove("frozen.pb")
+        for flag, instead in (
+            ("input_saver", "leave it out, unless the saver restores under other names"),
+            ("initializer_nodes", "save a checkpoint after these were"),
+            ("variable_names_whitelist", "all variables that the outputs need become constants"),
+            ("variable_names_denylist", "all variables that the outputs need become constants"),
+            ("input_meta_graph", "give that as --input_graph"),
+            ("input_saved_model_dir", "give that as --input_graph"),
+        ):
+            # Before what is missing is named: some stand in place of other flags.
+            for others in (binary, ()):
+                status, out, err = self.run_program(*others, f"--{flag}=a/b")
+                self.assertEqual((status, out), (1, ""))
+                self.assertStartsWith(err, f"prog: expected no --{flag}, got a/b; ")
+                self.assertIn(instead, err)
+        self.assertFalse(os.path.exists("frozen.pb"))
+
+    def test_a_graph_that_is_frozen_already(self):
+        self.run_program("--input_graph=graph.pb", "--input_binary", *self.flags)
+        os.replace("frozen.pb", "again.pb")
+        # What the checkpoint is does not matter.
+        for checkpoint in ("model.ckpt", "none"):
+            status, out, err = self.run_program(
+                "--input_graph=again.pb", "--input_binary", *self.flags,
+                f"--input_checkpoint={checkpoint}",
+            )  # fmt: skip
+            self.assertEqual((status, out), (1, ""))
+            self.assertStartsWith(
+                err, "prog: expected outputs that need variables, for the checkpoint to give values"
+            )
+            self.assertIn("the graph has none: it is frozen already", err)
+        self.assertFalse(os.path.exists("frozen.pb"))
+
     def test_errors_leave_nothing(self):
         binary = ("--input_graph=graph.pb", "--input_binary", *self.flags)
         for flags, said in (

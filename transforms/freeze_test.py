@@ -87,6 +87,19 @@ class FreezeTest(FreezeTestCase):
         frozen = graph_transforms.freeze(data, checkpoint=prefix, outputs=["y"])
         np.testing.assert_array_equal(testing.constant(frozen, "w"), expected)
 
+    def test_a_graph_that_is_frozen_in_part(self):
+        data, prefix = self.build()
+        frozen = testing.nodes(graph_transforms.freeze(data, checkpoint=prefix, outputs=["y"]))
+        constant = tf.GraphDef(node=[frozen["layer/w"]])
+        with tf.Graph().as_default() as other:
+            (w,) = tf.import_graph_def(constant, name="", return_elements=["layer/w:0"])
+            with tf.variable_scope("layer"):
+                b = tf.get_variable("b", initializer=np.float32(0.5))
+            x = tf.placeholder(tf.float32, [None, 3], name="x")
+            tf.identity(tf.matmul(x, w) + b, name="y")
+        partly = other.as_graph_def().SerializeToString()
+        self.assert_y(graph_transforms.freeze(partly, checkpoint=prefix, outputs=["y"]))
+
     def test_names_of_outputs(self):
         graph, prefix = self.build()
         expected = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y"])
@@ -136,6 +149,21 @@ class FreezeErrorsTest(FreezeTestCase):
             ValueError, 'output "y:1" is .*node y, of op Identity, has 1', graph, prefix, ["y:1"]
         )
         self.assert_fails(ValueError, "name of an output, got", graph, prefix, ["^y"])
+
+    def test_nothing_to_freeze(self):
+        graph, prefix = self.build()
+        frozen = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y"])
+        self.assert_fails(
+            ValueError, "got y, with none; the graph has none: it is frozen already", frozen, prefix
+        )
+        # In a graph with variables, outputs may be none that need them.
+        self.assert_fails(
+            ValueError, "got x, with none; the graph has 3 elsewhere, layer/", graph, prefix, ["x"]
+        )
+        with tf.Graph().as_default() as without:
+            tf.identity(tf.placeholder(tf.float32, [2], name="x") * 2.0, name="y")
+        data = without.as_graph_def().SerializeToString()
+        self.assert_fails(ValueError, "the graph has none: .* needs no checkpoint", data, prefix)
 
     def test_no_checkpoint(self):
         graph, _ = self.build()

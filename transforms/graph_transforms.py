@@ -29,13 +29,16 @@ def freeze(graph: bytes, *, checkpoint: str, outputs: Sequence[str]) -> bytes:
       outputs: names of nodes. What these do not need is left out.
 
     Returns:
-      The frozen graph, its nodes in the order of the graph's, without devices.
+      The frozen graph, its nodes in the order of the graph's, without devices, and without
+      references to nodes that were left out. TensorFlow can import it, unless it has ops that
+      TensorFlow does not know.
 
     Raises:
       FileNotFoundError: if there is no such checkpoint, or a part of it is missing.
       PermissionError: if it may not be read.
       ValueError: if the bytes are no graph or its parts do not fit together; for an output that
-        it lacks, or none; if what the outputs need changes variables, as training does; if the
+        it lacks, or none; if what the outputs need changes variables, as training does, or has
+        none, as in a graph that is frozen already; if TensorFlow cannot import the result; if the
         checkpoint is damaged, lacks a variable, or has it in another shape or type.
       RuntimeError: for an error inside TensorFlow.
     """
@@ -67,12 +70,14 @@ def transform(
         constants of more than 10 MiB. Else it keeps fake-quant nodes, and has no limit.
 
     Returns:
-      The graph that the transforms make of it.
+      The graph that the transforms make of it, without references to nodes that they removed.
+      TensorFlow can import it, unless it has ops that TensorFlow does not know.
 
     Raises:
       ValueError: if the bytes are no graph, or its parts do not fit together; for a transform, a
         parameter, an input or an output that there is not; for no transform, or no output; for
-        variables in a graph for fold_constants and other transforms of constants.
+        variables in a graph for fold_constants and other transforms of constants; if TensorFlow
+        cannot import the result.
       FileNotFoundError: if a transform is to read a file that there is not.
       RuntimeError: for an error inside TensorFlow.
     """
@@ -92,6 +97,17 @@ def from_text(text: bytes) -> bytes:
       ValueError: if it is none.
     """
     return _graph_transforms.from_text(text)
+
+
+def unknown_ops(graph: bytes) -> list[str]:
+    """The ops of a graph that TensorFlow does not know, sorted.
+
+    Whether TensorFlow can import a graph with such an op, only a program tells that has them.
+
+    Raises:
+      ValueError: if the bytes are no graph.
+    """
+    return _graph_transforms.unknown_ops(graph)
 
 
 def transform_names() -> list[str]:

@@ -23,10 +23,10 @@ class GraphTransformsTest(absltest.TestCase):
     def test_both_ways_to_write_transforms(self):
         graph = quantised_layer()
         text = 'strip_unused_nodes(type=half, shape="1,5") rename_op(old_op_name=MatMul,' \
-               " new_op_name=BatchMatMul)"  # fmt: skip
+               " new_op_name=MyMatMul)"  # fmt: skip
         listed = [
             ("strip_unused_nodes", {"type": "half", "shape": ["1,5"]}),
-            ("rename_op", {"old_op_name": ["MatMul"], "new_op_name": "BatchMatMul"}),
+            ("rename_op", {"old_op_name": ["MatMul"], "new_op_name": "MyMatMul"}),
         ]
         options = {"inputs": ["quant"]}
         result = transform(graph, text, **options)
@@ -35,7 +35,7 @@ class GraphTransformsTest(absltest.TestCase):
         self.assertEqual(quant.op, "Placeholder")
         self.assertEqual(quant.attr["dtype"].type, tf.float16.as_datatype_enum)
         self.assertEqual([dim.size for dim in quant.attr["shape"].shape.dim], [1, 5])
-        self.assertEqual(testing.nodes(result)["MatMul"].op, "BatchMatMul")
+        self.assertEqual(testing.nodes(result)["MatMul"].op, "MyMatMul")
         parsed = [(name, {k: [v] if isinstance(v, str) else v for k, v in values.items()})
                   for name, values in listed]  # fmt: skip
         self.assertEqual(graph_transforms.parse_transforms(text), parsed)

@@ -20,6 +20,7 @@
 #include "tensorflow/core/platform/logging.h"
 #include "transforms/fold_l2_norm.h"
 #include "transforms/graph_check.h"
+#include "transforms/import_check.h"
 #include "transforms/parameters.h"
 #include "transforms/preconditions.h"
 
@@ -117,6 +118,8 @@ void PutBack(Values values, GraphDef* graph) {
 // Where it fails, the graph is as it was.
 absl::Status ApplyRegistered(const std::string& name, const TransformFuncContext& context,
                              GraphDef* graph) {
+  std::vector<std::string> names;
+  for (const NodeDef& node : graph->node()) names.push_back(node.name());
   Values values = SetAside(name, context, graph);
   GraphDef transformed;
   const absl::Status status =
@@ -125,6 +128,8 @@ absl::Status ApplyRegistered(const std::string& name, const TransformFuncContext
     // Transforms leave functions out.
     transformed.mutable_library()->Swap(graph->mutable_library());
     graph->Swap(&transformed);
+    // These two keep the nodes' order.
+    if (name == "rename_node" || name == "obfuscate_names") FollowRenaming(names, graph);
   }
   PutBack(std::move(values), graph);
   return status;
@@ -146,6 +151,7 @@ absl::Status Apply(const std::string& name, const TransformFuncContext& context,
   }
   if (!status.ok() && !ignore_errors) return status;
   if (!status.ok()) LOG(ERROR) << name << ": Ignoring error " << status.message();
+  RemoveDangling(graph);
   return tensorflow::graph_transforms::IsGraphValid(*graph);
 }
 
@@ -217,7 +223,7 @@ absl::Status Transform(GraphDef* graph, const std::vector<std::string>& inputs,
       return absl::Status(status.code(), absl::StrCat(name, ": ", status.message()));
     }
   }
-  return absl::OkStatus();
+  return CheckImport(graph);
 }
 
 }  // namespace imprinting

@@ -24,7 +24,8 @@ std::vector<std::string> TransformNames();
 absl::StatusOr<tensorflow::graph_transforms::TransformParameters> ParseTransforms(
     const std::string& text);
 
-// Applies transforms in turn.
+// Applies transforms in turn. TensorFlow can import the result, unless it holds ops that TensorFlow
+// does not know.
 //
 // Args:
 //   graph: is changed in place.
@@ -33,7 +34,8 @@ absl::StatusOr<tensorflow::graph_transforms::TransformParameters> ParseTransform
 //   fold_fake_quant: whether fold_constants computes fake-quant nodes, too, and their ranges are
 //     lost, as it does in TensorFlow. Else it leaves them, and folds constants of any size.
 //
-// Returns InvalidArgument where any of that is not as it should be, or a transform says so;
+// Returns InvalidArgument where any of that is not as it should be, a transform says so, or the
+// result cannot be imported;
 // other codes as transforms return them.
 absl::Status Transform(tensorflow::GraphDef* graph, const std::vector<std::string>& inputs,
                        const std::vector<std::string>& outputs,

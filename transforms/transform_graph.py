@@ -64,6 +64,11 @@ def main() -> None:
             "fold_constants kept the fake-quant nodes, and with them the quantisation ranges; "
             "--fold_fake_quant folds them, as TensorFlow's own does."
         )
+    if unknown := graph_transforms.unknown_ops(result):
+        print(
+            f"TensorFlow does not know {', '.join(unknown)}, so that only a program that does can "
+            "tell whether the result can be imported."
+        )
     print(
         f"Applied {', '.join(names)}.\nWritten to {FLAGS.out_graph} ({len(result):,} bytes, "
         f"{len(graph):,} before)"

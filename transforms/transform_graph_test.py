@@ -48,6 +48,13 @@ class TransformGraphTest(absltest.TestCase):
         self.assertNotIn(said, out)
         self.assertEqual(self.ops()["FakeQuantWithMinMaxVars"], 0)
 
+    def test_ops_that_tensorflow_does_not_know_are_said(self):
+        rename = "--transforms=rename_op(old_op_name=MatMul, new_op_name=MyMatMul)"
+        status, out, _ = self.run_program("--in_graph=graph.pb", rename)
+        self.assertIsNone(status)
+        self.assertStartsWith(out, "TensorFlow does not know MyMatMul, so that only a program")
+        self.assertEqual(self.ops()["MyMatMul"], 1)
+
     def test_errors_leave_nothing(self):
         with open("typo.pbtxt", "w") as file:
             file.write('node { name: "x"\nopp: "Placeholder" }')
@@ -59,6 +66,10 @@ class TransformGraphTest(absltest.TestCase):
             (("--in_graph=graph.pb", "--transforms=nope"), 'there is no transform "nope"'),
             (("--in_graph=graph.pb", strip, "--outputs=z"), 'output "z" is not in the graph'),
             (("--in_graph=none.pb", strip), "none.pb: No such file or directory"),
+            (
+                ("--in_graph=graph.pb", "--transforms=remove_attribute(attribute_name=T)"),
+                "expected a graph that TensorFlow can import, got one that it cannot: NodeDef miss",
+            ),
             (("--in_graph=other.pb", strip), "expected a serialised GraphDef"),
             (("--in_graph=typo.pbtxt", strip), "expected a GraphDef in text form, got something "
              "else (line 2: "),
