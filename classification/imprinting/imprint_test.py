@@ -305,6 +305,11 @@ class ImprintTest(absltest.TestCase):
                 testing.small().head,
                 "head.tflite: .*embedding: expected one L2_NORMALIZATION",
             ),
+            (
+                "small_edgetpu",
+                testing.compiled(data, kept=1),
+                "small_edgetpu.tflite: .*got one compiled for the Edge TPU, .*give the file that was",
+            ),
             ("float", testing.small(quantise=False).model, "quantised: expected each tensor"),
         ):
             pathlib.Path(f"{name}.tflite").write_bytes(contents)

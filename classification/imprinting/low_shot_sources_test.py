@@ -55,6 +55,12 @@ class LowShotSourcesTest(absltest.TestCase):
         self.assertFalse(np.all(exact * 128 == np.rint(exact * 128)))
         self.assertGreater(rounded @ exact, 0.9)
 
+    def test_a_model_compiled_for_the_edge_tpu(self):
+        path = os.path.join(self.create_tempdir().full_path, "a_edgetpu.tflite")
+        pathlib.Path(path).write_bytes(testing.compiled(testing.small().model))
+        with self.assertRaisesRegex(ValueError, f"{path}: .*compiled for the Edge TPU"):
+            low_shot_sources.of_model(path)
+
     def test_networks_without_names_are_refused(self):
         config = dataclasses.replace(model_config.read(_DIGITS), labels=None)
         with self.assertRaisesRegex(ValueError, "whose model.json names its classes"):

@@ -129,6 +129,12 @@ class CheckTfliteTest(absltest.TestCase):
     def test_files_that_do_not_fit(self):
         self.assert_fails("weights: expected a .tflite", model="weights")
         self.assert_fails("weights: expected a .tflite", head="weights")
+        with open("extractor_edgetpu.tflite", "wb") as file:
+            file.write(testing.compiled(read("extractor.tflite")))
+        self.assert_fails(
+            "extractor_edgetpu.tflite: .* compiled for the Edge TPU",
+            extractor="extractor_edgetpu.tflite",
+        )
         self.assert_fails("weights: expected a binary GraphDef", frozen_graph="weights")
         self.assert_fails("weights: expected a .npy file of images", images="weights")
         self.assert_fails("expected as many labels as classes, 7, got 1", labels="weights")

@@ -23,6 +23,8 @@ from transforms.tflite.silence import silence
 _IDENTIFIER = b"TFL3"
 # What the schema asks for a buffer's data (force_align), for kernels that load vectors.
 _ALIGNMENT = 16
+# The operator that stands for what the Edge TPU's compiler took out of a model.
+_COMPILED = b"edgetpu-custom-op"
 # What a damaged FlatBuffer makes the generated code raise.
 DAMAGED = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 _ITEM_BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "UINT8": 1, "INT8": 1, "INT16": 2, "BOOL": 1}
@@ -49,8 +51,8 @@ def parse(data: bytes) -> Model:
     Files that are packed behind it, such as labels, are no part of it.
 
     Raises:
-      ValueError: if the bytes are no .tflite, truncated or damaged, of another number of
-        subgraphs than one, or if tensors, buffers and operators do not fit together.
+      ValueError: if the bytes are no .tflite, truncated or damaged, compiled for the Edge TPU, of
+        another number of subgraphs than one, or if tensors, buffers and operators do not fit together.
     """
     if data[4:8] != _IDENTIFIER:
         raise ValueError(
@@ -184,6 +186,12 @@ def _interpreter(data: bytes) -> tf.lite.Interpreter:
 
 def _check(model: Model) -> None:
     """Raises a ValueError where what the rest of this package relies on is not so."""
+    if any(code.customCode == _COMPILED for code in model.operatorCodes or ()):
+        raise ValueError(
+            "expected a .tflite as it was before the Edge TPU's compiler, got one compiled for the "
+            "Edge TPU, which hides its operators and weights; give the file that was compiled: "
+            "NAME.tflite, if this is NAME_edgetpu.tflite"
+        )
     subgraphs = model.subgraphs or []
     if len(subgraphs) != 1 or subgraphs[0] is None:
         raise ValueError(f"expected a .tflite of one subgraph, got {len(subgraphs)}")

@@ -47,6 +47,13 @@ class ParseTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, expected):
             model_file.parse(model_file.serialise(model))
 
+    def test_compiled_for_the_edge_tpu(self):
+        # In whole, or up to a part that runs on the processor.
+        for kept in (0, 1, 4):
+            data = testing.compiled(testing.small().model, kept=kept)
+            with self.assertRaisesRegex(ValueError, "before the Edge TPU's compiler, got one comp"):
+                model_file.parse(data)
+
     def test_more_than_one_subgraph(self):
         model = small_model()
         model.subgraphs = model.subgraphs * 2

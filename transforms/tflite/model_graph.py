@@ -66,7 +66,8 @@ class Operator:
 
     Attributes:
       index: its place in the order of execution.
-      name: as the schema names it: "CONV_2D", or "CUSTOM".
+      name: as the schema names it: "CONV_2D"; of one that the schema does not know, "CUSTOM"
+        and its own name: "CUSTOM TFLite_Detection_PostProcess".
       version: of its kernel, 1 and up.
       inputs: its inputs; None for one that is left out.
       outputs: its outputs.
@@ -114,10 +115,11 @@ def graph(model: Model) -> Graph:
         # Files older than the second field have the first alone, those of newer operators
         # 127 in the first.
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
+        custom = f" {code.customCode.decode('utf-8', 'replace')}" if code.customCode else ""
         operators.append(
             Operator(
                 index=index,
-                name=_OPERATORS.get(number, f"operator {number}"),
+                name=_OPERATORS.get(number, f"operator {number}") + custom,
                 version=code.version,
                 inputs=tuple(None if i < 0 else tensors[i] for i in indices(op.inputs)),
                 outputs=tuple(tensors[i] for i in indices(op.outputs)),

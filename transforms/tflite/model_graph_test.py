@@ -2,8 +2,9 @@
 
 import numpy as np
 from absl.testing import absltest
+from tensorflow.lite.python import schema_py_generated as schema
 
-from transforms.tflite import model_file, model_graph, testing
+from transforms.tflite import model_file, model_graph, product_rules, testing
 
 
 def small_model():
@@ -11,6 +12,15 @@ def small_model():
 
 
 class GraphTest(absltest.TestCase):
+    def test_operators_that_the_schema_does_not_know(self):
+        model = small_model()
+        code = model.operatorCodes[model.subgraphs[0].operators[-1].opcodeIndex]
+        code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+        code.customCode = b"MySoftmax"
+        self.assertEqual(model_graph.graph(model).operators[-1].name, "CUSTOM MySoftmax")
+        (found,) = (v for v in product_rules.check(model) if v.rule == "output")
+        self.assertIn("got the output of CUSTOM MySoftmax", str(found))
+
     def test_operators_and_tensors(self):
         graph = model_graph.graph(small_model())
         self.assertEqual(

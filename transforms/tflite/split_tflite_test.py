@@ -45,6 +45,7 @@ class SplitTfliteTest(absltest.TestCase):
         for data, expected in (
             (b"noise", "expected a .tflite"),
             (testing.small().model[:-100], "truncated"),
+            (testing.compiled(testing.small().model), "compiled for the Edge TPU"),
             (testing.small().head, "one L2_NORMALIZATION"),
         ):
             self.write(data)

@@ -6,6 +6,9 @@ import functools
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
+from tensorflow.lite.python import schema_py_generated as schema
+
 from transforms.tflite import convert, model_file, split
 
 SIZE = 32
@@ -65,6 +68,31 @@ def small(*, quantise: bool = True) -> Small:
         model=data,
         extractor=model_file.serialise(parts.extractor),
         head=model_file.serialise(parts.head),
+    )
+
+
+def compiled(data: bytes, *, kept: int = 0) -> bytes:
+    """A .tflite as the Edge TPU's compiler leaves it: one operator for all that the chip computes.
+
+    Args:
+      data: the .tflite's bytes.
+      kept: how many of the last operators stay as they are.
+    """
+    model = model_file.parse(data)
+    subgraph = model.subgraphs[0]
+    split_at = len(subgraph.operators) - kept
+    last = subgraph.operators[split_at - 1]
+    chip = schema.OperatorT()
+    chip.inputs, chip.outputs = subgraph.inputs, last.outputs
+    chip.opcodeIndex = len(model.operatorCodes)
+    chip.customOptions = np.arange(64, dtype=np.uint8)
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+    code.customCode, code.version = b"edgetpu-custom-op", 1
+    subgraph = model_file.changed(subgraph, operators=[chip, *subgraph.operators[split_at:]])
+    codes = [*model.operatorCodes, code]
+    return model_file.serialise(
+        model_file.pruned(model_file.changed(model, subgraphs=[subgraph], operatorCodes=codes))
     )
 
 
