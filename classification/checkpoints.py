@@ -52,29 +52,51 @@ def find(path: str) -> str:
 
 def _newest(path: str) -> str:
     """The prefix of a folder's newest checkpoint."""
-    state = tf.train.get_checkpoint_state(path)
-    if state is not None:
-        named = state.model_checkpoint_path
-        # A folder that was moved or copied still has its old name in there, if it was
-        # absolute; what lies in the folder itself is meant.
-        for prefix in (os.path.join(path, os.path.basename(named)), named):
+    named = _named(path)
+    # A folder that was moved or copied still has its old name in there, if it was absolute, and
+    # perhaps one of another system; what lies in the folder itself is meant.
+    for name in named:
+        for prefix in (os.path.join(path, re.split(r"[/\\]", name)[-1]), os.path.join(path, name)):
             if tf.train.checkpoint_exists(prefix):
                 return prefix
     names = sorted(
         name.removesuffix(".index") for name in os.listdir(path) if name.endswith(".index")
     )
     if not names:
+        told = (
+            f"the file named `{_STATE}` tells of {named[0]}"
+            if named
+            else (
+                "a checkpoint is files NAME.index and NAME.data-…, and a file named "
+                f"`{_STATE}` tells the newest"
+            )
+        )
         raise FileNotFoundError(
-            f"expected a checkpoint in the folder {path}; there is none (a checkpoint is "
-            f"files NAME.index and NAME.data-…, and a file named `{_STATE}` tells the newest)"
+            f"expected a checkpoint in the folder {path}; there is none ({told})"
         )
     if len(names) > 1:
+        exists = os.path.isfile(os.path.join(path, _STATE))
+        got = f", got one that tells of {named[0] if named else 'none'}" if exists else ""
         raise ValueError(
             f"expected a file named `{_STATE}` in the folder {path} that tells which of its "
-            f"{len(names)} checkpoints is the newest; name the one that you mean: "
+            f"{len(names)} checkpoints is the newest{got}; name the one that you mean: "
             + _some(tuple(names))
         )
     return os.path.join(path, names[0])
+
+
+def _named(path: str) -> list[str]:
+    """The newest checkpoint as a folder's state file names it, in one way or more, or in none."""
+    try:
+        with open(os.path.join(path, _STATE), encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return []
+    state = tf.train.get_checkpoint_state(path)
+    named = [] if state is None else [state.model_checkpoint_path]
+    # As it stands there: edited by hand, Windows' paths have single backslashes, which mean
+    # something else to TensorFlow.
+    return named + re.findall(r"(?m)^\s*model_checkpoint_path\s*:\s*[\"'](.*)[\"']\s*$", text)
 
 
 def folder(path: str) -> str:

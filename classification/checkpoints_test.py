@@ -69,6 +69,43 @@ class FindTest(parameterized.TestCase):
         shutil.rmtree(self.folder)
         self.assertEqual(checkpoints.find(copy), os.path.join(copy, "model.ckpt-9"))
 
+    @parameterized.parameters(
+        # As TensorFlow writes them on Windows, and as people edit them.
+        "C:\\\\work\\\\my net\\\\model.ckpt-9",
+        "C:\\work\\my net\\model.ckpt-9",
+        "D:\\net\\2024\\model.ckpt-9",
+        "C:/work/model.ckpt-9",
+        "net\\\\model.ckpt-9",
+        "\\\\\\\\server\\\\share\\\\model.ckpt-9",
+    )
+    def test_a_state_file_that_windows_wrote(self, named):
+        for ending in ("\n", "\r\n"):
+            with open(os.path.join(self.folder, "checkpoint"), "w", newline="") as file:
+                for key in ("model_checkpoint_path", "all_model_checkpoint_paths"):
+                    file.write(f'{key}: "{named}"{ending}')
+            self.assertEqual(checkpoints.find(self.folder), f"{self.prefix}-9")
+
+    def test_a_state_file_that_tells_of_another_folders(self):
+        with open(os.path.join(self.folder, "checkpoint"), "w") as file:
+            file.write('model_checkpoint_path: "model.ckpt-11"\n')
+        with self.assertRaisesRegex(
+            ValueError, "the newest, got one that tells of .*ckpt-11; name"
+        ):
+            checkpoints.find(self.folder)
+        with open(os.path.join(self.folder, "checkpoint"), "w") as file:
+            file.write("nothing\n")
+        with self.assertRaisesRegex(ValueError, "the newest, got one that tells of none; name the"):
+            checkpoints.find(self.folder)
+        with open(os.path.join(self.folder, "checkpoint"), "w") as file:
+            file.write('model_checkpoint_path: "model.ckpt-11"\n')
+        for name in os.listdir(self.folder):
+            if name.startswith("model"):
+                os.remove(os.path.join(self.folder, name))
+        with self.assertRaisesRegex(
+            FileNotFoundError, "none .the file named .* tells of .*ckpt-11"
+        ):
+            checkpoints.find(self.folder)
+
     def test_without_a_state_file_the_only_one_is_meant(self):
         os.remove(os.path.join(self.folder, "checkpoint"))
         with self.assertRaisesRegex(ValueError, "which of its 2 .* model.ckpt-9, model.ckpt-10"):

@@ -1,5 +1,6 @@
 #include "transforms/checkpoint.h"
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -8,10 +9,14 @@
 #include <utility>
 #include <vector>
 
+#include "absl/algorithm/container.h"
 #include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "tensorflow/core/lib/io/iterator.h"
 #include "tensorflow/core/lib/io/table.h"
 #include "tensorflow/core/lib/io/table_options.h"
@@ -254,16 +259,36 @@ class Tables : public Checkpoint {
   tensorflow::checkpoint::TensorSliceReader::VarToShapeMap shapes_;
 };
 
+// Whether a text is DIGITS-of-DIGITS, as in the names of files of values.
+bool IsShard(absl::string_view text) {
+  return text.size() == 14 && text.substr(5, 4) == "-of-" &&
+         absl::c_all_of(text.substr(0, 5), absl::ascii_isdigit) &&
+         absl::c_all_of(text.substr(9), absl::ascii_isdigit);
+}
+
+// The prefix that a path means: itself, or, of a checkpoint's file, what its files have in common.
+std::string Prefix(absl::string_view path) {
+  for (const absl::string_view ending : {".index", ".meta"}) {
+    if (absl::ConsumeSuffix(&path, ending)) return std::string(path);
+  }
+  const size_t data = path.rfind(".data-");
+  if (data != path.npos && IsShard(path.substr(data + 6))) path = path.substr(0, data);
+  return std::string(path);
+}
+
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& prefix) {
-  if (absl::StrContains(prefix, '\0')) {
+absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& path) {
+  if (absl::StrContains(path, '\0')) {
     return absl::InvalidArgumentError("expected a checkpoint's path, got one with a NUL in it");
   }
   Env* env = Env::Default();
   const auto is_file = [&](const std::string& path) {
     return env->FileExists(path).ok() && !env->IsDirectory(path).ok();
   };
+  const std::string stripped = Prefix(path);
+  const bool is_part = is_file(tensorflow::MetaFilename(stripped)) || is_file(stripped);
+  const std::string& prefix = is_part ? stripped : path;
   if (is_file(tensorflow::MetaFilename(prefix))) {
     return Guarded(tensorflow::MetaFilename(prefix), [&] { return Bundle::Open(prefix); });
   }

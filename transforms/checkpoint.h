@@ -21,9 +21,12 @@ class Checkpoint {
   // Opens a checkpoint: files PREFIX.index and PREFIX.data-…, with variables by name (TensorFlow 1)
   // or by object (TensorFlow 2), or files of the older format V1, PREFIX or PREFIX-?????-of-?????.
   //
+  // Args:
+  //   path: the prefix, or one of the files PREFIX.index, PREFIX.data-… and PREFIX.meta.
+  //
   // Returns NotFound where there is none, PermissionDenied where it may not be read, and DataLoss
   // where a file is damaged: too short, or with wrong checksums.
-  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& prefix);
+  static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& path);
 
   // Whether it holds the variable; if so, type and shape are set.
   virtual bool Find(const std::string& name, tensorflow::DataType* type,

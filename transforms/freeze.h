@@ -20,7 +20,7 @@ bool IsVariable(const std::string& op);
 // unless it holds ops that TensorFlow does not know.
 //
 // Args:
-//   checkpoint: its prefix.
+//   checkpoint: its prefix, or one of its files.
 //   outputs: names of nodes, or of their outputs.
 //
 // Returns InvalidArgument for a graph that is none, for outputs that it lacks, and where what the

@@ -100,6 +100,15 @@ class FreezeTest(FreezeTestCase):
         partly = other.as_graph_def().SerializeToString()
         self.assert_y(graph_transforms.freeze(partly, checkpoint=prefix, outputs=["y"]))
 
+    def test_a_file_of_the_checkpoint_means_all_of_it(self):
+        graph, prefix = self.build()
+        for ending in (".index", ".data-00000-of-00001", ".meta"):
+            self.assert_y(graph_transforms.freeze(graph, checkpoint=prefix + ending, outputs=["y"]))
+        for name in os.listdir(self.folder):
+            os.remove(os.path.join(self.folder, name))
+        graph, prefix = self.build(version=tf.train.SaverDef.V1)
+        self.assert_y(graph_transforms.freeze(graph, checkpoint=prefix + ".meta", outputs=["y"]))
+
     def test_names_of_outputs(self):
         graph, prefix = self.build()
         expected = graph_transforms.freeze(graph, checkpoint=prefix, outputs=["y"])

@@ -24,8 +24,9 @@ def freeze(graph: bytes, *, checkpoint: str, outputs: Sequence[str]) -> bytes:
 
     Args:
       graph: with variables, of TensorFlow 1's kind or by handle.
-      checkpoint: its prefix. Files of the format V2 (PREFIX.index, …) are read, with variables by
-        name or by object, and those of the format V1 (one file PREFIX, or several).
+      checkpoint: its prefix, or one of its files. Files of the format V2 (PREFIX.index, …) are
+        read, with variables by name or by object, and those of the format V1 (one file PREFIX, or
+        several).
       outputs: names of nodes. What these do not need is left out.
 
     Returns:

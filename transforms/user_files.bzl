@@ -7,7 +7,11 @@ images there are is looked up once; `./bazelw sync --only=images` does so again.
 
 def _given(rctx, variable):
     """The absolute path in an environment variable; '' where it is not set."""
-    path = rctx.os.environ.get(variable, "").rstrip("/")
+    given = rctx.os.environ.get(variable, "")
+    path = given.rstrip("/") or given[:1]
+    if path == "~" or path.startswith("~/"):
+        # As shells do, but in quotes.
+        path = rctx.os.environ.get("HOME", "~") + path[1:]
     if path and not path.startswith("/"):
         # Where ./bazelw was started: Bazel itself runs in the workspace's root.
         folder = rctx.os.environ.get("BAZELW_USER_DIRECTORY", "")
@@ -19,21 +23,29 @@ def _given(rctx, variable):
 def _test(rctx, operator, path):
     return rctx.execute(["/bin/sh", "-c", "test %s \"$1\"" % operator, "test", path]).return_code == 0
 
+def _prefix(path):
+    """The prefix that a path means: itself, or, of a checkpoint's file, what its files share."""
+    for ending in (".index", ".meta"):
+        if path.endswith(ending):
+            return path[:-len(ending)]
+    prefix, data, shard = path.rpartition(".data-")
+    is_data = data and len(shard) == 14 and shard[5:9] == "-of-" and (shard[:5] + shard[9:]).isdigit()
+    return prefix if is_data else path
+
 def _user_checkpoint_impl(rctx):
     path = _given(rctx, "CHECKPOINT")
     if not path:
         rctx.file("BUILD", "alias(name = \"files\", actual = %r, visibility = [\"//visibility:public\"])\n" % rctx.attr.default, executable = False)
         return
-    for ending in (".index", ".meta"):
-        if path.endswith(ending):
-            path = path[:-len(ending)]
+    prefix = _prefix(path)
+    folder, name = prefix.rsplit("/", 1)
+    names = [name, name + ".index", name + ".data-*"]
+    of_folder = ["checkpoint", "*.index", "*.data-*"]
     if _test(rctx, "-d", path):
-        folder = path
-        names = ["checkpoint", "*.index", "*.data-*"]
-    elif _test(rctx, "-f", path + ".index") or _test(rctx, "-f", path):
-        folder, name = path.rsplit("/", 1)
-        names = [name, name + ".index", name + ".data-*"]
-    else:
+        folder, names = path, of_folder
+    elif name == "checkpoint" and _test(rctx, "-f", path):
+        names = of_folder
+    elif not _test(rctx, "-f", prefix + ".index") and not _test(rctx, "-f", prefix):
         fail("CHECKPOINT=%s: expected a checkpoint (its prefix, the name of its files without .index), or a folder of checkpoints; there is none" % path)
     rctx.symlink(folder, "folder")
     globs = ["folder/" + name for name in names + ["model.json", "labels.txt"]]
@@ -43,7 +55,7 @@ user_checkpoint = repository_rule(
     doc = "@NAME//:files: the checkpoint that CHECKPOINT names; where it does not, those of default.",
     implementation = _user_checkpoint_impl,
     attrs = {"default": attr.string(doc = "a label, with its repository", mandatory = True)},
-    environ = ["BAZELW_USER_DIRECTORY", "CHECKPOINT"],
+    environ = ["BAZELW_USER_DIRECTORY", "CHECKPOINT", "HOME"],
     local = True,
 )
 
@@ -80,6 +92,6 @@ def _user_images_impl(rctx):
 user_images = repository_rule(
     doc = "@NAME//:files: images out of the folder that IMAGES names, or none.",
     implementation = _user_images_impl,
-    environ = ["BAZELW_USER_DIRECTORY", "IMAGES"],
+    environ = ["BAZELW_USER_DIRECTORY", "HOME", "IMAGES"],
     local = True,
 )

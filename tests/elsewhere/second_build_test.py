@@ -128,8 +128,37 @@ class SecondBuildTest(parameterized.TestCase):
         built(folder)
         labels = self.workspace / ".bazel/bin/frozen_tflite_network/labels.txt"
         self.assertStartsWith(labels.read_text(), "label 0\n")
+        self.check_forms(folder)
         missing = self.build("frozen_tflite", group, CHECKPOINT=str(folder / "c.ckpt"))
         self.assertIn("c.ckpt: expected a checkpoint (its prefix", missing.stdout)
+
+    def check_forms(self, folder: pathlib.Path):
+        """Of a folder with checkpoints a.ckpt and b.ckpt, all that CHECKPOINT can name."""
+
+        def files(path: str) -> set[str]:
+            done = self.bazel(
+                "query",
+                f"--repository_cache={_repository_cache()}",
+                "--noshow_progress",
+                "--ui_event_filters=-info",
+                "labels(srcs, @checkpoint//:files)",
+                CHECKPOINT=path,
+                HOME=str(folder.parent),
+            )
+            self.assertEqual(done.returncode, 0, done.stdout)
+            return {line.rpartition("/")[2] for line in done.stdout.splitlines()}
+
+        beside = {"model.json", "labels.txt"}
+        one = beside | {"a.ckpt.index", "a.ckpt.data-00000-of-00001"}
+        both = one | {"checkpoint", "b.ckpt.index", "b.ckpt.data-00000-of-00001"}
+        for ending in ("", "/", ".index", ".meta", ".data-00000-of-00001"):
+            self.assertEqual(files(f"{folder}/a.ckpt{ending}"), one, ending)
+        for ending in ("", "/", "/checkpoint"):
+            self.assertEqual(files(f"{folder}{ending}"), both, ending)
+        self.assertEqual(files(f"~/{folder.name}/a.ckpt"), one)
+        named = folder.rename(folder.parent / "checkpoint")
+        self.assertEqual(files(str(named)), both)
+        named.rename(folder)
 
     @parameterized.parameters(
         ('name = "a"', "expected checkpoint, the label of a checkpoint's files, got None"),

@@ -52,7 +52,8 @@ def parse(data: bytes) -> Model:
 
     Raises:
       ValueError: if the bytes are no .tflite, truncated or damaged, compiled for the Edge TPU, of
-        another number of subgraphs than one, or if tensors, buffers and operators do not fit together.
+        another number of subgraphs than one, or if tensors, buffers and operators do not fit
+        together.
     """
     if data[4:8] != _IDENTIFIER:
         raise ValueError(
