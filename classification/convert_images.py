@@ -68,9 +68,7 @@ flags.DEFINE_boolean(
 
 def main() -> None:
     """Converts, and prints what was written."""
-    for name in ("images_dir", "output_dir"):
-        if not FLAGS[name].value:
-            raise ValueError(f"expected a folder as --{name}, got none; --help tells what of")
+    program.require("images_dir", "output_dir")
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
     start = time.monotonic()

@@ -39,8 +39,7 @@ path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier 
 
 def main() -> None:
     """Reads a checkpoint, writes a prepared folder, and says what was done."""
-    if not FLAGS.output_dir:
-        raise ValueError("expected --output_dir, the folder to write the prepared network to")
+    program.require("output_dir")
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
     config = network_flags.resolve(path, network_flags.given())

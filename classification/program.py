@@ -62,6 +62,25 @@ def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
         app.run(guarded, argv=argv)
 
 
+def require(*names: str | tuple[str, ...]) -> None:
+    """Checks that flags have values.
+
+    Args:
+      *names: of flags; of several in a tuple, one is enough.
+
+    Raises:
+      ValueError: for those that have none; names all of them.
+    """
+    alternatives = [(name,) if isinstance(name, str) else name for name in names]
+    missing = [
+        " or ".join(f"--{name}" for name in each)
+        for each in alternatives
+        if not any(flags.FLAGS[name].value for name in each)
+    ]
+    if missing:
+        raise ValueError(f"expected {', '.join(missing)}; --help tells what for")
+
+
 def given(names: Iterable[str]) -> dict[str, Any]:
     """The values of those flags, of the names asked for, that were set by hand."""
     return {name: flags.FLAGS[name].value for name in names if flags.FLAGS[name].present}

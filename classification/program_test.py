@@ -16,6 +16,8 @@ from third_party.tf_slim.slim import slim  # noqa: F401
 
 _SIZE = flags.DEFINE_integer("size", 7, "Of something.")
 _NAME = flags.DEFINE_string("name", None, "Of something.")
+flags.DEFINE_string("other", "", "Of something.")
+flags.DEFINE_string("another", "", "Of something.")
 
 
 def graph_error(make: Callable[[], object]) -> tf.errors.OpError:
@@ -99,6 +101,19 @@ class RunTest(absltest.TestCase):
         self.assertEqual(values[0], {})
         self.assertEqual(values[1], {"size": 7})
         self.assertEqual(values[2], {"name": ""})
+
+    def test_all_flags_that_are_missing_are_named(self):
+        def main():
+            program.require("name", ("other", "another"))
+
+        self.assertEqual(run_program(main, "--name=a", "--another=b"), (None, "", ""))
+        for arguments, missing in (
+            ((), "--name, --other or --another"),
+            (("--name=a",), "--other or --another"),
+            (("--name=", "--other=b"), "--name"),
+        ):
+            said = f"prog: expected {missing}; --help tells what for\n"
+            self.assertEqual(run_program(main, *arguments), (1, "", said))
 
 
 class SentenceTest(absltest.TestCase):

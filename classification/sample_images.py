@@ -49,9 +49,7 @@ def _take(config: ModelConfig) -> Sample:
 
 def main() -> None:
     """Takes the images, writes them, and says which they are."""
-    for name in ("checkpoint_dir", "output"):
-        if not FLAGS[name].value:
-            raise ValueError(f"expected --{name}: {FLAGS[name].help}")
+    program.require("checkpoint_dir", "output")
     folder = checkpoints.folder(FLAGS.checkpoint_dir)
     config = model_config.read(folder)
     if config is None:

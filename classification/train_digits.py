@@ -59,8 +59,7 @@ def configs() -> tuple[ModelConfig, TrainingConfig]:
 
 def main() -> None:
     """Trains in a scratch folder, and writes the prepared network."""
-    if not FLAGS.output_dir:
-        raise ValueError("expected --output_dir, the folder to write the network to")
+    program.require("output_dir")
     model, config = configs()
     with tempfile.TemporaryDirectory() as scratch:
         training.train(

@@ -157,8 +157,7 @@ def compare(recording: Mapping[str, np.ndarray], checkpoint: str, tag: str) -> b
 
 def main() -> None:
     """Compares, as the flags say; raises ValueError where a bound is exceeded."""
-    if not _REFERENCE.value or not _CHECKPOINT.value:
-        raise ValueError("expected both --reference=FILE.npz and --checkpoint=PREFIX")
+    program.require("reference", "checkpoint")
     recording = read_recording(_REFERENCE.value)
     print(f"{'':6}{'':29}{'count':>6}{'worst':>12}{'bound':>10}")
     if not all([compare(recording, _CHECKPOINT.value, tag) for tag in ("float", "quant")]):

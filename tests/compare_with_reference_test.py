@@ -222,9 +222,9 @@ class ProgramTest(parameterized.TestCase):
         recording = self.recording | {"float/grad/other": np.zeros(1)}
         self.check_error(self.run_program(self.write(recording)), "no variable other")
 
-    def test_a_flag_is_missing(self):
-        result = program_testing.run_program(compare_with_reference.main, "--reference=x.npz")
-        self.check_error(result, "--checkpoint=PREFIX")
+    def test_flags_that_are_missing(self):
+        result = program_testing.run_program(compare_with_reference.main)
+        self.check_error(result, "expected --reference, --checkpoint; ")
 
 
 if __name__ == "__main__":

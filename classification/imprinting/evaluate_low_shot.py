@@ -1,4 +1,4 @@
-"""Measures what a few photos of each new class come to, by imprinting and by other ways.
+r"""Measures what a few photos of each new class come to, by imprinting and by other ways.
 
   ./bazelw run evaluate_low_shot -- --model=MODEL.tflite --base_dir=BASE --novel_dir=NOVEL \
       --output_dir=REPORT
@@ -94,9 +94,7 @@ class _Compared(NamedTuple):
 
 def main() -> None:
     """Embeds all photos, measures, prints and writes the report."""
-    for name in ("base_dir", "novel_dir"):
-        if not FLAGS[name].value:
-            raise ValueError(f"expected a path as --{name}, got none; --help tells what of")
+    program.require(("model", "checkpoint"), "base_dir", "novel_dir")
     shots, num_seeds = _shots(), FLAGS.num_seeds
     for name, value in (("num_seeds", num_seeds), ("views", FLAGS.views)):
         if value < 1:
@@ -180,8 +178,6 @@ def _sources() -> list[Source]:
     if FLAGS.checkpoint:
         config = network_flags.resolve(FLAGS.checkpoint, {})
         sources += low_shot_sources.of_checkpoint(FLAGS.checkpoint, config)
-    if not sources:
-        raise ValueError("expected a network as --model or --checkpoint, got none")
     for source in sources[1:]:
         if source.labels != sources[0].labels:
             raise ValueError(

@@ -154,7 +154,10 @@ class EvaluateLowShotTest(absltest.TestCase):
 
     def test_what_does_not_fit(self):
         self.assert_fails("expected no --image_size: a .tflite", "--image_size=96")
-        self.assert_fails("expected a network as --model or --checkpoint, got none", "--model=")
+        missing = ("--model=", "--base_dir=", "--novel_dir=")
+        self.assert_fails("expected --model or --checkpoint, --base_dir, --novel_dir; ", *missing)
+        # The command goes over two lines, whose first ends in a backslash.
+        self.assertIn(" \\\n", evaluate_low_shot.__doc__)
         self.assert_fails("expected networks of the same classes", f"--checkpoint={_DIGITS}")
         self.assert_fails("--shots, as in 1,5,20, got 0,2", "--shots=0,2")
         self.assert_fails("--shots, as in 1,5,20, got x", "--shots=x")

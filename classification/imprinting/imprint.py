@@ -102,13 +102,9 @@ _SCALE_FACTOR = "MobilenetV1/Logits/scale_factor"
 
 def main() -> None:
     """Imprints, and prints what was written."""
-    for name in ("images_dir", "output"):
-        if not FLAGS[name].value:
-            raise ValueError(f"expected a path as --{name}, got none; --help tells what of")
-    if bool(FLAGS.model) == bool(FLAGS.checkpoint):
-        raise ValueError(
-            f"expected either --model or --checkpoint, got {'both' if FLAGS.model else 'none'}"
-        )
+    program.require(("model", "checkpoint"), "images_dir", "output")
+    if FLAGS.model and FLAGS.checkpoint:
+        raise ValueError("expected either --model or --checkpoint, got both")
     if FLAGS.labels and not FLAGS.keep_classes:
         raise ValueError(
             "expected --keep_classes with --labels, which name the classes that are kept; got "

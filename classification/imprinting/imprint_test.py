@@ -308,7 +308,7 @@ class ImprintTest(absltest.TestCase):
             (
                 "small_edgetpu",
                 testing.compiled(data, kept=1),
-                "small_edgetpu.tflite: .*got one compiled for the Edge TPU, .*give the file that was",
+                "small_edgetpu.tflite: .*got one compiled for the Edge TPU, .*give the file",
             ),
             ("float", testing.small(quantise=False).model, "quantised: expected each tensor"),
         ):
@@ -322,9 +322,9 @@ class ImprintTest(absltest.TestCase):
             "expected the name of a file to write, got the folder folder", "--output=folder"
         )
         self.assert_fails("expected a folder no/where to write", "--output=no/where/out.tflite")
-        for flag in ("images_dir", "output"):
-            self.assert_fails(f"expected a path as --{flag}, got none", f"--{flag}=")
-        self.assert_fails("either --model or --checkpoint, got none", "--model=")
+        missing = ("--images_dir=", "--model=", "--output=")
+        self.assert_fails("expected --model or --checkpoint, --images_dir, --output; ", *missing)
+        self.assert_fails("expected --model or --checkpoint; ", "--model=")
         self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
         self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
         self.assert_fails("expected --keep_classes with --allow_lost", "--allow_lost_classes")

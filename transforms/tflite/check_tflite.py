@@ -1,4 +1,4 @@
-"""Checks a .tflite and its parts, and writes them with labels, and a report.
+r"""Checks a .tflite and its parts, and writes them with labels, and a report.
 
   check_tflite --model=MODEL.tflite --extractor=EXTRACTOR.tflite --head=HEAD.tflite \
       --frozen_graph=FROZEN.pb --images=IMAGES.npy --output_prefix=DIR/NAME

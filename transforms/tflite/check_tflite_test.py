@@ -128,6 +128,10 @@ class CheckTfliteTest(absltest.TestCase):
 
     def test_files_that_do_not_fit(self):
         self.assert_fails("weights: expected a .tflite", model="weights")
+        missing = {"model": "", "head": "", "images": ""}
+        self.assert_fails("expected --model, --head, --images; --help tells", **missing)
+        # The command goes over several lines, all but the last of which end in a backslash.
+        self.assertIn(" \\\n", check_tflite.__doc__)
         self.assert_fails("weights: expected a .tflite", head="weights")
         with open("extractor_edgetpu.tflite", "wb") as file:
             file.write(testing.compiled(read("extractor.tflite")))
