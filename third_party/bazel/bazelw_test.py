@@ -129,6 +129,35 @@ class BazelwTest(parameterized.TestCase):
         self.assertIn("much output", pathlib.Path(lines[3].split()[-1]).read_text())
         self.assertEqual(self.asked_of_apt().count("sudo\n"), 2)
 
+    def test_wrong_paths_of_the_user_s_own(self):
+        for variable, what in (
+            ("CHECKPOINT", "expected a checkpoint"),
+            ("IMAGES", "a folder of JP"),
+        ):
+            for path in ("gone", "/gone/x.index", "~/gone"):
+                done = self.bazelw("build", "x", **{variable: path})
+                self.assert_refused(done, f"bazelw: {variable}={path}: expected", what)
+                self.assertLen(done.stderr.splitlines(), 1)
+        # Nobody asks for them then.
+        self.assertEqual(self.bazelw("run", "train", CHECKPOINT="gone").returncode, 0)
+
+    @parameterized.parameters(
+        "net",
+        "net/",
+        "net/model.ckpt-7",
+        "net/model.ckpt-7.index",
+        "net/model.ckpt-7.data-00000-of-00001",
+        "net/checkpoint",
+        "~/net/model.ckpt-7",
+    )
+    def test_paths_of_a_checkpoint(self, path):
+        net = self.folder / "home/net"
+        net.mkdir(parents=True)
+        for name in ("checkpoint", "model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"):
+            (net / name).touch()
+        done = self.bazelw("build", "x", cwd=self.folder / "home", CHECKPOINT=path)
+        self.assertEqual(done.returncode, 0, done.stderr)
+
     def test_root_needs_no_sudo(self):
         self.say(user="0", owner="0")
         (self.bin / "sudo").unlink()

@@ -48,6 +48,24 @@ for argument; do
   case $argument in (-*) ;; (*) command=$argument; break ;; esac
 done
 
+# A wrong path of the user's own is told here in a sentence: Bazel tells it three times, in tracebacks.
+case $command in (build | test)
+  for variable in CHECKPOINT IMAGES; do
+    eval "given=\${$variable-}"
+    path=$given
+    case $path in ("") continue ;; ("~") path=$HOME ;; ("~/"*) path=$HOME/${path#"~/"} ;; esac
+    case $path in (/*) ;; (*) path=$BAZELW_USER_DIRECTORY/$path ;; esac
+    [ ! -d "$path" ] || continue
+    if [ $variable = IMAGES ]; then
+      fail "IMAGES=$given: expected a folder of JPEG, PNG or TFRecord files; there is no such folder"
+    fi
+    prefix=$(printf '%s' "$path" | sed 's/\.index$//; s/\.meta$//; s/\.data-[0-9]*-of-[0-9]*$//')
+    [ -f "$prefix.index" ] || [ -f "$prefix" ] ||
+      fail "CHECKPOINT=$given: expected a checkpoint (its prefix, the name of its files without" \
+        ".index), or a folder of checkpoints; there is none"
+  done ;;
+esac
+
 bazel=$(command -v bazel-4 || command -v bazelisk || true)
 largest=$(sed -n 's/^tensorflow-cpu==.*sha256://p' third_party/pip/requirements.lock)
 case $command in (build | coverage | fetch | run | test) builds=1 ;; (*) builds= ;; esac
