@@ -160,6 +160,11 @@ class SecondBuildTest(parameterized.TestCase):
         self.assertEqual(files(str(named)), both)
         named.rename(folder)
 
+    def test_a_forgotten_pair_of_dashes(self):
+        done = self.bazel("run", "train", "--number_of_steps=3")
+        self.assertEqual(done.returncode, 1)
+        self.assertEndsWith(done.stdout, "type: ./bazelw run train -- --number_of_steps=3\n")
+
     @parameterized.parameters(
         ('name = "a"', "expected checkpoint, the label of a checkpoint's files, got None"),
         ('name = "a", checkpoint = "x.index", image_size = "224"', "image_size to be int, got"),

@@ -47,6 +47,11 @@ esac""",
 }
 _BAZEL = """#!/bin/sh
 if [ "$*" = --version ]; then echo "bazel ${FAKE_VERSION-no_version}"; exit; fi
+case " $* " in
+  (*" canonicalize-flags --for_command=run -- --jobs=1 "*) exit ;;
+  (*" canonicalize-flags --for_command=run -- --jobs "*) echo "Expected value"; exit 2 ;;
+  (*" canonicalize-flags "*) echo "ERROR: x :: Unrecognized option: x" >&2; exit 2 ;;
+esac
 echo "$0 $*"
 """
 _LARGEST = 'sed -n "s/^tensorflow-cpu==.*sha256://p" third_party/pip/requirements.lock'
@@ -319,6 +324,46 @@ class BazelwTest(parameterized.TestCase):
         self.program("bazelisk")
         done = self.bazelw("info", USE_BAZEL_VERSION="7.4.1")
         self.assertEqual(done.stdout, f"{self.bin}/bazelisk info\n")
+
+    @parameterized.parameters(
+        (["train", "--steps=3"], "--steps=3", "train -- --steps=3"),
+        (["train", "--jobs=1", "--steps=3"], "--steps=3", "--jobs=1 train -- --steps=3"),
+        (["--steps", "3", "train"], "--steps", "3 -- --steps train"),
+        (["train", "--steps", "3", "--", "-v"], "--steps", "train -- --steps 3 -v"),
+        (["train", "--dir=/my dir", "--fast"], "--dir=/my dir", "train -- '--dir=/my dir' --fast"),
+        (["--help"], "--help", "PROGRAM -- --help"),
+    )
+    def test_flags_of_a_program_before_the_dashes(self, arguments, first, command):
+        self.program("bazel-4")
+        (self.workspace / ".bazel/out").mkdir(parents=True)
+        for startup in ([], ["--output_base=/x", "--batch"]):
+            self.check_advice([*startup, "run"], arguments, first, command)
+
+    def check_advice(self, run, arguments, first, command):
+        done = self.bazelw(*run, *arguments)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertStartsWith(
+            done.stderr,
+            f"bazelw: expected the program's flags behind --, got {first}, which is none of",
+        )
+        self.assertEndsWith(done.stderr, f"; type: ./bazelw {' '.join(run)} {command}\n")
+
+    @parameterized.parameters(
+        (["run", "train"],),
+        (["run", "train", "--", "--steps=3", "--"],),
+        (["run", "--jobs=1", "train", "--", "--steps=3"],),
+        # Bazel says itself what is wrong with a flag of its own.
+        (["run", "--jobs", "train"],),
+        (["build", "--steps=3", "train"],),
+        # Whatever the last word is to Bazel, that is no `run`.
+        (["--startup", "x", "run", "train", "--steps=3"],),
+    )
+    def test_all_other_flags_are_bazels_matter(self, arguments):
+        self.program("bazel-4")
+        (self.workspace / ".bazel/out").mkdir(parents=True)
+        done = self.bazelw(*arguments)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEndsWith(done.stdout, " ".join(["bazel4.bazelrc", *arguments]) + "\n")
 
     @parameterized.parameters(("no_version", 4), ("4.2.3", 4), ("7.4.1", 7))
     def test_each_version_has_its_own_settings(self, version, major):
