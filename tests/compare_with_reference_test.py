@@ -1,5 +1,7 @@
 """Tests of compare_with_reference.py on a recording of our own network."""
 
+import contextlib
+import io
 import math
 import os
 import tempfile
@@ -9,14 +11,18 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification import program_testing
-from tests import compare_with_reference
-from tests.compare_with_reference import Group, difference, worst_of_groups
+from tests import compare_with_reference, reference_mutants
+from tests.compare_with_reference import GROUPS, Group, difference, worst_of_groups
 from tests.reference_setting import Setting
 
 _CLASSES = 3
 _HEAD = "MobilenetV1/Logits/"
 # One for each group of gradients.
-_GRADIENTS = [_HEAD + "scale_factor", "MobilenetV1/Conv2d_0/BatchNorm/gamma"]
+_GRADIENTS = [
+    _HEAD + "scale_factor",
+    "MobilenetV1/Conv2d_0/BatchNorm/gamma",
+    "MobilenetV1/Conv2d_13_pointwise/BatchNorm/beta",
+]
 _STATISTICS = ("moving_mean", "moving_variance", "global_step")
 
 
@@ -39,6 +45,17 @@ class DifferenceTest(parameterized.TestCase):
             actual = difference(np.array(ours), np.array(recorded), relative=relative)
         self.assertEqual(actual, expected)
 
+    def test_a_share_of_the_numbers(self):
+        recorded = np.full([100], 2.0)
+        ours = recorded + np.arange(100) / 100
+        ours[0] += 10
+        for share, expected in ((1.0, 10.0), (0.99, 0.99), (0.985, 0.99), (0.5, 0.5)):
+            actual = difference(ours, recorded, relative=False, share=share)
+            self.assertAlmostEqual(actual, expected)
+        self.assertAlmostEqual(difference(ours, recorded, relative=True, share=0.5), 0.25)
+        ours[0] = math.nan
+        self.assertEqual(difference(ours, recorded, relative=False, share=0.5), math.inf)
+
     def test_small_unsigned_numbers_do_not_wrap_round(self):
         ours, recorded = np.array([1], np.uint8), np.array([2], np.uint8)
         self.assertEqual(difference(ours, recorded, relative=False), 1.0)
@@ -55,6 +72,16 @@ class WorstOfGroupsTest(absltest.TestCase):
         self.assertEqual(
             worst_of_groups(ours, recorded, self._GROUPS),
             [(self._GROUPS[0], 0.5, "a/x2", 2), (self._GROUPS[1], 2.0, "b/z", 2)],
+        )
+
+    def test_two_bounds_on_the_same_numbers(self):
+        whole = Group("whole", ("a/",), 0.1, False)
+        most = Group("most", ("a/",), 0.1, False, share=0.9)
+        recorded = {"a/x": np.zeros(10)}
+        ours = {"a/x": np.eye(10)[0]}
+        self.assertEqual(
+            worst_of_groups(ours, recorded, (whole, most)),
+            [(whole, 1.0, "a/x", 1), (most, 0.0, "a/x", 1)],
         )
 
     def test_what_we_lack_and_what_was_not_recorded_is_infinitely_far(self):
@@ -154,7 +181,25 @@ class ProgramTest(parameterized.TestCase):
         for tag, evaluated in (("float", 1), ("quant", 2)):
             (logits,) = (line.split() for line in lines if line.startswith(f"{tag:6}logits"))
             self.assertEqual(logits[2], str(evaluated))
-        self.assertLen([line for line in lines if "  ok  " in line], 7 + 8)
+        groups = sum(len(groups) for groups in GROUPS.values())
+        self.assertLen([line for line in lines if "  ok  " in line], groups)
+
+    def test_networks_that_are_wrong_are_told_from_sound_ones_by_far(self):
+        with (
+            reference_mutants.FLOAT["variance biased"](),
+            reference_mutants.QUANT["kernels in 256 levels"](),
+        ):
+            status, out, err = self.run_program(self.write(self.recording))
+        self.assertEqual(status, 1)
+        self.assertEqual(err, "prog: a bound is exceeded, see above\n")
+        for tag, group in (
+            ("float", "moving statistics"),
+            ("quant", "ranges, statistics up to Conv2d_3"),
+        ):
+            (line,) = (line for line in out.splitlines() if line.startswith(f"{tag:6}{group} "))
+            self.assertIn("EXCEEDED", line)
+            worst, bound = line[46:].split()[:2]
+            self.assertGreater(float(worst), 10 * float(bound))
 
     def test_a_number_out_of_bounds_is_found(self):
         recording = dict(self.recording)
@@ -162,14 +207,15 @@ class ProgramTest(parameterized.TestCase):
         logits[3, 1] += 0.2
         recording["quant/eval_logits/1"] = logits
         recording["float/losses"] = recording["float/losses"] * np.float32(1.0001)
-        status, out, err = self.run_program(self.write(recording))
-        self.assertEqual(status, 1)
-        self.assertEqual(err, "prog: a bound is exceeded, see above\n")
-        exceeded = [line.split() for line in out.splitlines() if "EXCEEDED" in line]
-        self.assertEqual(
-            [(row[0], row[-1]) for row in exceeded],
-            [("float", "losses"), ("quant", "eval_logits/1")],
-        )
+        for tag, name in (("float", "losses"), ("quant", "eval_logits/1")):
+            ours, recorded = (
+                compare_with_reference.recorded_of(r, tag) for r in (self.recording, recording)
+            )
+            rows = worst_of_groups(ours, recorded, GROUPS[tag])
+            with contextlib.redirect_stdout(io.StringIO()) as out:
+                self.assertFalse(compare_with_reference.show(tag, rows))
+            exceeded = [line.split() for line in out.getvalue().splitlines() if "EXCEEDED" in line]
+            self.assertEqual([(row[0], row[-1]) for row in exceeded], [(tag, name)])
 
     def check_error(self, result, *texts):
         status, _, err = result

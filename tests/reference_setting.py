@@ -98,8 +98,11 @@ class Setting:
                 f"expected images for each of the {eval_batches} batches that were evaluated; "
                 f"the recording has {len(self._images)} batches"
             )
+        # As in training: TensorFlow's rewriting of a graph takes longer than these few steps.
+        options = tf.ConfigProto()
+        options.graph_options.rewrite_options.disable_meta_optimizer = True
         results: dict[str, np.ndarray] = {}
-        with tf.Graph().as_default(), tf.Session() as session:
+        with tf.Graph().as_default(), tf.Session(config=options) as session:
             images, labels, end_points = self.build(is_training=True)
             tf.losses.sparse_softmax_cross_entropy(labels, end_points["Logits"])
             loss = tf.losses.get_total_loss()
@@ -122,7 +125,7 @@ class Setting:
             first = {images: self._images[0], labels: self._labels[0]}
             for name, value in zip(gradients_of, session.run(gradients, first), strict=True):
                 results[f"grad/{name}"] = value
-        with tf.Graph().as_default(), tf.Session() as session:
+        with tf.Graph().as_default(), tf.Session(config=options) as session:
             images, _, end_points = self.build(is_training=False)
             variable_values.load(session, {v: state[v.op.name] for v in tf.global_variables()})
             for i in range(eval_batches):

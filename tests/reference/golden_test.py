@@ -1,17 +1,34 @@
-"""Test that the network gives the numbers recorded of the reference, within their bounds."""
+"""Tests that the network gives the reference's numbers, and that wrong ones do not."""
 
 from absl.testing import absltest, parameterized
 
-from tests import compare_with_reference
+from tests import compare_with_reference, reference_mutants
 from tests.reference import files
+
+# Of the worst group, in bounds.
+_MARGIN = 10
 
 
 class GoldenTest(parameterized.TestCase):
-    @parameterized.parameters("float", "quant")
-    def test_every_bound_holds(self, tag):
+    def measure(self, tag):
         recording = compare_with_reference.read_recording(files.path("golden", "reference.npz"))
         checkpoint = files.checkpoint("mobilenet_v1_0.25_128_quant.ckpt")
-        self.assertTrue(compare_with_reference.compare(recording, checkpoint, tag))
+        return compare_with_reference.measure(recording, checkpoint, tag)
+
+    @parameterized.parameters("float", "quant")
+    def test_every_bound_holds(self, tag):
+        self.assertTrue(compare_with_reference.show(tag, self.measure(tag)))
+
+    @parameterized.parameters(
+        *(("float", name, mutant) for name, mutant in reference_mutants.FLOAT.items()),
+        *(("quant", name, mutant) for name, mutant in reference_mutants.QUANT.items()),
+    )
+    def test_wrong_networks_exceed_a_bound_by_far(self, tag, name, mutant):
+        with mutant():
+            rows = self.measure(tag)
+        factor, group = max((row.difference / row.group.bound, row.group.name) for row in rows)
+        print(f"{tag}, {name}: {factor:.0f} times the bound of {group}")
+        self.assertGreater(factor, _MARGIN)
 
 
 if __name__ == "__main__":
