@@ -5,10 +5,12 @@ There is a name a line, in order, or each line begins with the class's number, a
 
 - Where every line has a number before its name, all with a colon behind it or all with space, the
   numbers are the classes', if more than half of them could be, or if 0 is among them.
-- Where some lines have none, the numbers are the classes' only if more than three quarters of the
-  lines have one that could be: then the others lack theirs.
+- Where some lines have none, or some a colon and others space, the numbers are the classes' only if
+  more than three quarters of the lines have one that could be, or, with colons, half of them: then
+  the others lack theirs.
 
-Else they are parts of the names, as in `7 up`. Numbers that are the classes' must be complete and
+Else they are parts of the names, as in `7 up`. A file whose lines all have their numbers in another
+form, as in `0,daisy`, is refused. Numbers that are the classes' must be complete and
 in order from 0.
 """
 
@@ -18,6 +20,10 @@ import unicodedata
 from collections.abc import Sequence
 
 _NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*(:)\s*|\s+)(.*)")
+# As in tables, lists and other programs' files: `0,daisy`, `1. daisy`, `0 - daisy`, `"0": "daisy"`.
+_NUMBERED_OTHERWISE = re.compile(
+    r"[\"'(\[]?([0-9]{1,9})(?:[\"')\]]|\s*[,;.=|：–—-])(?![0-9]).*",  # noqa: RUF001
+)
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _LONGEST_SHOWN = 40
 
@@ -46,18 +52,13 @@ def parse(data: bytes, path: str) -> tuple[str, ...]:
     if not lines:
         raise ValueError(f"expected a class name a line in {path}, got an empty file")
     found = [_NUMBERED.fullmatch(line) for _, line in lines]
+    if _are_numbered_otherwise([line for _, line in lines]):
+        raise ValueError(_complaint(path, *lines[0], index=0))
     if not _are_numbers_of_classes(found):
         return tuple(line for _, line in lines)
     for index, ((number, line), match) in enumerate(zip(lines, found, strict=True)):
-        if match and int(match[1]) == index and match[3]:
-            continue
-        shown = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
-        raise ValueError(
-            f"expected {index}:NAME as line {number} of {path}, whose lines begin with the numbers "
-            f"of classes, got {shown!r}; number all classes from 0, in order and without gaps, or "
-            "leave the numbers out (or, where they are parts of names, put others before them: "
-            f"{index}:{shown})"
-        )
+        if not match or int(match[1]) != index or not match[3]:
+            raise ValueError(_complaint(path, number, line, index=index))
     return tuple(match[3] for match in found if match)
 
 
@@ -132,13 +133,33 @@ def _text(data: bytes, path: str) -> str:
     return found
 
 
+def _complaint(path: str, number: int, line: str, *, index: int) -> str:
+    """What is wrong with a line that does not begin with its class's number as it should."""
+    shown = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
+    return (
+        f"expected {index}:NAME as line {number} of {path}, whose lines begin with the numbers "
+        f"of classes, got {shown!r}; number all classes from 0, in order and without gaps, or "
+        "leave the numbers out (or, where they are parts of names, put others before them: "
+        f"{index}:{shown})"
+    )
+
+
+def _are_numbered_otherwise(lines: Sequence[str]) -> bool:
+    """Whether lines begin with numbers in order that stand for classes, in a form not known here."""
+    found = [match for match in map(_NUMBERED_OTHERWISE.fullmatch, lines) if match]
+    numbers = [int(match[1]) for match in found]
+    return len(lines) == len(found) > 1 and numbers in (
+        list(range(len(lines))),
+        list(range(1, len(lines) + 1)),
+    )
+
+
 def _are_numbers_of_classes(found: Sequence[re.Match[str] | None]) -> bool:
     """Whether the numbers before names are the classes', of which some may be wrong."""
     numbered = [match for match in found if match]
     numbers = {int(match[1]) for match in numbered}
-    if len({match[2] for match in numbered}) != 1:
-        return False
+    forms = {match[2] for match in numbered}
     likely = len(numbers & set(range(len(found) + 1)))
-    if len(numbered) < len(found):
-        return 4 * likely > 3 * len(found)
+    if len(numbered) < len(found) or len(forms) != 1:
+        return 4 * likely > 3 * len(found) or (forms == {":"} and 2 * likely >= len(found))
     return 0 in numbers or 2 * likely > len(found)

@@ -24,6 +24,7 @@ class ParseTest(parameterized.TestCase):
         "0:null\n1:Äpfel\n2:two words\n",
         "0: null\n1 : Äpfel\n\n2:\ttwo words\n\n",
         "0  null\n1  Äpfel\n2  two words\n",
+        "0:null\n1 Äpfel\n2: two words\n",
         "  0 null\r\n  1\tÄpfel\r\n02 \u3000two words\r\n",
         unicodedata.normalize("NFD", "null\nÄpfel\ntwo words\n"),
     )
@@ -40,6 +41,8 @@ class ParseTest(parameterized.TestCase):
         (("1:43 model car", "1:18 model car"),),
         (("1 cent", "2 cent", "5 cent", "10 cent", "20 cent", "50 cent", "1 euro", "2 euro"),),
         (("2024", "2025 model", "0-60"),),
+        (("0.5 l", "1.5 l"),),
+        (("3-door", "5-door"),),
         (("crane", "crane"),),
         (("1234567890123 is no index", "b"),),
     )
@@ -60,6 +63,16 @@ class ParseTest(parameterized.TestCase):
         ("0:a\n1:\n2:c", "1:NAME as line 2 .* got '1:'"),
         ("0 a\n1 b\n2 c\n3 d\ne", "4:NAME as line 5 .* got 'e'"),
         ("background\n0:a\n1:b\n2:c\n3:d\n", "0:NAME as line 1 .* got 'background'"),
+        ("0:a\nb", "1:NAME as line 2 .* got 'b'"),
+        ("0:a\nb\n2:c\n3:d", "1:NAME as line 2 .* got 'b'"),
+        ("# names\n0:a\n1:b", "0:NAME as line 1 .* got '# names'"),
+        ("0:a\n1 b\n3:c", "2:NAME as line 3 .* got '3:c'"),
+        # Other programs' forms.
+        ("0,a\n1,b", "0:NAME as line 1 .* got '0,a'; .*leave the numbers out"),
+        ("1. a\n2. b", "got '1. a'"),
+        ("0 - a\n1 - b", "got '0 - a'"),
+        ("0) a\n1) b", "got '0. a'"),
+        ('"0": "a",\n"1": "b"', "got '\"0\": \"a\",'"),
         ("0:" + "a" * 99 + "\n0:b" + "c" * 99, "got '0:bc{36}…'"),
     )
     def test_numbers_that_are_not_complete_and_in_order(self, text, expected):
@@ -94,6 +107,7 @@ class TextTest(parameterized.TestCase):
         # What would be taken for numbers of classes.
         (("0 airplane", "1 car"), b"0:0 airplane\n1:1 car\n"),
         (("1:a", "2:b"), b"0:1:a\n1:2:b\n"),
+        (("1-door", "2-door"), b"0:1-door\n1:2-door\n"),
     )
     def test_comes_back(self, names, expected):
         self.assertEqual(labels.text(names), expected)
