@@ -105,7 +105,7 @@ class Reader:
             more than fit in memory.
           MemoryError: there is too little memory for it.
         """
-        data, complaint, is_whole = _check(_read_file(path))
+        data, complaint, is_whole, is_quiet = _check(_read_file(path))
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
             factor = large_images.factor(image)
@@ -119,7 +119,8 @@ class Reader:
             if not is_whole:
                 image.load()
             is_upright = _orientation(image) == 1
-            if is_upright and _is_plain(image, data) and self._decodes(data, is_whole):
+            is_plain = is_quiet and is_upright and _is_plain(image, data)
+            if is_plain and self._decodes(data, is_whole):
                 kind = "jpeg" if image.format in JPEG_FORMATS else "png"
                 size = image.height, image.width, len(image.getbands())
                 return EncodedImage(data, kind, *size, complaint)
@@ -168,8 +169,8 @@ def plain_jpeg(path: str) -> PlainJpeg | None:
     Raises:
       BadImageError: it cannot be read, or is empty, or pixels are missing.
     """
-    data, complaint, is_whole = _check(_read_file(path))
-    if not is_whole:
+    data, complaint, is_whole, is_quiet = _check(_read_file(path))
+    if not (is_whole and is_quiet):
         return None
     try:
         image = Image.open(io.BytesIO(data), formats=JPEG_FORMATS)
@@ -196,15 +197,17 @@ def warn(path: str, complaint: str) -> None:
         )
 
 
-def _check(data: bytes) -> tuple[bytes, str, bool]:
-    """A file without small faults, what these were, and whether it is known to be whole."""
+def _check(data: bytes) -> tuple[bytes, str, bool, bool]:
+    """A file without small faults, what these were, whether it is whole, and decodes quietly."""
     if not data.startswith(jpeg.HEAD):
-        return data, "", False
+        return data, "", False, True
     try:
         checked = jpeg.check(data)
     except ValueError as error:
         raise BadImageError(f"it cannot be decoded: {error}") from error
-    return (data, "", False) if checked is None else (*checked, True)
+    if checked is None:
+        return data, "", False, True
+    return checked.data, checked.complaint, True, checked.is_quiet
 
 
 def _read_file(path: str) -> bytes:

@@ -15,7 +15,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from PIL import ExifTags, Image
 
-from classification.data import image_files, large_images
+from classification.data import image_files, jpeg, large_images
 from classification.data.image_files import BadImageError
 
 _RANDOM = np.random.default_rng(1)
@@ -277,6 +277,15 @@ class ReadTest(parameterized.TestCase):
             file.write(data[:-50])
         with self.assertRaisesRegex(BadImageError, "pixels are missing"):
             image_files.plain_jpeg(self.path)
+
+    def test_what_a_decoder_would_complain_of_is_not_stored(self):
+        data = save(_PHOTO, "JPEG")
+        faulty = data[:-2] + bytes(range(1, 9)) + data[-2:]
+        image = self.read(faulty)
+        self.assertRegex(image.complaint, "extraneous bytes")
+        # The decoder would complain to whoever trains, and not say of which image.
+        self.assertEqual(jpeg.check(image.encoded).complaint, "")
+        self.assertIsNone(image_files.plain_jpeg(self.path))
 
     def test_warns_each_time(self):
         with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg is damaged, .*: so$"):

@@ -35,10 +35,12 @@ class Checked(NamedTuple):
     Attributes:
       data: the file, without stray bytes between its segments, and with an end marker.
       complaint: what is wrong with it all the same; '' where nothing is.
+      is_quiet: whether decoders have nothing to say of the data, without the file's name.
     """
 
     data: bytes
     complaint: str
+    is_quiet: bool
 
 
 def check(data: bytes) -> Checked | None:
@@ -67,7 +69,7 @@ def check(data: bytes) -> Checked | None:
         raise ValueError(f"pixels are damaged ({warning})")
     if warning:
         complaints.append(warning)
-    return Checked(mended, ", ".join(complaints))
+    return Checked(mended, ", ".join(complaints), not warning)
 
 
 def _warning(data: bytes) -> str:
