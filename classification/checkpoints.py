@@ -218,6 +218,11 @@ def _open(prefix: str) -> tf.train.NewCheckpointReader:
 
 
 def _unreadable(prefix: str, error: Exception) -> ValueError:
+    if "not an sstable" in str(error):
+        return ValueError(
+            f"{prefix} cannot be read as a checkpoint: it is a file of another kind, no sstable; "
+            "name a checkpoint's prefix, or a folder of checkpoints"
+        )
     return ValueError(f"{prefix} cannot be read as a checkpoint: {error}")
 
 

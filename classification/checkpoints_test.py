@@ -178,7 +178,9 @@ class PlanTest(parameterized.TestCase):
         with open(self.prefix + ending, "wb") as file:
             file.write(b"noise" * 50)
         prefix = checkpoints.find(self.prefix)
-        with self.assertRaisesRegex(ValueError, f"{prefix} cannot be read as a checkpoint: .*sst"):
+        with self.assertRaisesRegex(
+            ValueError, f"{prefix} cannot be read as a checkpoint: .*no sst"
+        ):
             checkpoints.plan(prefix, [])
 
     def test_cut_short(self):

@@ -97,7 +97,7 @@ def _report(info: DatasetInfo, *, seconds: float) -> None:
         folders = [f"{split} from {folder}" for split, folder in info.split_folders.items()]
         print(f"Splits: {', '.join(folders)}.")
     _list("Left out, since unreadable", [f"{name}: {why}" for name, why in info.skipped.items()])
-    _list("Ignored, since not named as images are", info.ignored)
+    _list("Ignored, since hidden, left by a system or not named as images are", info.ignored)
     print(f"{total:,} images in {seconds:.1f} s, {total / seconds:,.0f} images/s.")
     print(_following(output_dir, info.num_examples("train")))
 

@@ -54,7 +54,9 @@ class ConvertImagesTest(absltest.TestCase):
             first,
             "Wrote my out, 2 classes: train 16 images in 8 files; validation 4 images in 4 files.",
         )
-        self.assertEqual(ignored, "Ignored, since not named as images are: 1 (README).")
+        self.assertRegex(
+            ignored, r"^Ignored, since hidden, .* not named as images are: 1 \(README\)\.$"
+        )
         self.assertRegex(rate, r"^20 images in \d+\.\d s, [\d,]+ images/s\.$")
         self.assertRegex(following, r"^Next, .*CKPT is the prefix of a published MobileNet V1's")
         words = shlex.split("\n".join(command).replace("\\\n", ""))

@@ -95,6 +95,8 @@ def sentence(error: Exception) -> str:
         text = _NOT_THE_MESSAGE.sub("", error.message or type(error).__name__).strip()
         failed = re.match(r"assertion failed: (\[.*\])$", text, re.DOTALL)
         return re.sub(r"^\[|\]$", "", failed[1]).replace("] [", " ") if failed else text
+    if isinstance(error, IsADirectoryError) and error.filename:
+        return f"expected a file, got the folder {error.filename}; name a file"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     if isinstance(error, MemoryError):

@@ -42,6 +42,9 @@ class RunTest(absltest.TestCase):
         def opening():
             open(os.path.join(self.create_tempdir().full_path, "nothing"))
 
+        def opening_a_folder():
+            open(self.create_tempdir().full_path)
+
         def failing():
             raise ValueError("expected this, got that")
 
@@ -54,6 +57,7 @@ class RunTest(absltest.TestCase):
         for main, expected in (
             (greedy, "prog: out of memory\n"),
             (failing, "expected this, got that\n"),
+            (opening_a_folder, "; name a file\n"),
             (opening, "No such file or directory\n"),
             (tensorflow, "required.\n"),
         ):

@@ -145,7 +145,7 @@ def _complaint(path: str, number: int, line: str, *, index: int) -> str:
 
 
 def _are_numbered_otherwise(lines: Sequence[str]) -> bool:
-    """Whether lines begin with numbers in order that stand for classes, in a form not known here."""
+    """Whether lines begin with the numbers of classes, in order, in another form."""
     found = [match for match in map(_NUMBERED_OTHERWISE.fullmatch, lines) if match]
     numbers = [int(match[1]) for match in found]
     return len(lines) == len(found) > 1 and numbers in (

@@ -72,7 +72,7 @@ class ParseTest(parameterized.TestCase):
         ("1. a\n2. b", "got '1. a'"),
         ("0 - a\n1 - b", "got '0 - a'"),
         ("0) a\n1) b", "got '0. a'"),
-        ('"0": "a",\n"1": "b"', "got '\"0\": \"a\",'"),
+        ('"0": "a",\n"1": "b"', 'got \'"0": "a",\''),
         ("0:" + "a" * 99 + "\n0:b" + "c" * 99, "got '0:bc{36}…'"),
     )
     def test_numbers_that_are_not_complete_and_in_order(self, text, expected):

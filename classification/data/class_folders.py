@@ -7,6 +7,7 @@ ignored, but listed.
 """
 
 import os
+import re
 from collections.abc import Collection, Iterable
 
 from transforms.labels import normalised
@@ -27,6 +28,7 @@ _SPLITS = {
     "test": ("test", "testing"),
 }
 _NAMES_IN_ERRORS = 10
+_RECORDS = re.compile(r"-[0-9]{5}-of-[0-9]{5}$")
 
 # Class names and the images of each, as paths from the folder with '/'.
 Classes = dict[str, list[str]]
@@ -74,6 +76,10 @@ class Scan:
             raise FileNotFoundError(
                 f"expected a folder of class folders of images, got {root}: {_reason(root)}"
             )
+        if not os.path.isdir(root):
+            raise NotADirectoryError(
+                f"expected a folder of class folders of images, got the file {root}; name a folder"
+            )
         self.root = root
         self.ignored: list[str] = []
         self._without = set(without)
@@ -90,6 +96,12 @@ class Scan:
         """
         folders, files, hidden = self._list(folder, of_folders=True)
         if not folders:
+            if any(_RECORDS.search(file) for file in files):
+                raise ValueError(
+                    f"expected a folder for each class in {self.path(folder)}, got a data set in "
+                    "TFRecord files; name the folder of photos (train and eval take data sets, by "
+                    "--dataset_dir)"
+                )
             there = f" ({shorten(hidden)} being ignored)" if hidden else ""
             raise ValueError(
                 f"expected a folder for each class in {self.path(folder)}, got {len(files)} files "
@@ -126,7 +138,10 @@ class Scan:
             inner = _join(folder, folder_name)
             folders, files, hidden = self._list(inner)
             if folders:
-                advice = "put the images right into the class folder"
+                advice = (
+                    f"if {name} is a class, put its images right into it; if it is a split, name "
+                    "it train, validation or test"
+                )
                 if split_of(folders[0]) is not None:
                     advice = f"put class folders into those of splits, as {folders[0]}/{name}"
                 raise ValueError(

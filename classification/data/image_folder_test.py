@@ -300,8 +300,12 @@ class ScanTest(parameterized.TestCase):
         self.assert_fails("got 2 files and no folder; put the images of each class in a folder")
         with self.assertRaisesRegex(FileNotFoundError, "nowhere: there is no such folder"):
             image_folder.scan("nowhere")
-        with self.assertRaises(NotADirectoryError):
+        with self.assertRaisesRegex(NotADirectoryError, "got the file .*1.jpg; name a folder"):
             image_folder.scan(os.path.join(self.path, "1.jpg"))
+
+    def test_a_data_set(self):
+        self.add("train-00000-of-00008", "labels.txt")
+        self.assert_fails("got a data set in TFRecord files; name the folder of photos")
 
     def test_nothing_but_what_is_ignored(self):
         self.add(".DS_Store", "@eaDir/a.jpg")
@@ -345,7 +349,10 @@ class ScanTest(parameterized.TestCase):
 
     def test_deeper_folders(self):
         self.add("a/1.jpg", "b/part/1.jpg")
-        self.assert_fails(f"images alone in the class folder {self.path}/b, got the folder part in")
+        self.assert_fails(
+            f"images alone in the class folder {self.path}/b, got the folder part in it; if b is a "
+            "class, .*; if it is a split, name it train, validation or test"
+        )
 
     @parameterized.parameters(" a", "a ", "a\nb", "a\u2028b", os.fsdecode(b"\xff"))
     def test_names_that_labels_cannot_have(self, name):

@@ -173,7 +173,9 @@ def _imprint_checkpoint() -> None:
     start = time.monotonic()
     checkpoint, folder = checkpoints.find(FLAGS.checkpoint), checkpoints.folder(FLAGS.checkpoint)
     config = network_flags.resolve(FLAGS.checkpoint, network_flags.given())
-    labels, _ = deployment.find_labels(FLAGS.labels, folder, config, flag="labels")
+    labels: tuple[str, ...] = tuple(map(str, range(config.num_classes)))
+    if FLAGS.keep_classes:
+        labels, _ = deployment.find_labels(FLAGS.labels, folder, config, flag="labels")
     config = deployment.portable(config, labels)
     found = photos.find(FLAGS.images_dir)
     if FLAGS.keep_classes:
@@ -238,7 +240,7 @@ def _report(
     )
     for title, names in (
         ("Left out, since unreadable", found.describe(bad)),
-        ("Ignored, since not named as images are", found.ignored),
+        ("Ignored, since hidden, left by a system or not named as images are", found.ignored),
     ):
         if names:
             print(f"{title}: {len(names):,} ({image_folder.shorten(names)}).")

@@ -83,7 +83,7 @@ class ImprintTest(absltest.TestCase):
         pathlib.Path("photos/readme.txt").touch()
         out = self.imprint()
         self.assertStartsWith(
-            out, "Wrote out.tflite: 0 classes kept, 3 new, by 15 photos.\nIgnored, since not named"
+            out, "Wrote out.tflite: 0 classes kept, 3 new, by 15 photos.\nIgnored, since hidden"
         )
         self.check(["blue", "grün", "red"], first=0)
         first = pathlib.Path("out.tflite").read_bytes()
