@@ -106,9 +106,9 @@ def check(cosines: Cosines, *, allowed: bool) -> str:
     Raises:
       ValueError: if the kept classes are lost, and may not be.
     """
-    if not cosines.lost:
-        return f"Cosines: {cosines}."
     figures = f"{cosines}, and {cosines.taken} of these would be named as a new class"
+    if not cosines.lost:
+        return f"Cosines: {figures}."
     if allowed:
         return f"Warning: the kept classes will hardly be named any more: {figures}."
     raise ValueError(
