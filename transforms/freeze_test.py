@@ -324,7 +324,11 @@ class FreezeErrorsTest(FreezeTestCase):
             tensor = by_name["layer/b/initial_value"].attr["value"].tensor
             tensor.tensor_shape.dim.add().size = 2**40
 
+        def mistype(_, by_name):
+            by_name["layer/b/initial_value"].attr["dtype"].type = tf.int32.as_datatype_enum
+
         for change, pattern in (
+            (mistype, "a value of type int32 in node layer/b/initial_value, .* says, got float"),
             (repeat, "several nodes y"),
             (cycle, "without cycles"),
             (dangle, "there is no node nowhere"),

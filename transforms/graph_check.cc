@@ -15,6 +15,8 @@
 #include "tensorflow/core/framework/node_def_util.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_def.pb.h"
+#include "tensorflow/core/framework/tensor.pb.h"
+#include "tensorflow/core/framework/types.h"
 #include "tensorflow/core/graph/tensor_id.h"
 #include "transforms/attribute_check.h"
 
@@ -67,8 +69,22 @@ absl::Status CheckOutputCount(const NodeDef& node) {
   return absl::OkStatus();
 }
 
+// TensorFlow takes the type of a constant's value for granted where it computes shapes.
+absl::Status CheckConstant(const NodeDef& node) {
+  const auto type = node.attr().find("dtype");
+  const auto value = node.attr().find("value");
+  if (node.op() != "Const" || type == node.attr().end() || value == node.attr().end() ||
+      value->second.tensor().dtype() == type->second.type()) {
+    return absl::OkStatus();
+  }
+  return Invalid("expected a value of type ", tensorflow::DataTypeString(type->second.type()),
+                 " in node ", node.name(), ", as its attribute dtype says, got ",
+                 tensorflow::DataTypeString(value->second.tensor().dtype()));
+}
+
 absl::Status CheckNode(const NodeDef& node) {
   if (absl::Status status = CheckAttrs(node); !status.ok()) return status;
+  if (absl::Status status = CheckConstant(node); !status.ok()) return status;
   return CheckOutputCount(node);
 }
 
