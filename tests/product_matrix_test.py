@@ -30,15 +30,15 @@ def _images(size: int, different: int) -> np.ndarray:
 class ProductMatrixTest(parameterized.TestCase):
     @parameterized.parameters(
         # depth multiplier, image size, classes, quantised
-        (0.25, 96, 2, True),
+        (0.25, 160, 2, True),
         (0.25, 224, 10, True),
-        (0.5, 160, 1001, True),
-        (0.75, 128, 100, True),
-        (1.0, 96, 5000, True),
-        (0.25, 224, 2, False),
-        (0.5, 128, 1001, False),
-        (0.75, 160, 10, False),
-        (1.0, 96, 5000, False),
+        (0.5, 96, 1001, True),
+        (0.75, 64, 100, True),
+        (1.0, 64, 5000, True),
+        (0.25, 128, 2, False),
+        (0.5, 96, 1001, False),
+        (0.75, 64, 10, False),
+        (1.0, 32, 5000, False),
     )
     def test_checked(self, multiplier, size, classes, quantize):
         config = ModelConfig(

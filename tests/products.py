@@ -1,5 +1,6 @@
 """The way from a checkpoint to products that the rule l2norm_tflite takes, in one process."""
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -36,13 +37,11 @@ def build(
       fold_fake_quant: whether kernels' ranges are lost on the way.
       change: what is done to the folded graph before it is converted.
     """
-    graph = export.build(config=config, batch_size=1, checkpoint=prefix)
-    exported = graph.graph_def.SerializeToString()
-    frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
+    frozen, input_name, output_name = _frozen(config, prefix)
     folded = graph_transforms.transform(
         frozen,
-        inputs=[graph.input_name],
-        outputs=[graph.output_name],
+        inputs=[input_name],
+        outputs=[output_name],
         transforms="strip_unused_nodes fold_l2_norm fold_constants",
         fold_fake_quant=fold_fake_quant,
     )
@@ -51,3 +50,12 @@ def build(
         change(folded_def)
     model = model_file.parse(convert.convert(folded_def))
     return Built(tf.GraphDef.FromString(frozen), model, split.split(model))
+
+
+@functools.lru_cache(maxsize=1)
+def _frozen(config: ModelConfig, prefix: str) -> tuple[bytes, str, str]:
+    """The frozen graph of a checkpoint, and the names of its input and output."""
+    graph = export.build(config=config, batch_size=1, checkpoint=prefix)
+    exported = graph.graph_def.SerializeToString()
+    frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
+    return frozen, graph.input_name, graph.output_name

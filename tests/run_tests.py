@@ -3,6 +3,7 @@
 Its arguments are the files' modules; flags are absltest's.
 """
 
+import gc
 import importlib
 import inspect
 import sys
@@ -21,6 +22,9 @@ def main() -> None:
             if issubclass(value, unittest.TestCase) and value.__module__ == name:
                 taken = hasattr(here, case)
                 setattr(here, f"{name.rpartition('.')[2]}_{case}" if taken else case, value)
+    # Graphs are made of many objects, of which none is garbage while the collector looks for it.
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
     absltest.main(argv=[argument for argument in sys.argv if argument not in names])
 
 
