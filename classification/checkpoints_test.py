@@ -74,7 +74,7 @@ class FindTest(parameterized.TestCase):
         "C:\\\\work\\\\my net\\\\model.ckpt-9",
         "C:\\work\\my net\\model.ckpt-9",
         "D:\\net\\2024\\model.ckpt-9",
-        "C:/work/model.ckpt-9",
+        "C:/networks/model.ckpt-9",
         "net\\\\model.ckpt-9",
         "\\\\\\\\server\\\\share\\\\model.ckpt-9",
     )
