@@ -38,7 +38,7 @@ from classification import (
     program,
     published_head,
 )
-from classification.data import image_folder
+from classification.data import image_folder, sample
 from classification.imprinting import (
     checkpoint_imprinting,
     class_numbers,
@@ -153,7 +153,7 @@ def _imprint_model() -> None:
     told = ""
     kept_vectors = engine.trained_vectors()
     if len(kept_vectors):
-        others, _ = embedder.embed(model, kept_classes.photographs(), views=kept_classes.PARTS)
+        others, _ = embedder.embed(model, sample.photographs(), views=kept_classes.PARTS)
         told = _compare(kept_vectors, new, others)
     for name, embeddings in new.items():
         try:
@@ -195,7 +195,7 @@ def _imprint_checkpoint() -> None:
     told = ""
     if FLAGS.keep_classes:
         others, _ = checkpoint_imprinting.embed(
-            values, config, kept_classes.photographs(), views=kept_classes.PARTS
+            values, config, sample.photographs(), views=kept_classes.PARTS
         )
         told = _compare(checkpoint_imprinting.class_vectors(values), new, others)
     values, config = checkpoint_imprinting.imprint(

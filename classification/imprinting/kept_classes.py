@@ -11,10 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from classification.data import sample
 from classification.imprinting import views
 
-# Of each of the photographs that come with the build: enough that nine of ten is a fair figure.
+# Of each photograph of something else: enough that nine of ten is a fair figure.
 PARTS = 16
 _LOW, _HIGH = 0.1, 0.9
 _CLEARLY = 1.35
@@ -67,15 +66,6 @@ class Cosines:
             f"the nearest kept one; parts of photographs of something else, {others_new} with the "
             f"nearest new vector and {others_kept} with the nearest kept one (medians)"
         )
-
-
-def photographs() -> list[str]:
-    """Paths of photographs to embed `PARTS` views of, which show none of the new classes.
-
-    Raises:
-      FileNotFoundError: if those that come with the build are missing.
-    """
-    return sample.photographs()
 
 
 def compare(kept: np.ndarray, new: Sequence[np.ndarray], others: np.ndarray) -> Cosines:
