@@ -54,7 +54,8 @@ class Group:
 
 # Behind each bound, the largest difference that was measured: of oneDNN off and on, with one thread
 # and with two, with the processor's own instructions and with AVX2's and SSE4.1's alone, and of
-# another make of processor. Bounds are about three to six times that.
+# another make of processor. Bounds of float networks are about two to six times that; those of
+# quantised ones, of which one rounding may decide, at least a third above it.
 #
 # One operation in float32 rounds by u = 6e-8, relatively. Sums of n numbers add up to about
 # sqrt(n) u, and cancellation divides that by what is left of the sum:
@@ -85,23 +86,23 @@ GROUPS = {
         Group("gradients of the first layer", (_FIRST,), 1e-2, True),  # 3.1e-3
         Group("gradients of Conv2d_13", (_LAST,), 1e-2, True),  # 2.9e-3
         Group("99 % of these", (_LAST,), 1e-4, True, share=0.99),  # 1.6e-5
-        Group("gradients of the head", (_HEAD,), 1e-4, True),  # 2.1e-5
+        Group("gradients of the head", (_HEAD,), 5e-5, True),  # 2.1e-5
         Group("moving statistics", ("after/",), 5e-7, True),  # 8.1e-8
         Group("embedding", ("eval_embedding/",), 1e-5, True),  # 2.9e-6
         Group("logits", ("eval_logits/",), 1e-5, True),  # 2.4e-6
         Group("predictions", ("eval_predictions/",), 5e-6, True),  # 1.6e-6
     ),
     "quant": (
-        Group("losses", ("losses",), 0.02, False),  # 6.3e-3
-        # As large as the gradients: that they are numbers of that size is all that can be said.
-        Group("gradients of the first layer", (_FIRST,), 0.1, False),  # 3.7e-2
-        Group("other gradients", ("grad/",), 0.005, False),  # 1.6e-3
+        Group("losses", ("losses",), 0.01, False),  # 6.3e-3
+        # Nearly as large as the gradients: it tells little more than that they are numbers.
+        Group("gradients of the first layer", (_FIRST,), 0.05, False),  # 3.7e-2
+        Group("other gradients", ("grad/",), 0.004, False),  # 1.6e-3
         Group("ranges, statistics up to Conv2d_3", _FIRST_LAYERS, 5e-7, True),  # 1.7e-7
-        Group("other ranges", _RANGES, 0.04, True),  # 1.2e-2
+        Group("other ranges", _RANGES, 0.02, True),  # 1.2e-2
         Group("other moving statistics", ("after/",), 5e-5, True),  # 1.8e-5
-        Group("embedding", ("eval_embedding/",), 0.01, False),  # 3.1e-3
-        Group("logits", ("eval_logits/",), 0.1, False),  # 2.9e-2
-        Group("predictions", ("eval_predictions/",), 0.006, False),  # 2.0e-3
+        Group("embedding", ("eval_embedding/",), 0.005, False),  # 3.1e-3
+        Group("logits", ("eval_logits/",), 0.05, False),  # 2.9e-2
+        Group("predictions", ("eval_predictions/",), 0.005, False),  # 2.0e-3
     ),
 }
 

@@ -101,7 +101,7 @@ check_bazel() {
 
 cat >&2 <<'TEXT'
 bazelw: the first build downloads 560 MB; Bazel with its Java, where it is missing, is 290 MB more.
-bazelw: it takes 4 GB of disk and, on two cores, six to eight minutes; later builds take seconds.
+bazelw: it takes 4 GB of disk and, on two cores, three to eight minutes; later builds take seconds.
 bazelw: root or sudo is needed to install Bazel (and Debian's keys) with apt, and for nothing else.
 TEXT
 
