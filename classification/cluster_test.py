@@ -1,7 +1,6 @@
 """Starts small clusters on loopback; each of their processes is cluster_testing.py."""
 
 import os
-import pathlib
 import re
 import socket
 import time
@@ -12,8 +11,9 @@ from absl.testing import absltest
 from classification import cluster
 from classification.cluster_processes import Processes
 from classification.cluster_spec import Task
+from tests import runfiles
 
-_PROGRAM = pathlib.Path(__file__).parent / "cluster_testing"
+_PROGRAM = runfiles.path("classification/cluster_testing")
 
 
 class ClusterTest(absltest.TestCase):

@@ -14,8 +14,9 @@ from PIL import Image
 from classification import convert_images, program_testing
 from classification.data import testing as data_testing
 from classification.data.dataset import open_dataset
+from tests import runfiles
 
-_PROGRAM = os.path.join(os.path.dirname(__file__), "convert_images")
+_PROGRAM = runfiles.path("classification/convert_images")
 
 
 def run(*arguments: str) -> tuple[int | str | None, str, str]:

@@ -15,8 +15,9 @@ from classification import evaluation_report, mobilenet_v1_l2norm_eval, program_
 from classification.data import testing as data_testing
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
+from tests import runfiles
 
-_PROGRAM = os.path.join(os.path.dirname(__file__), "mobilenet_v1_l2norm_eval")
+_PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_eval")
 
 
 def run(*arguments: str) -> tuple[int | str | None, str, str]:

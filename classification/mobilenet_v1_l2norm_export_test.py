@@ -9,8 +9,9 @@ from absl.testing import absltest
 from google.protobuf import text_format
 
 from classification import mobilenet_v1_l2norm_export, program_testing
+from tests import runfiles
 
-_PROGRAM = os.path.join(os.path.dirname(__file__), "mobilenet_v1_l2norm_export")
+_PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_export")
 _SMALL = ("--image_size=32", "--depth_multiplier=0.25")
 
 

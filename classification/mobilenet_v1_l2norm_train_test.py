@@ -1,7 +1,6 @@
 """Runs the training program as people do."""
 
 import os
-import pathlib
 import re
 import signal
 import subprocess
@@ -9,8 +8,9 @@ import subprocess
 from absl.testing import absltest
 
 from classification import model_config
+from tests import runfiles
 
-_PROGRAM = pathlib.Path(__file__).parent / "mobilenet_v1_l2norm_train"
+_PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_train")
 
 
 class TrainTest(absltest.TestCase):

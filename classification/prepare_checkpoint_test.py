@@ -18,8 +18,9 @@ from classification import (
     program_testing,
     published_head,
 )
+from tests import runfiles
 
-_PROGRAM = pathlib.Path(__file__).parent / "prepare_checkpoint"
+_PROGRAM = runfiles.path("classification/prepare_checkpoint")
 _QUANTISED = dataclasses.replace(program_testing.DIGITS, quantize=True)
 _BARE = ("--image_size=32", "--depth_multiplier=0.25", "--num_classes=10", "--quantize")
 

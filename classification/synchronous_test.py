@@ -1,15 +1,15 @@
 """Takes steps together on loopback; each process is cluster_testing.py."""
 
 import os
-import pathlib
 import re
 import time
 
 from absl.testing import absltest
 
 from classification.cluster_processes import Processes
+from tests import runfiles
 
-_PROGRAM = pathlib.Path(__file__).parent / "cluster_testing"
+_PROGRAM = runfiles.path("classification/cluster_testing")
 
 
 class SynchronousTest(absltest.TestCase):

@@ -6,8 +6,9 @@ import subprocess
 from absl.testing import absltest, flagsaver
 
 from classification import deployment, model_config, program_testing, train_digits
+from tests import runfiles
 
-_PROGRAM = pathlib.Path(__file__).parent / "train_digits"
+_PROGRAM = runfiles.path("classification/train_digits")
 # A float network is built in half the time.
 _SMALL = ("--number_of_steps=2", "--image_size=40", "--depth_multiplier=0.125", "--noquantize")
 

@@ -1,7 +1,6 @@
 """Ends the program `train` in all ways, and starts it again with the same flags."""
 
 import os
-import pathlib
 import signal
 import subprocess
 import time
@@ -9,8 +8,9 @@ import time
 from absl.testing import absltest
 
 from classification import checkpoints
+from tests import runfiles
 
-_PROGRAM = pathlib.Path(__file__).parent / "mobilenet_v1_l2norm_train"
+_PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_train")
 _STEPS = 400
 
 

@@ -1,6 +1,5 @@
 """The check refuses products that went wrong on the way, however much limits may give way."""
 
-import pathlib
 import re
 
 import numpy as np
@@ -9,10 +8,10 @@ from absl.testing import absltest, parameterized
 
 from classification import model_config
 from classification.data import sample
-from tests import products
+from tests import products, runfiles
 from transforms.tflite import check
 
-_NETWORK = str(pathlib.Path(__file__).parents[1] / "classification/digits_network")
+_NETWORK = str(runfiles.path("classification/digits_network"))
 
 
 def halve(pattern: str):

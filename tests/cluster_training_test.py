@@ -1,6 +1,5 @@
 """Trains digits as a cluster on loopback, with the programs that people run."""
 
-import pathlib
 import re
 import subprocess
 
@@ -8,8 +7,9 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from classification.cluster_processes import Processes
+from tests import runfiles
 
-_PROGRAMS = pathlib.Path(__file__).parent.parent / "classification"
+_PROGRAMS = runfiles.path("classification")
 _JOBS = {"ps": 1, "chief": 1, "worker": 1}
 _STEP = r"(?m)^step (\d+)/"
 

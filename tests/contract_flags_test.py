@@ -4,13 +4,14 @@ People's scripts name these flags, or rely on what they are when not named. Flag
 own may come beside them.
 """
 
-import pathlib
 import subprocess
 from xml.etree import ElementTree
 
 from absl.testing import absltest, parameterized
 
-_PROGRAMS = pathlib.Path(__file__).parent.parent / "classification"
+from tests import runfiles
+
+_PROGRAMS = runfiles.path("classification")
 
 # Defaults as a command line would give them; '' stands for None, too.
 _FLAGS = {

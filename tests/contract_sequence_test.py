@@ -13,11 +13,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-_ROOT = pathlib.Path(__file__).absolute().parents[1]
+from tests import runfiles
+
 _EXPORT = "classification/mobilenet_v1_l2norm_export"
 _FREEZE = "transforms/freeze_graph"
 _TRANSFORM = "transforms/transform_graph"
-_NETWORK = _ROOT / "classification/digits_network"
+_NETWORK = runfiles.path("classification/digits_network")
 _OUTPUT = "MobilenetV1/Predictions/Reshape_1"
 _FOLD = (
     "--in_graph=frozen.pb",
@@ -48,7 +49,11 @@ class ContractSequenceTest(absltest.TestCase):
     def run_program(cls, name: str, *flags: str, fails: bool = False) -> str:
         """Returns what it printed; stderr where it is to fail."""
         done = subprocess.run(
-            [_ROOT / name, *flags], cwd=cls.folder, capture_output=True, text=True, check=False
+            [runfiles.path(name), *flags],
+            cwd=cls.folder,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if bool(done.returncode) != fails:
             raise AssertionError(f"{name}: {done.returncode}\n{done.stdout}{done.stderr}")

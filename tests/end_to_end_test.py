@@ -10,7 +10,9 @@ from collections import Counter
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-_PROGRAMS = pathlib.Path(__file__).absolute().parent.parent / "classification"
+from tests import runfiles
+
+_PROGRAMS = runfiles.path("classification")
 _NETWORK = _PROGRAMS / "digits_network"
 
 # Kernels: Conv2d_0, thirteen depthwise and thirteen pointwise ones, two of the head.

@@ -13,10 +13,10 @@ from classification.data import sample
 from classification.data.dataset import open_dataset
 from classification.imprinting import evaluate_low_shot
 from classification.program_testing import images_and_labels
-from tests import products
+from tests import products, runfiles
 from transforms.tflite import metadata
 
-_DIGITS = str(pathlib.Path(__file__).parents[1] / "classification/digits_network")
+_DIGITS = str(runfiles.path("classification/digits_network"))
 
 
 class LowShotTest(absltest.TestCase):

@@ -1,7 +1,6 @@
 """Imprints digits, under other names, into the network of digits that the build trains."""
 
 import os
-import pathlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,9 +14,10 @@ from classification.data.image_pixels import PixelReader
 from classification.imprinting import checkpoint_imprinting
 from classification.model_config import ModelConfig
 from classification.program_testing import images_and_labels
+from tests import runfiles
 
 _NAMES = ("zero", "one", "seven")
-_DIGITS = str(pathlib.Path(__file__).parents[1] / "digits_network")
+_DIGITS = str(runfiles.path("classification/digits_network"))
 _CLASSES = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/"
 
 

@@ -13,10 +13,11 @@ from classification import deployment, model_config, program_testing
 from classification.data import image_folder
 from classification.data import testing as data_testing
 from classification.imprinting import checkpoint_imprinting, embedder, evaluate_low_shot
+from tests import runfiles
 from transforms.tflite import metadata, model_file, testing
 from transforms.tflite.imprinting import ImprintingEngine
 
-_DIGITS = str(pathlib.Path(__file__).parents[1] / "digits_network")
+_DIGITS = str(runfiles.path("classification/digits_network"))
 _COLOURS = {
     "base": {"blue": (20, 30, 220), "red": (230, 20, 20)},
     "novel": {"green": (20, 220, 30), "yellow": (230, 220, 30)},

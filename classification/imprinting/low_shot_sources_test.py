@@ -10,9 +10,10 @@ from PIL import Image
 
 from classification import model_config
 from classification.imprinting import low_shot_sources
+from tests import runfiles
 from transforms.tflite import metadata, model_file, testing
 
-_DIGITS = str(pathlib.Path(__file__).parents[1] / "digits_network")
+_DIGITS = str(runfiles.path("classification/digits_network"))
 _LABELS = tuple("abcdefg")
 
 

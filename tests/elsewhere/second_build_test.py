@@ -15,9 +15,10 @@ import tempfile
 
 from absl.testing import absltest, parameterized
 
+from tests import runfiles
+
 # Runfiles link to where the files are; this one is in the workspace.
 _WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
-_FIRST = pathlib.Path(__file__).absolute().parents[2]
 _NOT_COPIED = (".git", ".bazel", "bazel-*", "models", "__pycache__")
 _PRODUCTS = [
     f"frozen_tflite{suffix}"
@@ -95,7 +96,7 @@ class SecondBuildTest(parameterized.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout)
         made = self.workspace / ".bazel/bin"
         for name in _PRODUCTS:
-            self.assertEqual((made / name).read_bytes(), (_FIRST / name).read_bytes(), name)
+            self.assertEqual((made / name).read_bytes(), runfiles.path(name).read_bytes(), name)
         report = json.loads((made / "frozen_tflite_report.json").read_text())
         self.assertNotIn(str(self.workspace), (made / "frozen_tflite_report.json").read_text())
         self.assertTrue(report["quantised"])
@@ -103,7 +104,7 @@ class SecondBuildTest(parameterized.TestCase):
     def test_a_checkpoint_of_ones_own_is_followed_as_it_changes(self):
         folder = self.workspace.parent / "my checkpoints"
         folder.mkdir()
-        for file in (_FIRST / "classification/digits_network").iterdir():
+        for file in runfiles.path("classification/digits_network").iterdir():
             copy = folder / file.name.replace("model.ckpt", "a.ckpt")
             shutil.copyfile(file, copy)
         group = "--output_groups=checkpoint"

@@ -7,7 +7,8 @@ import subprocess
 
 from absl.testing import absltest, parameterized
 
-_ROOT = pathlib.Path(__file__).parents[2]
+from tests import runfiles
+
 _FILES = [
     "bazelw",
     ".bazelversion",
@@ -65,7 +66,7 @@ class BazelwTest(parameterized.TestCase):
         self.bin = self.folder / "bin"
         for name in _FILES:
             (self.workspace / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(_ROOT / name, self.workspace / name)
+            shutil.copy(runfiles.path(name), self.workspace / name)
         self.bin.mkdir()
         for tool in _TOOLS:
             path = next(
@@ -372,7 +373,7 @@ class BazelwTest(parameterized.TestCase):
         done = self.bazelw("info", program="tools/bazel", BAZEL_REAL=real, FAKE_VERSION=version)
         rc = f"third_party/bazel/bazel{major}.bazelrc"
         self.assertEqual(done.stdout, f"{real} --bazelrc={self.workspace}/{rc} info\n")
-        self.assertTrue((_ROOT / rc).exists())
+        self.assertTrue(runfiles.path(rc).exists())
 
     def test_debians_bazel_finds_debians_package(self):
         self.program("bazel-4")

@@ -8,10 +8,11 @@ import subprocess
 import numpy as np
 from absl.testing import absltest
 
+from tests import runfiles
 from transforms import program_testing
 from transforms.tflite import check_tflite, metadata, testing
 
-_PROGRAM = os.path.join(os.path.dirname(__file__), "check_tflite")
+_PROGRAM = runfiles.path("transforms/tflite/check_tflite")
 
 
 def read(path):

@@ -5,10 +5,11 @@ import subprocess
 
 from absl.testing import absltest
 
+from tests import runfiles
 from transforms import program_testing
 from transforms.tflite import convert_graph, testing
 
-_PROGRAM = os.path.join(os.path.dirname(__file__), "convert_graph")
+_PROGRAM = runfiles.path("transforms/tflite/convert_graph")
 
 
 class ConvertGraphTest(absltest.TestCase):
