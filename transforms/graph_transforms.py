@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from third_party.tensorflow import chatter
 
 with chatter.held_back():
-    from transforms import _graph_transforms
+    from transforms.cc import _graph_transforms
 
 # A transform's name, alone or with its parameters, each of which may be given several values.
 Value = str | int | float

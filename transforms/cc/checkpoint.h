@@ -1,7 +1,7 @@
 // The values of variables, out of a checkpoint of any of TensorFlow's formats.
 
-#ifndef TRANSFORMS_CHECKPOINT_H_
-#define TRANSFORMS_CHECKPOINT_H_
+#ifndef TRANSFORMS_CC_CHECKPOINT_H_
+#define TRANSFORMS_CC_CHECKPOINT_H_
 
 #include <memory>
 #include <string>
@@ -38,4 +38,4 @@ class Checkpoint {
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_CHECKPOINT_H_
+#endif  // TRANSFORMS_CC_CHECKPOINT_H_

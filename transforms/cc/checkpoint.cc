@@ -1,4 +1,4 @@
-#include "transforms/checkpoint.h"
+#include "transforms/cc/checkpoint.h"
 
 #include <cstddef>
 #include <cstdint>

@@ -1,4 +1,4 @@
-#include "transforms/parameters.h"
+#include "transforms/cc/parameters.h"
 
 #include <cstdint>
 #include <map>
@@ -12,7 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tensorflow/core/framework/tensor_shape.h"
-#include "transforms/transform.h"
+#include "transforms/cc/transform.h"
 
 namespace imprinting {
 namespace {

@@ -1,11 +1,11 @@
 // The graph transform fold_l2_norm: L2-normalised convolution kernels become constants.
 
-#ifndef TRANSFORMS_FOLD_L2_NORM_H_
-#define TRANSFORMS_FOLD_L2_NORM_H_
+#ifndef TRANSFORMS_CC_FOLD_L2_NORM_H_
+#define TRANSFORMS_CC_FOLD_L2_NORM_H_
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/graph.pb.h"
-#include "transforms/graph_transforms.h"
+#include "transforms/cc/graph_transforms.h"
 
 namespace imprinting {
 
@@ -24,4 +24,4 @@ absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_FOLD_L2_NORM_H_
+#endif  // TRANSFORMS_CC_FOLD_L2_NORM_H_

@@ -1,7 +1,7 @@
 // TensorFlow's graph transforms, behind checks of what they are given.
 
-#ifndef TRANSFORMS_TRANSFORM_H_
-#define TRANSFORMS_TRANSFORM_H_
+#ifndef TRANSFORMS_CC_TRANSFORM_H_
+#define TRANSFORMS_CC_TRANSFORM_H_
 
 #include <string>
 #include <vector>
@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tensorflow/core/framework/graph.pb.h"
-#include "transforms/graph_transforms.h"
+#include "transforms/cc/graph_transforms.h"
 
 namespace imprinting {
 
@@ -44,4 +44,4 @@ absl::Status Transform(tensorflow::GraphDef* graph, const std::vector<std::strin
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_TRANSFORM_H_
+#endif  // TRANSFORMS_CC_TRANSFORM_H_

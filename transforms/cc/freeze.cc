@@ -1,4 +1,4 @@
-#include "transforms/freeze.h"
+#include "transforms/cc/freeze.h"
 
 #include <algorithm>
 #include <memory>
@@ -19,9 +19,9 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/framework/types.h"
-#include "transforms/checkpoint.h"
-#include "transforms/graph_check.h"
-#include "transforms/import_check.h"
+#include "transforms/cc/checkpoint.h"
+#include "transforms/cc/graph_check.h"
+#include "transforms/cc/import_check.h"
 
 namespace imprinting {
 namespace {

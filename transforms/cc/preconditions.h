@@ -1,7 +1,7 @@
 // What each graph transform needs of a graph, and does not check itself.
 
-#ifndef TRANSFORMS_PRECONDITIONS_H_
-#define TRANSFORMS_PRECONDITIONS_H_
+#ifndef TRANSFORMS_CC_PRECONDITIONS_H_
+#define TRANSFORMS_CC_PRECONDITIONS_H_
 
 #include <string>
 #include <vector>
@@ -19,4 +19,4 @@ absl::Status CheckPreconditions(const tensorflow::GraphDef& graph,
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_PRECONDITIONS_H_
+#endif  // TRANSFORMS_CC_PRECONDITIONS_H_

@@ -1,7 +1,7 @@
 // Whether the attributes of nodes and functions hold what they say.
 
-#ifndef TRANSFORMS_ATTRIBUTE_CHECK_H_
-#define TRANSFORMS_ATTRIBUTE_CHECK_H_
+#ifndef TRANSFORMS_CC_ATTRIBUTE_CHECK_H_
+#define TRANSFORMS_CC_ATTRIBUTE_CHECK_H_
 
 #include <string>
 
@@ -31,4 +31,4 @@ absl::Status CheckAttrs(const tensorflow::NodeDef& node);
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_ATTRIBUTE_CHECK_H_
+#endif  // TRANSFORMS_CC_ATTRIBUTE_CHECK_H_

@@ -1,4 +1,4 @@
-#include "transforms/import_check.h"
+#include "transforms/cc/import_check.h"
 
 #include <cstddef>
 #include <set>
@@ -18,7 +18,7 @@
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/graph/graph.h"
-#include "transforms/graph_check.h"
+#include "transforms/cc/graph_check.h"
 
 namespace imprinting {
 namespace {

@@ -1,4 +1,4 @@
-#include "transforms/attribute_check.h"
+#include "transforms/cc/attribute_check.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -11,7 +11,7 @@
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/framework/types.h"
-#include "transforms/graph_check.h"
+#include "transforms/cc/graph_check.h"
 
 namespace imprinting {
 namespace {

@@ -1,7 +1,7 @@
 // Whether TensorFlow can import a graph, and putting right what would keep it from that.
 
-#ifndef TRANSFORMS_IMPORT_CHECK_H_
-#define TRANSFORMS_IMPORT_CHECK_H_
+#ifndef TRANSFORMS_CC_IMPORT_CHECK_H_
+#define TRANSFORMS_CC_IMPORT_CHECK_H_
 
 #include <string>
 #include <vector>
@@ -35,4 +35,4 @@ absl::Status CheckImport(tensorflow::GraphDef* graph);
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_IMPORT_CHECK_H_
+#endif  // TRANSFORMS_CC_IMPORT_CHECK_H_

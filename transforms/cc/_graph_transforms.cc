@@ -1,5 +1,5 @@
 // The Python module _graph_transforms: arguments in, bytes or an exception out.
-// Its Python side, with the documentation, is graph_transforms.py.
+// Its Python side, with the documentation, is transforms/graph_transforms.py.
 
 #include <malloc.h>
 
@@ -24,9 +24,9 @@
 #include "pybind11/pybind11.h"
 #include "pybind11/stl.h"
 #include "tensorflow/core/framework/graph.pb.h"
-#include "transforms/freeze.h"
-#include "transforms/import_check.h"
-#include "transforms/transform.h"
+#include "transforms/cc/freeze.h"
+#include "transforms/cc/import_check.h"
+#include "transforms/cc/transform.h"
 
 namespace imprinting {
 namespace {

@@ -1,7 +1,7 @@
 // Freezing: a graph's variables become constants, with the values of a checkpoint.
 
-#ifndef TRANSFORMS_FREEZE_H_
-#define TRANSFORMS_FREEZE_H_
+#ifndef TRANSFORMS_CC_FREEZE_H_
+#define TRANSFORMS_CC_FREEZE_H_
 
 #include <string>
 #include <vector>
@@ -33,4 +33,4 @@ absl::StatusOr<tensorflow::GraphDef> Freeze(const tensorflow::GraphDef& graph,
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_FREEZE_H_
+#endif  // TRANSFORMS_CC_FREEZE_H_

@@ -1,4 +1,4 @@
-#include "transforms/transform.h"
+#include "transforms/cc/transform.h"
 
 #include <cstddef>
 #include <map>
@@ -18,11 +18,11 @@
 #include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/logging.h"
-#include "transforms/fold_l2_norm.h"
-#include "transforms/graph_check.h"
-#include "transforms/import_check.h"
-#include "transforms/parameters.h"
-#include "transforms/preconditions.h"
+#include "transforms/cc/fold_l2_norm.h"
+#include "transforms/cc/graph_check.h"
+#include "transforms/cc/import_check.h"
+#include "transforms/cc/parameters.h"
+#include "transforms/cc/preconditions.h"
 
 namespace imprinting {
 namespace {

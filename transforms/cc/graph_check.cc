@@ -1,4 +1,4 @@
-#include "transforms/graph_check.h"
+#include "transforms/cc/graph_check.h"
 
 #include <algorithm>
 #include <string>
@@ -18,7 +18,7 @@
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/framework/types.h"
 #include "tensorflow/core/graph/tensor_id.h"
-#include "transforms/attribute_check.h"
+#include "transforms/cc/attribute_check.h"
 
 namespace imprinting {
 namespace {

@@ -1,4 +1,4 @@
-#include "transforms/fold_l2_norm.h"
+#include "transforms/cc/fold_l2_norm.h"
 
 #include <algorithm>
 #include <string>
@@ -19,8 +19,8 @@
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/graph/graph.h"
 #include "tensorflow/core/platform/env.h"
-#include "transforms/freeze.h"
-#include "transforms/graph_check.h"
+#include "transforms/cc/freeze.h"
+#include "transforms/cc/graph_check.h"
 
 namespace imprinting {
 namespace {

@@ -1,12 +1,12 @@
 // The parameters of graph transforms: which there are, and what they may be.
 
-#ifndef TRANSFORMS_PARAMETERS_H_
-#define TRANSFORMS_PARAMETERS_H_
+#ifndef TRANSFORMS_CC_PARAMETERS_H_
+#define TRANSFORMS_CC_PARAMETERS_H_
 
 #include <string>
 
 #include "absl/status/status.h"
-#include "transforms/graph_transforms.h"
+#include "transforms/cc/graph_transforms.h"
 
 namespace imprinting {
 
@@ -21,4 +21,4 @@ bool ReadsFiles(const std::string& transform);
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_PARAMETERS_H_
+#endif  // TRANSFORMS_CC_PARAMETERS_H_

@@ -4,8 +4,8 @@
 // tensor is as large as its shape says. Where it is not so they pass over it in silence, or end the
 // process.
 
-#ifndef TRANSFORMS_GRAPH_CHECK_H_
-#define TRANSFORMS_GRAPH_CHECK_H_
+#ifndef TRANSFORMS_CC_GRAPH_CHECK_H_
+#define TRANSFORMS_CC_GRAPH_CHECK_H_
 
 #include <cstdint>
 #include <string>
@@ -58,4 +58,4 @@ std::string Some(std::vector<std::string> names);
 
 }  // namespace imprinting
 
-#endif  // TRANSFORMS_GRAPH_CHECK_H_
+#endif  // TRANSFORMS_CC_GRAPH_CHECK_H_

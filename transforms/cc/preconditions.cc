@@ -1,4 +1,4 @@
-#include "transforms/preconditions.h"
+#include "transforms/cc/preconditions.h"
 
 #include <algorithm>
 #include <set>
@@ -13,8 +13,8 @@
 #include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/framework/tensor_shape.h"
-#include "transforms/freeze.h"
-#include "transforms/graph_check.h"
+#include "transforms/cc/freeze.h"
+#include "transforms/cc/graph_check.h"
 
 namespace imprinting {
 namespace {

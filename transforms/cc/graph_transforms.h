@@ -1,7 +1,7 @@
 // What the TensorFlow library exports of its graph transforms, whose headers its wheel lacks.
 
-#ifndef TRANSFORMS_GRAPH_TRANSFORMS_H_
-#define TRANSFORMS_GRAPH_TRANSFORMS_H_
+#ifndef TRANSFORMS_CC_GRAPH_TRANSFORMS_H_
+#define TRANSFORMS_CC_GRAPH_TRANSFORMS_H_
 
 #include <functional>
 #include <map>
@@ -40,4 +40,4 @@ absl::Status IsGraphValid(const GraphDef& graph);
 
 }  // namespace tensorflow::graph_transforms
 
-#endif  // TRANSFORMS_GRAPH_TRANSFORMS_H_
+#endif  // TRANSFORMS_CC_GRAPH_TRANSFORMS_H_
