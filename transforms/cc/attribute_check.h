@@ -3,10 +3,10 @@
 #ifndef TRANSFORMS_CC_ATTRIBUTE_CHECK_H_
 #define TRANSFORMS_CC_ATTRIBUTE_CHECK_H_
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "google/protobuf/map.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
@@ -14,11 +14,8 @@
 
 namespace imprinting {
 
-// An InvalidArgument error.
-template <typename... Parts>
-absl::Status Invalid(const Parts&... parts) {
-  return absl::InvalidArgumentError(absl::StrCat(parts...));
-}
+// Of a constant. The serialised graph, which holds it, cannot be larger either.
+inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 31;
 
 // Whether it is a name as nodes, ops, functions and attributes have them.
 bool IsName(absl::string_view name);

@@ -5,7 +5,7 @@
 
 #include "absl/status/status.h"
 #include "tensorflow/core/framework/graph.pb.h"
-#include "transforms/cc/graph_transforms.h"
+#include "transforms/cc/registry.h"
 
 namespace imprinting {
 

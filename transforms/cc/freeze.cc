@@ -1,27 +1,31 @@
 #include "transforms/cc/freeze.h"
 
 #include <algorithm>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/function.pb.h"
+#include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
-#include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_def.pb.h"
 #include "tensorflow/core/framework/tensor.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/framework/types.h"
+#include "tensorflow/core/framework/types.pb.h"
+#include "transforms/cc/attribute_check.h"
 #include "transforms/cc/checkpoint.h"
 #include "transforms/cc/graph_check.h"
 #include "transforms/cc/import_check.h"
+#include "transforms/cc/nodes.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {
@@ -35,10 +39,9 @@ constexpr char kReadHandle[] = "ReadVariableOp";
 
 // Whether the op takes this input as a reference, and so may change the variable behind it.
 bool TakesReference(const NodeDef& node, int input) {
-  const tensorflow::OpRegistrationData* data = nullptr;
-  if (!tensorflow::OpRegistry::Global()->LookUp(node.op(), &data).ok()) return false;
+  const tensorflow::OpDef* op = FindOp(node.op());
   // Ops on references take no lists: argument and input have the same number.
-  return input < data->op_def.input_arg_size() && data->op_def.input_arg(input).is_ref();
+  return op != nullptr && input < op->input_arg_size() && op->input_arg(input).is_ref();
 }
 
 // Whether the op changes a variable, makes one that no checkpoint has, or reads a checkpoint.
@@ -199,10 +202,6 @@ NodeDef Identity(const NodeDef& read) {
 }
 
 }  // namespace
-
-bool IsVariable(const std::string& op) {
-  return op == "VariableV2" || op == "Variable" || op == kHandle;
-}
 
 absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkpoint,
                                 const std::vector<std::string>& outputs) {

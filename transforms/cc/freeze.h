@@ -6,14 +6,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tensorflow/core/framework/graph.pb.h"
 
 namespace imprinting {
-
-// Whether the op's nodes are variables.
-bool IsVariable(const std::string& op);
 
 // Returns the part of the graph that the outputs need, in its order, with constants for variables.
 // Devices are cleared: they are those that the graph was trained on. TensorFlow can import it,

@@ -1,24 +1,30 @@
 #include "transforms/cc/graph_check.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/ascii.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
 #include "tensorflow/core/framework/function.pb.h"
+#include "tensorflow/core/framework/graph.pb.h"
+#include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/node_def_util.h"
-#include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/op_def.pb.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/framework/types.h"
 #include "tensorflow/core/graph/tensor_id.h"
 #include "transforms/cc/attribute_check.h"
+#include "transforms/cc/nodes.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {
@@ -29,12 +35,6 @@ using tensorflow::OpDef;
 
 // Of one node's. No network has a node with more, and TensorFlow makes a list of that length.
 constexpr int64_t kMaxOutputs = 1 << 16;
-constexpr size_t kNamesShown = 5;
-
-const OpDef* FindOp(const std::string& name) {
-  const tensorflow::OpRegistrationData* data = nullptr;
-  return tensorflow::OpRegistry::Global()->LookUp(name, &data).ok() ? &data->op_def : nullptr;
-}
 
 // How many outputs a node has; -1 where its op is not known, or it is not as its op is declared.
 int64_t CountOutputs(const NodeDef& node) {
@@ -205,16 +205,6 @@ absl::Status CheckAcyclic(const GraphDef& graph, const NodesByName& nodes) {
 
 }  // namespace
 
-absl::string_view NodeName(absl::string_view input) {
-  return tensorflow::ParseTensorName(input).first;
-}
-
-NodesByName IndexNodes(const GraphDef& graph) {
-  NodesByName nodes;
-  for (const NodeDef& node : graph.node()) nodes.emplace(node.name(), &node);
-  return nodes;
-}
-
 absl::Status CheckStructure(const GraphDef& graph) {
   NodesByName nodes;
   for (const NodeDef& node : graph.node()) {
@@ -265,33 +255,6 @@ absl::Status CheckTensors(const GraphDef& graph, const std::vector<std::string>&
     if (absl::Status status = CheckTensorName(nodes, name, what); !status.ok()) return status;
   }
   return absl::OkStatus();
-}
-
-NodesByName Needed(const GraphDef& graph, const std::vector<std::string>& outputs) {
-  const NodesByName nodes = IndexNodes(graph);
-  NodesByName needed;
-  std::vector<absl::string_view> next(outputs.begin(), outputs.end());
-  while (!next.empty()) {
-    const NodeDef* node = nodes.at(NodeName(next.back()));
-    next.pop_back();
-    if (!needed.emplace(node->name(), node).second) continue;
-    next.insert(next.end(), node->input().begin(), node->input().end());
-  }
-  return needed;
-}
-
-void AddCalled(const NodeDef& node, std::vector<std::string>* names) {
-  names->push_back(node.op());
-  for (const auto& [name, value] : node.attr()) {
-    if (value.has_func()) names->push_back(value.func().name());
-    for (const auto& function : value.list().func()) names->push_back(function.name());
-  }
-}
-
-std::string Some(std::vector<std::string> names) {
-  const size_t rest = names.size() > kNamesShown ? names.size() - kNamesShown : 0;
-  names.resize(names.size() - rest);
-  return absl::StrCat(absl::StrJoin(names, ", "), rest ? absl::StrCat(" and ", rest, " more") : "");
 }
 
 }  // namespace imprinting

@@ -7,29 +7,14 @@
 #ifndef TRANSFORMS_CC_GRAPH_CHECK_H_
 #define TRANSFORMS_CC_GRAPH_CHECK_H_
 
-#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/graph.pb.h"
-#include "tensorflow/core/framework/node_def.pb.h"
 
 namespace imprinting {
-
-// Of a constant. The serialised graph, which holds it, cannot be larger either.
-inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 31;
-
-// A graph's nodes by their names.
-using NodesByName = absl::flat_hash_map<absl::string_view, const tensorflow::NodeDef*>;
-
-// Expects a graph that passes CheckStructure.
-NodesByName IndexNodes(const tensorflow::GraphDef& graph);
-
-// The name of the node that an input or a tensor's name means: "y" for "y", "y:1" and "^y".
-absl::string_view NodeName(absl::string_view input);
 
 // Checks names, edges, constants and shapes. Ops may be unknown, and need not be as declared.
 absl::Status CheckStructure(const tensorflow::GraphDef& graph);
@@ -45,16 +30,6 @@ absl::Status CheckOps(const tensorflow::GraphDef& graph);
 //   what: what these are, for the message: "input" or "output".
 absl::Status CheckTensors(const tensorflow::GraphDef& graph, const std::vector<std::string>& names,
                           absl::string_view what);
-
-// The nodes that the outputs need, themselves included, data and control inputs followed.
-NodesByName Needed(const tensorflow::GraphDef& graph, const std::vector<std::string>& outputs);
-
-// Adds the names of what a node may call: its op, which may be a function's name, and the functions
-// in its attributes.
-void AddCalled(const tensorflow::NodeDef& node, std::vector<std::string>* names);
-
-// A few of the names, for messages: "a, b, c and 5 more".
-std::string Some(std::vector<std::string> names);
 
 }  // namespace imprinting
 

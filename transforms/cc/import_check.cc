@@ -8,17 +8,21 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "tensorflow/core/common_runtime/graph_constructor.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/function.pb.h"
+#include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/op.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/graph/graph.h"
 #include "transforms/cc/graph_check.h"
+#include "transforms/cc/nodes.h"
 
 namespace imprinting {
 namespace {
@@ -93,11 +97,7 @@ std::vector<std::string> UnknownOps(const GraphDef& graph) {
   }
   std::set<std::string> unknown;
   const auto look_up = [&](const NodeDef& node) {
-    const tensorflow::OpRegistrationData* data = nullptr;
-    if (!functions.contains(node.op()) &&
-        !tensorflow::OpRegistry::Global()->LookUp(node.op(), &data).ok()) {
-      unknown.insert(node.op());
-    }
+    if (!functions.contains(node.op()) && FindOp(node.op()) == nullptr) unknown.insert(node.op());
   };
   for (const NodeDef& node : graph.node()) look_up(node);
   for (const auto& function : graph.library().function()) {

@@ -6,13 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "tensorflow/core/framework/tensor_shape.h"
-#include "transforms/cc/transform.h"
+#include "transforms/cc/registry.h"
 
 namespace imprinting {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "transforms/cc/graph_transforms.h"
+#include "transforms/cc/registry.h"
 
 namespace imprinting {
 

@@ -1,20 +1,24 @@
 #include "transforms/cc/preconditions.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/framework/tensor_shape.h"
-#include "transforms/cc/freeze.h"
+#include "tensorflow/core/framework/types.pb.h"
 #include "transforms/cc/graph_check.h"
+#include "transforms/cc/nodes.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {

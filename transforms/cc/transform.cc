@@ -1,28 +1,31 @@
 #include "transforms/cc/transform.h"
 
 #include <cstddef>
-#include <map>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "tensorflow/core/framework/attr_value.pb.h"
+#include "tensorflow/core/framework/graph.pb.h"
 #include "tensorflow/core/framework/node_def.pb.h"
 #include "tensorflow/core/framework/tensor.pb.h"
 #include "tensorflow/core/platform/logging.h"
+#include "transforms/cc/attribute_check.h"
 #include "transforms/cc/fold_l2_norm.h"
-#include "transforms/cc/graph_check.h"
 #include "transforms/cc/import_check.h"
+#include "transforms/cc/nodes.h"
 #include "transforms/cc/parameters.h"
 #include "transforms/cc/preconditions.h"
+#include "transforms/cc/registry.h"
 
 namespace imprinting {
 namespace {
@@ -163,14 +166,6 @@ void RegisterTransforms() {
         *folded = graph;
         return FoldL2Norm(context, folded);
       };
-}
-
-std::vector<std::string> TransformNames() {
-  std::vector<std::string> names;
-  for (const auto& [name, transform] : *tensorflow::graph_transforms::GetTransformRegistry()) {
-    names.push_back(name);
-  }
-  return names;
 }
 
 absl::StatusOr<TransformParameters> ParseTransforms(const std::string& text) {

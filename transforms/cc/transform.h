@@ -9,15 +9,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "tensorflow/core/framework/graph.pb.h"
-#include "transforms/cc/graph_transforms.h"
+#include "transforms/cc/registry.h"
 
 namespace imprinting {
 
 // Puts the transforms of this project into TensorFlow's registry.
 void RegisterTransforms();
-
-// The names in TensorFlow's registry, sorted.
-std::vector<std::string> TransformNames();
 
 // Reads transforms as TensorFlow's tool writes them: `NAME(PARAMETER=VALUE, …) NAME …`. Returns
 // InvalidArgument for what is not of that form, is not closed, or names no transform.

@@ -1,7 +1,7 @@
 // What the TensorFlow library exports of its graph transforms, whose headers its wheel lacks.
 
-#ifndef TRANSFORMS_CC_GRAPH_TRANSFORMS_H_
-#define TRANSFORMS_CC_GRAPH_TRANSFORMS_H_
+#ifndef TRANSFORMS_CC_REGISTRY_H_
+#define TRANSFORMS_CC_REGISTRY_H_
 
 #include <functional>
 #include <map>
@@ -40,4 +40,11 @@ absl::Status IsGraphValid(const GraphDef& graph);
 
 }  // namespace tensorflow::graph_transforms
 
-#endif  // TRANSFORMS_CC_GRAPH_TRANSFORMS_H_
+namespace imprinting {
+
+// The names in TensorFlow's registry, sorted.
+std::vector<std::string> TransformNames();
+
+}  // namespace imprinting
+
+#endif  // TRANSFORMS_CC_REGISTRY_H_

@@ -1,0 +1,25 @@
+// Errors, and texts for their messages.
+
+#ifndef TRANSFORMS_CC_STATUS_H_
+#define TRANSFORMS_CC_STATUS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+namespace imprinting {
+
+// An InvalidArgument error.
+template <typename... Parts>
+absl::Status Invalid(const Parts&... parts) {
+  return absl::InvalidArgumentError(absl::StrCat(parts...));
+}
+
+// A few of the names, for messages: "a, b, c and 5 more".
+std::string Some(std::vector<std::string> names);
+
+}  // namespace imprinting
+
+#endif  // TRANSFORMS_CC_STATUS_H_
