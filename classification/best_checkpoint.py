@@ -7,9 +7,10 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from classification import checkpoints, evaluation, files
+from classification import checkpoints, evaluation
 from classification.data.dataset import Dataset
 from classification.model_config import FILE_NAME, ModelConfig
+from transforms.base import atomic_files
 
 FOLDER = "best"
 
@@ -104,7 +105,9 @@ class BestCheckpoint:
         name = os.path.basename(prefix)
         copied = [n for n in os.listdir(self._folder) if n.startswith(name + ".")]
         earlier = os.listdir(path) if os.path.exists(os.path.join(path, _RESULT)) else []
-        with files.whole_folder(path, [*copied, *earlier, _RESULT, _STATE, FILE_NAME]) as partial:
+        with atomic_files.atomic_folder(
+            path, [*copied, *earlier, _RESULT, _STATE, FILE_NAME]
+        ) as partial:
             for file in copied:
                 # A link is enough: TensorFlow writes checkpoints anew, never over old ones.
                 _link_or_copy(os.path.join(self._folder, file), os.path.join(partial, file))
@@ -121,7 +124,7 @@ def _link_or_copy(source: str, target: str) -> None:
 
 
 def _write(path: str, values: Any) -> None:
-    files.write_whole(path, (json.dumps(values, indent=1) + "\n").encode())
+    atomic_files.write_atomically(path, (json.dumps(values, indent=1) + "\n").encode())
 
 
 def _read(path: str, kind: type) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints, program
+from classification import checkpoints, runner
 
 _PREFIX = "model.ckpt"
 _OWN_FILE = re.compile(
@@ -134,7 +134,7 @@ class CheckpointHook(tf.train.SessionRunHook):
                 raise
             self._remove_partial()
             newest = checkpoints.by_step(self._folder)
-            reason = program.sentence(error).splitlines()[0]
+            reason = runner.sentence(error).splitlines()[0]
             raise OSError(
                 f"the checkpoint of step {step} cannot be written in {self._folder}: {reason}; "
                 "make room or let it be written to, and start again with the same flags: training "

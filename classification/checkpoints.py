@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import files
+from transforms.base import atomic_files
 
 # What training leaves its networks in when no folder is named, below the user's own.
 DEFAULT_ROOT = "models"
@@ -142,7 +142,7 @@ def write_state(folder: str, names: Sequence[str]) -> None:
     """
     lines = [f'model_checkpoint_path: "{names[-1]}"']
     lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
-    files.write_whole(os.path.join(folder, _STATE), ("\n".join(lines) + "\n").encode())
+    atomic_files.write_atomically(os.path.join(folder, _STATE), ("\n".join(lines) + "\n").encode())
 
 
 def damage(prefix: str) -> str | None:

@@ -13,7 +13,7 @@ import third_party.tensorflow.quiet  # noqa: F401
 import tensorflow.compat.v1 as tf
 from absl import flags
 
-from classification import cluster, cluster_spec, program, synchronous
+from classification import cluster, cluster_spec, runner, synchronous
 
 FLAGS = flags.FLAGS
 
@@ -91,4 +91,4 @@ def _take_steps(
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

@@ -29,11 +29,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import image_conversion, program
+from classification import image_conversion, runner
 from classification.data import image_folder
 from classification.data.dataset_info import DatasetInfo
 from classification.progress_bar import ProgressBar
-from transforms import path_flags
+from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -123,4 +123,4 @@ def _list(title: str, names: Collection[str]) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

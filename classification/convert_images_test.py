@@ -132,7 +132,7 @@ class ConvertImagesTest(absltest.TestCase):
         self.add("a/2.png")
         self.assert_fails("fraction above 0 and below 1, got 1.0", "--validation_fraction=1")
         missing = ("--images_dir=", "--output_dir=")
-        self.assert_fails("expected --images_dir, --output_dir; --help tells what for", *missing)
+        self.assert_fails("expected --images_dir, --output_dir; --help explains them", *missing)
         self.assert_fails("on this machine, got gs://bucket/a;", "--output_dir=gs://bucket/a")
         self.assert_fails("outside the folder of images, .* got images/a", "--output_dir=images/a")
         self.assert_fails("a folder .*/no/where .*make it first", "--output_dir=no/where/out")

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints, files, model_config, network
+from classification import checkpoints, model_config, network
 from classification.data import records
 from classification.model_config import ModelConfig
-from transforms import labels as label_files
+from transforms.base import atomic_files
+from transforms.base import labels as label_files
 
 # Of the last kernel's range, both ways, for classes to be imprinted. Of photos' embeddings, of
 # which class vectors are means, single components come to 0.3; and quanta of 1/254 still are half
@@ -165,13 +166,13 @@ def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) ->
       values: of its variables, as `read_values` returns them.
 
     Raises:
-      OSError: if it cannot be written there; see `files.whole_folder`.
+      OSError: if it cannot be written there; see `atomic_files.atomic_folder`.
     """
     labels = config.labels or ()
-    with files.whole_folder(folder, FILE_NAMES) as partial:
+    with atomic_files.atomic_folder(folder, FILE_NAMES) as partial:
         config.write(partial)
         text = label_files.text(labels)
-        files.write_whole(os.path.join(partial, records.LABELS_FILE), text)
+        atomic_files.write_atomically(os.path.join(partial, records.LABELS_FILE), text)
         _write_checkpoint(os.path.join(partial, CHECKPOINT), values)
 
 

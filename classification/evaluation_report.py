@@ -10,9 +10,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import evaluation_classes, evaluation_plots, files, report_wheels
+from classification import evaluation_classes, evaluation_plots, report_wheels
 from classification.data.dataset import Dataset
 from classification.evaluation import Result
+from transforms.base import atomic_files
 
 FILES = (
     "classes.csv",
@@ -86,7 +87,7 @@ def write(
         "evaluation.json": (json.dumps(summary, indent=1, ensure_ascii=False) + "\n").encode(),
     }
     for name in FILES:
-        files.write_whole(os.path.join(folder, name), contents[name])
+        atomic_files.write_atomically(os.path.join(folder, name), contents[name])
 
 
 def _summary(result: Result, num_classes: int) -> dict[str, int | float]:

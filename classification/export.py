@@ -5,8 +5,9 @@ import dataclasses
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 
-from classification import checkpoints, files, network
+from classification import checkpoints, network
 from classification.model_config import ModelConfig
+from transforms.base import atomic_files
 
 INPUT_NAME = "input"
 
@@ -35,13 +36,13 @@ class InferenceGraph:
           text: whether to write it for people to read.
 
         Raises:
-          OSError: if it cannot be written; see `files.write_whole`.
+          OSError: if it cannot be written; see `atomic_files.write_atomically`.
         """
         if text:
             data = text_format.MessageToString(self.graph_def).encode()
         else:
             data = self.graph_def.SerializeToString(deterministic=True)
-        files.write_whole(path, data)
+        atomic_files.write_atomically(path, data)
 
 
 def build(

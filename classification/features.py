@@ -16,9 +16,10 @@ from typing import IO
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints, files, network
+from classification import checkpoints, network
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
+from transforms.base import atomic_files
 
 MEMORY = "memory"
 
@@ -127,8 +128,8 @@ def get(
     if not was_kept:
         os.makedirs(store, exist_ok=True)
         with (
-            files.errors_name(folder),
-            files.whole_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
+            atomic_files.name_path_in_errors(folder),
+            atomic_files.atomic_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
             open(os.path.join(partial, _FEATURES), "wb") as file,
         ):
             # Not through a mapping, which a full disk ends the process by.

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from classification import files
 from classification.data import (
     class_folders,
     dataset_info,
@@ -26,7 +25,7 @@ from classification.data import (
 from classification.data.dataset_info import DatasetInfo, Shard
 from classification.data.image_files import BadImageError, EncodedImage
 from classification.data.image_folder import ImageFile, ImageFolder
-from transforms import labels
+from transforms.base import atomic_files, labels
 
 # Several files, for several workers to read, and of a size that is copied in seconds.
 _LEAST_SHARDS = 8
@@ -82,7 +81,7 @@ def convert(
     skipped: dict[str, str] = {}
     folder = scan()
     _check_apart(images_dir, output_dir)
-    with files.whole_folder(output_dir, _earlier_names(output_dir)) as partial:
+    with atomic_files.atomic_folder(output_dir, _earlier_names(output_dir)) as partial:
         while True:
             splits, bad, faulty = _write_splits(partial, folder, on_progress)
             if not bad:
@@ -99,8 +98,10 @@ def convert(
         for name, complaint in sorted(faulty.items()):
             image_files.warn(os.path.join(folder.path, name), complaint)
         info = _info(folder, splits, skipped)
-        files.write_whole(os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode())
-        files.write_whole(
+        atomic_files.write_atomically(
+            os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode()
+        )
+        atomic_files.write_atomically(
             os.path.join(partial, records.LABELS_FILE), labels.numbered_text(folder.class_names)
         )
     return info

@@ -29,14 +29,13 @@ from classification import (
     evaluation_classes,
     evaluation_report,
     evaluation_table,
-    files,
     network_flags,
-    program,
+    runner,
 )
 from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress_bar import ProgressBar
-from transforms import path_flags
+from transforms.base import atomic_files, path_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
@@ -104,7 +103,7 @@ def main() -> None:
         folder = None
         if FLAGS.output_dir:
             # Asked for before the work, so that what stands in its way shows at once.
-            output = files.whole_folder(FLAGS.output_dir, evaluation_report.FILES)
+            output = atomic_files.atomic_folder(FLAGS.output_dir, evaluation_report.FILES)
             folder = stack.enter_context(output)
         _evaluate(checkpoint, config, dataset, folder)
     if FLAGS.output_dir:
@@ -143,4 +142,4 @@ def _evaluate(checkpoint: str, config: ModelConfig, dataset: Dataset, folder: st
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

@@ -19,9 +19,9 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, export, network_flags, program
+from classification import checkpoints, export, network_flags, runner
 from classification.model_config import ModelConfig
-from transforms import path_flags
+from transforms.base import path_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
@@ -106,4 +106,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

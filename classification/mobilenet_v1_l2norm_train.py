@@ -34,7 +34,7 @@ from classification import (
     cluster,
     cluster_spec,
     optimizers,
-    program,
+    runner,
     training,
     training_defaults,
     training_session,
@@ -44,7 +44,7 @@ from classification.data.dataset import Dataset, open_dataset
 from classification.model_config import ModelConfig
 from classification.progress import Display
 from classification.training_config import TrainingConfig
-from transforms import path_flags
+from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -349,4 +349,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

@@ -10,8 +10,8 @@ import math
 import os
 from typing import Any
 
-from classification import files
-from transforms.labels import normalised
+from transforms.base import atomic_files
+from transforms.base.labels import normalised
 
 FILE_NAME = "model.json"
 
@@ -71,7 +71,7 @@ class ModelConfig:
     def write(self, folder: str) -> None:
         """Writes `model.json` in folder, whole or not at all."""
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
-        files.write_whole(os.path.join(folder, FILE_NAME), text.encode())
+        atomic_files.write_atomically(os.path.join(folder, FILE_NAME), text.encode())
 
 
 def read(folder: str) -> ModelConfig | None:

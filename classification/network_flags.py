@@ -4,8 +4,9 @@ from typing import Any
 
 from absl import flags
 
-from classification import checkpoints, fake_quant, model_config, program
+from classification import checkpoints, fake_quant, model_config
 from classification.model_config import ModelConfig
+from transforms.base import program
 
 flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels.")
 flags.DEFINE_integer(

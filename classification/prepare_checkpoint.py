@@ -16,8 +16,8 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, deployment, network_flags, program, published_head
-from transforms import path_flags
+from classification import checkpoints, deployment, network_flags, published_head, runner
+from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(network_flags)
@@ -71,4 +71,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

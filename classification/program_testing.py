@@ -1,7 +1,5 @@
 """What the tests of programs share: a small network that knows digits, and running a program."""
 
-import contextlib
-import io
 import math
 import os
 from collections.abc import Callable
@@ -9,11 +7,11 @@ from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
-from absl.testing import flagsaver
 
-from classification import network, program, progress_bar, variable_values
+from classification import network, progress_bar, runner, variable_values
 from classification.data.dataset import Dataset
 from classification.model_config import ModelConfig
+from transforms.base import program_testing
 
 DIGITS = ModelConfig(
     image_size=32,
@@ -78,15 +76,5 @@ def run_program(main: Callable[[], None], *arguments: str) -> tuple[int | str | 
     Lines that tell how far it is are left out: there is one every ten seconds, so that a slow
     machine has more of them.
     """
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        flagsaver.flagsaver(),
-        mock.patch.object(progress_bar, "SECONDS_BETWEEN_LINES", math.inf),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-    ):
-        try:
-            program.run(main, ["folder/prog.py", *arguments])
-        except SystemExit as end:
-            return end.code, out.getvalue(), err.getvalue()
-    raise AssertionError("the program did not end")
+    with mock.patch.object(progress_bar, "SECONDS_BETWEEN_LINES", math.inf):
+        return program_testing.run(main, *arguments, runner=runner.run)

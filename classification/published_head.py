@@ -27,6 +27,7 @@ from classification.data import sample
 from classification.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.model_config import ModelConfig
+from transforms.base import pixel_scaling
 
 _HEAD = "MobilenetV1/Logits/"
 _LOGITS = _HEAD + "Conv2d_1c_1x1/"
@@ -220,7 +221,7 @@ def _features(values: dict[str, np.ndarray], config: ModelConfig) -> np.ndarray:
     """Pooled features of parts of the photographs, float32 [n, channels]."""
     images = sample.of_photographs(_CALIBRATION_IMAGES, image_size=config.image_size).images
     with tf.Graph().as_default(), tf.Session() as session:
-        inputs = tf.constant((images.astype(np.float32) - 128.0) / 128.0)
+        inputs = tf.constant(pixel_scaling.to_real(images))
         pooled = network.build(inputs, config, embedding_only=True)["AvgPool_1a"]
         known = {v: values[v.op.name] for v in tf.global_variables() if v.op.name in values}
         variable_values.load(session, known)

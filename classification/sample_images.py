@@ -14,11 +14,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import checkpoints, files, model_config, program
+from classification import checkpoints, model_config, runner
 from classification.data import sample
 from classification.data.sample import Sample
 from classification.model_config import ModelConfig
-from transforms import path_flags
+from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -60,10 +60,10 @@ def main() -> None:
     images, description = _take(config)
     data = io.BytesIO()
     np.save(data, images)
-    files.write_whole(FLAGS.output, data.getvalue())
+    atomic_files.write_atomically(FLAGS.output, data.getvalue())
     print(f"Images: {description}, {config.image_size} x {config.image_size} pixels.")
     print(f"Written to {FLAGS.output}")
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

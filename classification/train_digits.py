@@ -15,11 +15,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, deployment, program, training, training_defaults
+from classification import checkpoints, deployment, runner, training, training_defaults
 from classification.data.dataset import open_dataset
 from classification.model_config import ModelConfig
 from classification.training_config import TrainingConfig
-from transforms import path_flags
+from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -70,4 +70,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

@@ -12,9 +12,8 @@ from tensorflow import config as tf_config
 from classification import (
     checkpoints,
     features,
-    files,
     folder_lock,
-    program,
+    runner,
     training_graph,
     training_session,
     training_start,
@@ -29,6 +28,7 @@ from classification.progress import Display
 from classification.progress_bar import ProgressBar
 from classification.stop_signals import Stopped, StopSignals
 from classification.training_config import TrainingConfig
+from transforms.base import atomic_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,14 +152,14 @@ def train(
 
 
 def _lock(folder: str, stack: contextlib.ExitStack) -> None:
-    with files.errors_name(folder):
+    with atomic_files.name_path_in_errors(folder):
         stack.enter_context(folder_lock.hold(folder))
 
 
 def _explain(failure: training_session.StepFailed, dataset: Dataset) -> str:
     error = failure.__cause__
     assert isinstance(error, tf.errors.OpError)
-    reason = program.sentence(error)
+    reason = runner.sentence(error)
     if isinstance(error, tf.errors.DataLossError):
         reason = records.find_damage(dataset.files) or reason
     if failure.saved is None:
@@ -242,7 +242,7 @@ def _features(
                 on_progress=show,
             )
         except tf.errors.DataLossError as error:
-            reason = records.find_damage(dataset.files) or program.sentence(error)
+            reason = records.find_damage(dataset.files) or runner.sentence(error)
             raise ValueError(reason) from error
     say(kept.describe(config.cache_features))
     return kept

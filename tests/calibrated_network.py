@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 
 from classification import network, variable_values
 from classification.model_config import ModelConfig
+from transforms.base import pixel_scaling
 
 _EMBEDDING = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/"
 _CLASS_VECTORS = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"
@@ -39,7 +40,7 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
       The checkpoint's prefix.
     """
     os.makedirs(folder, exist_ok=True)
-    pixels = (images.astype(np.float32) - 128) / 128
+    inputs = pixel_scaling.to_real(images)
     rng = np.random.default_rng(seed)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(seed)
@@ -53,12 +54,12 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
 
         def show() -> None:
             for _ in range(_STEPS):
-                chosen = rng.choice(len(pixels), _BATCH_SIZE, replace=False)
-                session.run(updates, {batch: pixels[chosen]})
+                chosen = rng.choice(len(inputs), _BATCH_SIZE, replace=False)
+                session.run(updates, {batch: inputs[chosen]})
 
         def of_images(end_point: str) -> np.ndarray:
-            values = session.run(end_points[end_point], {batch: pixels})
-            return values.reshape(len(pixels), -1)
+            values = session.run(end_points[end_point], {batch: inputs})
+            return values.reshape(len(inputs), -1)
 
         values = _values({name: v.shape.as_list() for name, v in variables.items()}, rng)
         variable_values.load(session, {variables[name]: v for name, v in values.items()})

@@ -23,9 +23,9 @@ import third_party.tensorflow.quiet  # noqa: E402, F401
 # isort: split
 import numpy as np  # noqa: E402
 
-from classification import program  # noqa: E402
+from classification import runner  # noqa: E402
 from tests.reference_setting import Setting  # noqa: E402
-from transforms import path_flags
+from transforms.base import path_flags, program
 
 _REFERENCE = path_flags.define("reference", "", "Recorded numbers, an .npz file.")
 _CHECKPOINT = path_flags.define(
@@ -237,4 +237,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

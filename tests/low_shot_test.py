@@ -9,11 +9,11 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification import deployment, model_config, program_testing
-from classification.data import sample
 from classification.data.dataset import open_dataset
 from classification.imprinting import evaluate_low_shot
 from classification.program_testing import images_and_labels
 from tests import products, runfiles
+from transforms.base import pixel_scaling
 from transforms.tflite import metadata
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
@@ -30,7 +30,7 @@ class LowShotTest(absltest.TestCase):
         built = products.build(config, f"{_DIGITS}/model.ckpt")
         pathlib.Path("digits.tflite").write_bytes(metadata.attach(built.model, config.labels))
         images, labels = images_and_labels(open_dataset("", "validation"), config.image_size)
-        images = sample.to_uint8(images)
+        images = pixel_scaling.to_quanta(images)
         for label in range(10):
             for index, pixels in enumerate(images[labels == label][:4]):
                 split = "train" if index < 2 else "test"

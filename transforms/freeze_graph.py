@@ -12,7 +12,8 @@ nothing are accepted, with a note; those that ask for something else than this a
 
 from absl import flags
 
-from transforms import graph_transforms, path_flags, program
+from transforms import graph_transforms
+from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -83,7 +84,7 @@ def main() -> None:
     frozen = graph_transforms.freeze(
         graph, checkpoint=FLAGS.input_checkpoint, outputs=FLAGS.output_node_names
     )
-    program.write_files({FLAGS.output_graph: frozen})
+    atomic_files.write_files({FLAGS.output_graph: frozen})
     print(ignored, end="")
     print(
         f"Frozen with {FLAGS.input_checkpoint} up to {', '.join(FLAGS.output_node_names)}.\n"
@@ -92,4 +93,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

@@ -6,7 +6,8 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 from google.protobuf import text_format
 
-from transforms import freeze_graph, program_testing, testing
+from transforms import freeze_graph, testing
+from transforms.base import program_testing
 
 
 class FreezeGraphTest(absltest.TestCase):

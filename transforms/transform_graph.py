@@ -13,7 +13,8 @@ ranges that a quantised network was trained with; and it passes over constants o
 
 from absl import flags
 
-from transforms import graph_transforms, path_flags, program
+from transforms import graph_transforms
+from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -57,7 +58,7 @@ def main() -> None:
         transforms=transforms,
         fold_fake_quant=FLAGS.fold_fake_quant,
     )
-    program.write_files({FLAGS.out_graph: result})
+    atomic_files.write_files({FLAGS.out_graph: result})
     names = [name for name, _ in transforms]
     if "fold_constants" in names and not FLAGS.fold_fake_quant and b"FakeQuant" in graph:
         print(
@@ -76,4 +77,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Collection, Iterable
 
-from transforms.labels import normalised
+from transforms.base.labels import normalised
 
 # With those of images that `image_files` cannot read: to leave them out is not for us.
 IMAGE_ENDINGS = (

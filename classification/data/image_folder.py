@@ -15,7 +15,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from classification.data import class_folders
 from classification.data.class_folders import Classes, Scan, shorten
-from transforms.labels import normalised
+from transforms.base.labels import normalised
 
 # Of each class, held out for validation.
 DEFAULT_FRACTION = 0.2

@@ -9,9 +9,10 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from PIL import ExifTags, Image
 
-from classification.data import image_files, preprocessing, sample
+from classification.data import image_files, preprocessing
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
+from transforms.base import pixel_scaling
 
 
 class PixelReaderTest(parameterized.TestCase):
@@ -20,7 +21,7 @@ class PixelReaderTest(parameterized.TestCase):
             encoded = tf.placeholder(tf.string, [])
             evaluated = preprocessing.for_evaluation(encoded, image_size=32)
             expected = [
-                sample.to_uint8(
+                pixel_scaling.to_quanta(
                     session.run(evaluated, {encoded: pathlib.Path(path).read_bytes()})
                 ).astype(int)
                 for path in paths

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 import tensorflow as tf
 
 from classification.data import class_folders, storage
-from transforms import labels
+from transforms.base import labels
 
 # What a folder's class names are in.
 LABELS_FILE = "labels.txt"

@@ -20,6 +20,7 @@ from classification.data import (
     shipped_files,
 )
 from classification.data.image_files import BadImageError
+from transforms.base import pixel_scaling
 
 _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
@@ -67,18 +68,6 @@ class Window(NamedTuple):
         return part[:, ::-1] if self.mirrored else part
 
 
-def to_uint8(images: np.ndarray) -> np.ndarray:
-    """The eight-bit numbers q that a quantised network takes for x: x = (q - 128) / 128.
-
-    Args:
-      images: float, any shape, in [-1, 1].
-
-    Returns:
-      uint8, of the same shape: the nearest, which for 1 is 255.
-    """
-    return np.clip(np.rint(images * 128.0 + 128.0), 0, 255).astype(np.uint8)
-
-
 def of_digits(count: int, *, image_size: int) -> Sample:
     """Some of the digits that are held out from training, spread evenly over them.
 
@@ -100,7 +89,7 @@ def of_digits(count: int, *, image_size: int) -> Sample:
     with tf.Graph().as_default(), tf.Session() as session:
         batches = digits.batches(batch_size=total, image_size=image_size, is_training=False)
         images = session.run(tf.data.make_one_shot_iterator(batches).get_next()["image"])
-    chosen = to_uint8(images[_spread(count, total)])
+    chosen = pixel_scaling.to_quanta(images[_spread(count, total)])
     return Sample(chosen, f"{count} of the {total} handwritten digits held out from training")
 
 
@@ -174,7 +163,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
             for image, number in zip(_read(sizes, chosen, reader), parts, strict=True)
             for pixels in cut(image, number)
         ]
-    return Sample(to_uint8(np.stack(images)), description)
+    return Sample(pixel_scaling.to_quanta(np.stack(images)), description)
 
 
 def windows(height: int, width: int, count: int) -> list[Window]:

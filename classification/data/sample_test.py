@@ -7,26 +7,14 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.data import dataset, preprocessing, sample, shipped_files, testing
+from transforms.base import pixel_scaling
 
 
 def evaluated(pixels: np.ndarray, size: int) -> np.ndarray:
     """What evaluation makes of an image, as the numbers of a quantised network."""
     with tf.Graph().as_default(), tf.Session() as session:
         result = session.run(preprocessing.crop_for_evaluation(pixels, image_size=size))
-    return sample.to_uint8(result)
-
-
-class ToUint8Test(absltest.TestCase):
-    def test_nearest(self):
-        x = np.array([-1, -1 + 1 / 300, 0, 0.4 / 128, 0.6 / 128, 127 / 128, 127.4 / 128, 1])
-        np.testing.assert_array_equal(
-            sample.to_uint8(x.astype(np.float32)), [0, 0, 128, 128, 129, 255, 255, 255]
-        )
-        self.assertEqual(sample.to_uint8(x).dtype, np.uint8)
-
-    def test_all_of_them_come_back(self):
-        q = np.arange(256)
-        np.testing.assert_array_equal(sample.to_uint8((q - 128) / 128), q)
+    return pixel_scaling.to_quanta(result)
 
 
 class WindowsTest(parameterized.TestCase):
@@ -69,7 +57,7 @@ class DigitsTest(absltest.TestCase):
         batch = testing.run_batches(
             held_out.batches(batch_size=360, image_size=32, is_training=False)
         )[0]
-        np.testing.assert_array_equal(images, sample.to_uint8(batch["image"][::4]))
+        np.testing.assert_array_equal(images, pixel_scaling.to_quanta(batch["image"][::4]))
         self.assertEqual(description, "90 of the 360 handwritten digits held out from training")
 
     def test_too_many(self):
@@ -89,7 +77,7 @@ class PhotographsTest(absltest.TestCase):
             encoded = pathlib.Path(path).read_bytes()
             with tf.Graph().as_default(), tf.Session() as session:
                 image = session.run(preprocessing.for_evaluation(encoded, image_size=40))
-            np.testing.assert_array_equal(images[index], sample.to_uint8(image))
+            np.testing.assert_array_equal(images[index], pixel_scaling.to_quanta(image))
         self.assertLen({image.tobytes() for image in images}, 6)
         again = sample.of_photographs(6, image_size=40).images
         np.testing.assert_array_equal(images, again)

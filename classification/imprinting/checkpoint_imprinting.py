@@ -19,6 +19,7 @@ from classification.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.imprinting.views import unit
 from classification.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.model_config import ModelConfig
+from transforms.base import pixel_scaling
 
 _HEAD = "MobilenetV1/Logits/"
 _CLASSES = _HEAD + "Conv2d_1d_1x1_normalize/"
@@ -62,7 +63,7 @@ def embed(
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
-        inputs = (tf.cast(images, tf.float32) - 128.0) / 128.0
+        inputs = pixel_scaling.to_real(tf.cast(images, tf.float32))
         output = network.build(
             inputs, config, embedding_only=True, round_activations=round_activations
         )["Embedding"]

@@ -8,13 +8,13 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification import deployment, model_config, network, variable_values
-from classification.data import sample
 from classification.data.dataset import open_dataset
 from classification.data.image_pixels import PixelReader
 from classification.imprinting import checkpoint_imprinting
 from classification.model_config import ModelConfig
 from classification.program_testing import images_and_labels
 from tests import runfiles
+from transforms.base import pixel_scaling
 
 _NAMES = ("zero", "one", "seven")
 _DIGITS = str(runfiles.path("classification/digits_network"))
@@ -33,7 +33,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         for name, digit in zip(_NAMES, (0, 1, 7), strict=True):
             for index, image in enumerate(images[labels == digit][:3]):
                 self.paths.append(os.path.join(folder, f"{name}{index}.png"))
-                Image.fromarray(sample.to_uint8(image)).save(self.paths[-1])
+                Image.fromarray(pixel_scaling.to_quanta(image)).save(self.paths[-1])
 
     def imprint(
         self, embeddings: dict[str, np.ndarray], *, keep_classes: bool
@@ -51,7 +51,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         with PixelReader(config.image_size) as reader:
             images = np.concatenate([reader.read(path) for path in self.paths])
         with tf.Graph().as_default(), tf.Session() as session:
-            inputs = (tf.constant(images, tf.float32) - 128.0) / 128.0
+            inputs = pixel_scaling.to_real(tf.constant(images, tf.float32))
             logits = network.build(inputs, config)["Logits"]
             variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
             return session.run(logits)

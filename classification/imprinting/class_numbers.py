@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from transforms.labels import normalised
+from transforms.base.labels import normalised
 from transforms.tflite.imprinting import ImprintingEngine
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from classification import files
+from transforms.base import atomic_files
 
 # Part of the key: another number where other embeddings come of the same network and files.
 _FORM = 3
@@ -50,7 +50,7 @@ def embed(
         os.makedirs(folder, exist_ok=True)
         data = io.BytesIO()
         np.savez(data, keys=np.array(list(known)), values=np.stack(list(known.values())))
-        files.write_whole(place, data.getvalue())
+        atomic_files.write_atomically(place, data.getvalue())
     nothing = np.zeros(found.shape[1:], np.float32)
     embeddings = np.stack([known.get(name, nothing) for name in keys])
     return embeddings, {i: reasons[n] for i, n in enumerate(keys) if n in reasons}

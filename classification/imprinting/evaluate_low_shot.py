@@ -38,7 +38,7 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import files, network_flags, program
+from classification import network_flags, runner
 from classification.data import image_folder
 from classification.imprinting import (
     embedding_cache,
@@ -52,7 +52,7 @@ from classification.imprinting.low_shot_photos import LabelledPhotos
 from classification.imprinting.low_shot_report import Trial
 from classification.imprinting.low_shot_sources import Source
 from classification.progress_bar import ProgressBar
-from transforms import path_flags
+from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 
@@ -106,7 +106,7 @@ def main() -> None:
             "checkpoint, tells what network it is"
         )
     if FLAGS.output_dir:
-        files.check_replaceable(FLAGS.output_dir, FILES)
+        atomic_files.check_replaceable(FLAGS.output_dir, FILES)
     # About damaged EXIF data, large images and the like: nothing that users must mend.
     warnings.filterwarnings("ignore", module="PIL")
     sources = _sources()
@@ -121,13 +121,13 @@ def main() -> None:
         alone[source.name] = float((named == test.labels[is_base]).mean())
     low_shot_report.show(trials, base_alone=alone, steps=_steps(sources))
     if FLAGS.output_dir:
-        with files.whole_folder(FLAGS.output_dir, FILES) as partial:
+        with atomic_files.atomic_folder(FLAGS.output_dir, FILES) as partial:
             contents = (
                 low_shot_report.to_csv(trials),
                 low_shot_report.plot(trials, base_alone=alone),
             )
             for name, data in zip(FILES, contents, strict=True):
-                files.write_whole(os.path.join(partial, name), data)
+                atomic_files.write_atomically(os.path.join(partial, name), data)
         print(f"Written: {', '.join(os.path.join(FLAGS.output_dir, name) for name in FILES)}")
 
 
@@ -290,4 +290,4 @@ def _of_whole(method: Method) -> Method:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

@@ -30,15 +30,8 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import (
-    checkpoints,
-    deployment,
-    files,
-    network_flags,
-    program,
-    published_head,
-)
-from classification.data import image_folder, sample
+from classification import checkpoints, deployment, network_flags, published_head, runner
+from classification.data import image_folder, sample, storage
 from classification.imprinting import (
     checkpoint_imprinting,
     class_numbers,
@@ -50,8 +43,8 @@ from classification.imprinting import (
 from classification.imprinting.photos import Photos
 from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from classification.progress_bar import ProgressBar
-from transforms import labels as label_files
-from transforms import path_flags
+from transforms.base import atomic_files, path_flags, program
+from transforms.base import labels as label_files
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
@@ -132,7 +125,7 @@ def _imprint_model() -> None:
     start = time.monotonic()
     with open(FLAGS.model, "rb") as file:
         data = file.read()
-    given = label_files.read(FLAGS.labels) if FLAGS.labels else None
+    given = label_files.parse(storage.read(FLAGS.labels), FLAGS.labels) if FLAGS.labels else None
     try:
         model = model_file.parse(data)
         engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
@@ -143,7 +136,7 @@ def _imprint_model() -> None:
     found = photos.find(FLAGS.images_dir)
     numbers = class_numbers.assign(found.classes, engine, kept)
     names = [*kept, *(name for name, number in numbers.items() if number >= len(kept))]
-    files.check_place(FLAGS.output)
+    atomic_files.check_place(FLAGS.output)
     with ProgressBar() as progress:
         vectors, bad = embedder.embed(
             model, found.paths, views=FLAGS.views, on_progress=progress.show
@@ -162,7 +155,7 @@ def _imprint_model() -> None:
             folder = os.path.join(found.folder, name)
             raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
     imprinted = engine.build()
-    files.write_whole(FLAGS.output, metadata.extend(imprinted.model, names, data=data))
+    atomic_files.write_atomically(FLAGS.output, metadata.extend(imprinted.model, names, data=data))
     _report(found, bad, len(kept), engine.num_classes, told, seconds=time.monotonic() - start)
     _warn(names, imprinted.cosines)
     if unnamed:
@@ -180,7 +173,7 @@ def _imprint_checkpoint() -> None:
     found = photos.find(FLAGS.images_dir)
     if FLAGS.keep_classes:
         checkpoint_imprinting.check_new(found.classes, labels)
-    files.check_replaceable(FLAGS.output, deployment.FILE_NAMES)
+    atomic_files.check_replaceable(FLAGS.output, deployment.FILE_NAMES)
     published = published_head.is_published(checkpoint)
     values = (published_head if published else deployment).read_values(checkpoint, config)
     if published and not FLAGS.keep_classes:
@@ -264,4 +257,4 @@ def _warn(names: Sequence[str], cosines: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

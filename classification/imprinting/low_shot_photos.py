@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 
 from classification.data import dataset_info, image_folder, imagenet, records, storage
 from classification.data.dataset import Dataset, open_dataset
-from transforms.labels import normalised
+from transforms.base.labels import normalised
 
 # By what they are called here, the splits of data: the first that is there is taken.
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}

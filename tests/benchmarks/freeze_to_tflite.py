@@ -23,7 +23,7 @@ from absl import flags
 
 from tests.benchmarks import measuring, steps, target_build
 from tests.benchmarks.measuring import Measured
-from transforms import path_flags, program
+from transforms.base import path_flags, program
 
 _CHECKPOINT = path_flags.define(
     "checkpoint",
@@ -172,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

@@ -29,14 +29,14 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import files, program
+from classification import runner
 from classification.data import sample
 from classification.data.image_pixels import PixelReader
 from classification.imprinting import embedder
 from classification.model_config import ModelConfig
 from tests import calibrated_network, products
 from tests.benchmarks import jpeg_images
-from transforms import path_flags
+from transforms.base import atomic_files, path_flags
 from transforms.tflite import metadata, model_file, model_graph, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.inference import Kernels, Runner
@@ -134,7 +134,7 @@ def _imprint(model: Model, paths: list[str], output: str) -> None:
     for number in range(_CLASSES):
         engine.add(number, embeddings[number * _PHOTOS : (number + 1) * _PHOTOS, 0])
     names = [f"new {number}" for number in range(_CLASSES)]
-    files.write_whole(output, metadata.extend(engine.build().model, names, data=None))
+    atomic_files.write_atomically(output, metadata.extend(engine.build().model, names, data=None))
 
 
 def _write(model: Model, output: str) -> Callable[[], None]:
@@ -147,7 +147,9 @@ def _write(model: Model, output: str) -> Callable[[], None]:
         for vector in vectors:
             engine.add(engine.num_classes, vector)
         names = [f"class {number}" for number in range(engine.num_classes)]
-        files.write_whole(output, metadata.extend(engine.build().model, names, data=None))
+        atomic_files.write_atomically(
+            output, metadata.extend(engine.build().model, names, data=None)
+        )
 
     return run
 
@@ -157,4 +159,4 @@ def _verdict(is_met: bool) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

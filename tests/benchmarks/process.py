@@ -11,7 +11,7 @@ import logging
 from absl import flags
 
 from tests.benchmarks import steps
-from transforms import path_flags, program
+from transforms.base import path_flags, program
 
 _TASK = flags.DEFINE_enum("task", "step", ["step", "prepare", "change"], "What to do.")
 _FOLDER = flags.DEFINE_string("folder", "", "Of a step's files; where to prepare a network.")
@@ -43,4 +43,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

@@ -44,11 +44,11 @@ import rich.table
 import rich.text
 from absl import flags
 
-from classification import program
+from classification import runner
 from classification.data.dataset import open_dataset
 from tests.benchmarks import training_speed
 from tests.benchmarks.training_speed import MEASUREMENTS, Measured, Setting
-from transforms import path_flags
+from transforms.base import path_flags
 
 _STEPS = flags.DEFINE_integer("steps", 10, "Runs of each measurement.", lower_bound=1)
 _ONLY = flags.DEFINE_multi_enum(
@@ -219,4 +219,4 @@ def _seconds(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    runner.run(main)

@@ -27,6 +27,7 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from transforms.base import pixel_scaling
 from transforms.tflite import graph_file, model_graph
 from transforms.tflite.inference import Kernels, run
 from transforms.tflite.model_graph import Graph, Model
@@ -109,11 +110,6 @@ def check_images(images: np.ndarray, model: Model) -> None:
         raise ValueError(f"expected at least {MIN_IMAGES} images to check with, got {len(images)}")
 
 
-def pixels(images: np.ndarray) -> np.ndarray:
-    """The network's input, float32 in [-1, 1), for images uint8."""
-    return (images.astype(np.float32) - 128) / 128
-
-
 def graph_outputs(graph_def: tf.GraphDef, images: np.ndarray) -> Outputs:
     """What TensorFlow computes by a classifier's frozen graph, one image at once.
 
@@ -135,7 +131,7 @@ def graph_outputs(graph_def: tf.GraphDef, images: np.ndarray) -> Outputs:
             tf.import_graph_def(graph_def, name="")
             call = session.make_callable(names, feed_list=[classifier.input])
             with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-                done = list(pool.map(call, pixels(images)[:, np.newaxis]))
+                done = list(pool.map(call, pixel_scaling.to_real(images)[:, np.newaxis]))
         except (ValueError, tf.errors.OpError) as error:
             raise ValueError(f"expected a graph that runs on the images: {error}") from error
     return Outputs(*(np.concatenate(v).reshape(len(images), -1) for v in zip(*done, strict=True)))
@@ -303,7 +299,7 @@ def _float(got: Outputs, expected: Outputs) -> list[Figure]:
 
 
 def _inputs(graph: Graph, images: np.ndarray) -> np.ndarray:
-    return images if graph.inputs[0].type == "UINT8" else pixels(images)
+    return images if graph.inputs[0].type == "UINT8" else pixel_scaling.to_real(images)
 
 
 def _embedding(graph: Graph) -> model_graph.Tensor:

@@ -17,7 +17,7 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from transforms import labels, path_flags, program
+from transforms.base import atomic_files, labels, path_flags, program
 from transforms.tflite import check, graph_file, model_file, report
 
 _MODEL = path_flags.define("model", "", "The .tflite, as converted.")
@@ -80,6 +80,11 @@ def _hashes() -> dict[str, str]:
     return hashes
 
 
+def _read_labels(path: str) -> tuple[str, ...]:
+    with open(path, "rb") as file:
+        return labels.parse(file.read(), path)
+
+
 def main() -> None:
     """Checks, writes, and says how well it agrees."""
     program.require("model", "extractor", "head", "frozen_graph", "images", "output_prefix")
@@ -93,10 +98,10 @@ def main() -> None:
         head=model_file.read(_HEAD.value),
         frozen=graph_file.read(_FROZEN_GRAPH.value),
         images=_images(_IMAGES.value),
-        labels=labels.read(_LABELS.value) if _LABELS.value else None,
+        labels=_read_labels(_LABELS.value) if _LABELS.value else None,
     )
     files = report.files(checked, name=name, made_from=hashes)
-    program.write_files({os.path.join(folder, path): data for path, data in files.items()})
+    atomic_files.write_files({os.path.join(folder, path): data for path, data in files.items()})
     for kernels, figures in checked.agreement.items():
         told = ", ".join(f"{figure.name} {figure.value:.5g}" for figure in figures)
         print(f"Agrees with the {kernels.value} kernels: {told}")
@@ -104,4 +109,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

@@ -9,7 +9,7 @@ import numpy as np
 from absl.testing import absltest
 
 from tests import runfiles
-from transforms import program_testing
+from transforms.base import program_testing
 from transforms.tflite import check_tflite, metadata, testing
 
 _PROGRAM = runfiles.path("transforms/tflite/check_tflite")

@@ -6,11 +6,9 @@ import tensorflow.compat.v1 as tf
 # By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
 from tensorflow.lite.python import schema_py_generated as schema
 
+from transforms.base import pixel_scaling
 from transforms.tflite import graph_file, model_file, model_graph
 from transforms.tflite.silence import silence
-
-# Pixels are (q - 128) / 128 for q in 0..255: TensorFlow Lite's mean and standard deviation.
-INPUT_STATS = (128.0, 128.0)
 
 _SCALE = "scale_factor_as_input"
 
@@ -53,7 +51,9 @@ def convert(graph_def: tf.GraphDef) -> bytes:
         converter = tf.lite.TFLiteConverter(graph_def, inputs, [output])
         if quantised:
             converter.inference_type = tf.uint8
-            converter.quantized_input_stats = {images.op.name: INPUT_STATS}
+            converter.quantized_input_stats = {
+                images.op.name: (pixel_scaling.MEAN, pixel_scaling.STD)
+            }
         try:
             with silence():
                 data = converter.convert()

@@ -10,7 +10,7 @@ import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
 
-from transforms import path_flags, program
+from transforms.base import atomic_files, path_flags, program
 from transforms.tflite import convert, graph_file
 
 _GRAPH = path_flags.define("graph", "", "The graph, a binary GraphDef.")
@@ -25,10 +25,10 @@ def main() -> None:
         data = convert.convert(graph_def)
     except ValueError as error:
         raise ValueError(f"{_GRAPH.value}: {error}") from error
-    program.write_files({_OUTPUT.value: data})
+    atomic_files.write_files({_OUTPUT.value: data})
     kind = "quantised" if graph_file.is_quantised(graph_def) else "float"
     print(f"Converted: {kind}, {len(data):,} bytes, {_OUTPUT.value}")
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

@@ -6,7 +6,7 @@ import subprocess
 from absl.testing import absltest
 
 from tests import runfiles
-from transforms import program_testing
+from transforms.base import program_testing
 from transforms.tflite import convert_graph, testing
 
 _PROGRAM = runfiles.path("transforms/tflite/convert_graph")

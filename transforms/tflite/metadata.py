@@ -19,7 +19,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 
 import third_party.mediapipe.metadata_schema as form
-from transforms.labels import normalised
+from transforms.base.labels import normalised
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor
 

@@ -9,7 +9,7 @@ import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
 
-from transforms import path_flags, program
+from transforms.base import atomic_files, path_flags, program
 from transforms.tflite import model_file, split
 
 _MODEL = path_flags.define("model", "", "The .tflite to cut.")
@@ -29,10 +29,10 @@ def main() -> None:
         _EXTRACTOR.value: model_file.serialise(parts.extractor),
         _HEAD.value: model_file.serialise(parts.head),
     }
-    program.write_files(contents)
+    atomic_files.write_files(contents)
     for path, data in contents.items():
         print(f"Written: {len(data):,} bytes, {path}")
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))

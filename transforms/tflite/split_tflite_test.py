@@ -4,7 +4,7 @@ import os
 
 from absl.testing import absltest
 
-from transforms import program_testing
+from transforms.base import program_testing
 from transforms.tflite import split_tflite, testing
 
 

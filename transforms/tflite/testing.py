@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 # By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
 from tensorflow.lite.python import schema_py_generated as schema
 
+from transforms.base import pixel_scaling
 from transforms.tflite import convert, model_file, split
 
 SIZE = 32
@@ -53,8 +54,8 @@ def small(*, quantise: bool = True) -> Small:
         tf.import_graph_def(floats, name="")
         names = [name for name in ("act1", "act2", "act3", "classes", "scaled")]
         for image in images(16):
-            pixels = (image[np.newaxis] - np.float32(128)) / 128
-            values = session.run([f"{name}:0" for name in names], {"input:0": pixels})
+            inputs = pixel_scaling.to_real(image[np.newaxis])
+            values = session.run([f"{name}:0" for name in names], {"input:0": inputs})
             for name, value in zip(names, values, strict=True):
                 low, high = ranges.get(name, (0.0, 0.0))
                 ranges[name] = (min(low, float(value.min())), max(high, float(value.max())))

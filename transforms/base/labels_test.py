@@ -4,7 +4,7 @@ import unicodedata
 
 from absl.testing import absltest, parameterized
 
-from transforms import labels
+from transforms.base import labels
 
 _NAMES = ("null", "Äpfel", "two words")
 
@@ -89,14 +89,6 @@ class ParseTest(parameterized.TestCase):
     )
     def test_no_text(self, data, expected):
         self.assert_fails(data, expected)
-
-    def test_a_file(self):
-        file = self.create_tempfile("names.txt", "0:a\n1:b\n")
-        self.assertEqual(labels.read(file.full_path), ("a", "b"))
-        with self.assertRaisesRegex(ValueError, "names.txt"):
-            labels.read(self.create_tempfile("empty/names.txt").full_path)
-        with self.assertRaises(FileNotFoundError):
-            labels.read(file.full_path + "-gone")
 
 
 class TextTest(parameterized.TestCase):

@@ -3,34 +3,35 @@
 import os
 import resource
 import signal
+from unittest import mock
 
 from absl.testing import absltest
 
-from classification import files
+from transforms.base import atomic_files
 
 
-class WriteWholeTest(absltest.TestCase):
+class WriteAtomicallyTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = self.create_tempdir().full_path
         self.path = os.path.join(self.folder, "file")
 
     def test_writes_and_writes_over(self):
-        files.write_whole(self.path, b"first, and longer")
-        files.write_whole(self.path, b"second")
+        atomic_files.write_atomically(self.path, b"first, and longer")
+        atomic_files.write_atomically(self.path, b"second")
         with open(self.path, "rb") as file:
             self.assertEqual(file.read(), b"second")
         self.assertEqual(os.listdir(self.folder), ["file"])
 
     def test_a_failure_halfway_leaves_the_old_file_and_nothing_beside(self):
-        files.write_whole(self.path, b"old")
+        atomic_files.write_atomically(self.path, b"old")
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         # A disk that is full after 4096 bytes.
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
         try:
             with self.assertRaisesRegex(OSError, f"File too large: '{self.path}'"):
-                files.write_whole(self.path, b"n" * 100_000)
+                atomic_files.write_atomically(self.path, b"n" * 100_000)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
             signal.signal(signal.SIGXFSZ, handler)
@@ -41,33 +42,83 @@ class WriteWholeTest(absltest.TestCase):
     def test_missing_folder_is_named(self):
         missing = os.path.join(self.folder, "missing")
         with self.assertRaisesRegex(FileNotFoundError, f"expected a folder {missing} to write f "):
-            files.write_whole(os.path.join(missing, "f"), b"")
+            atomic_files.write_atomically(os.path.join(missing, "f"), b"")
 
     def test_folder_in_the_file_s_place(self):
         with self.assertRaisesRegex(IsADirectoryError, f"got the folder {self.folder}"):
-            files.write_whole(self.folder, b"")
+            atomic_files.write_atomically(self.folder, b"")
         self.assertEqual(os.listdir(self.folder), [])
 
     def test_plain_name_is_of_the_current_folder(self):
         before = os.getcwd()
         os.chdir(self.folder)
         try:
-            files.write_whole("plain", b"x")
+            atomic_files.write_atomically("plain", b"x")
         finally:
             os.chdir(before)
         self.assertEqual(os.listdir(self.folder), ["plain"])
 
 
-class WholeFolderTest(absltest.TestCase):
+class WriteFilesTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.a, self.b, self.c = (os.path.join(self.folder, name) for name in "abc")
+
+    def read(self, path):
+        with open(path, "rb") as file:
+            return file.read()
+
+    def test_all_are_written_and_nothing_beside_them(self):
+        atomic_files.write_files({self.a: b"old"})
+        atomic_files.write_files({self.a: b"1", self.b: b"2"})
+        self.assertEqual((self.read(self.a), self.read(self.b)), (b"1", b"2"))
+        self.assertCountEqual(os.listdir(self.folder), ["a", "b"])
+
+    def test_none_is_written_where_one_cannot_be(self):
+        atomic_files.write_files({self.a: b"old"})
+        for wrong, error, text in (
+            (os.path.join(self.folder, "no", "c"), FileNotFoundError, "expected a folder .*/no "),
+            (self.folder, IsADirectoryError, "got the folder"),
+        ):
+            with self.assertRaisesRegex(error, text):
+                atomic_files.write_files({self.a: b"new", self.b: b"2", wrong: b"3"})
+        with self.assertRaises(TypeError):
+            atomic_files.write_files({self.a: b"new", self.b: "no bytes"})
+        self.assertEqual(self.read(self.a), b"old")
+        self.assertEqual(os.listdir(self.folder), ["a"])
+
+    def test_none_is_replaced_where_a_later_one_cannot_be(self):
+        atomic_files.write_files({self.a: b"old"})
+        place = os.replace
+
+        def replace(source, target):
+            if target == self.b:
+                raise OSError("no")
+            place(source, target)
+
+        with mock.patch.object(os, "replace", replace), self.assertRaisesRegex(OSError, "no"):
+            atomic_files.write_files({self.a: b"new", self.c: b"new", self.b: b"new"})
+        self.assertEqual(self.read(self.a), b"old")
+        self.assertEqual(os.listdir(self.folder), ["a"])
+
+    def test_a_name_in_the_folder_where_one_stands(self):
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        atomic_files.write_files({"c": b"3"})
+        self.assertEqual(self.read("c"), b"3")
+
+
+class AtomicFolderTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
         self.root = os.path.realpath(self.create_tempdir().full_path)
         self.path = os.path.join(self.root, "folder")
 
-    def write(self, text: str, names: tuple[str, ...] = ("a", "b")) -> None:
-        with files.whole_folder(self.path, names) as partial:
+    def write(self, text: str, names: tuple[str, ...] = ("a", "b")):
+        with atomic_files.atomic_folder(self.path, names) as partial:
             for name in names:
-                files.write_whole(os.path.join(partial, name), text.encode())
+                atomic_files.write_atomically(os.path.join(partial, name), text.encode())
 
     def contents(self) -> dict[str, str]:
         found = {}
@@ -88,7 +139,7 @@ class WholeFolderTest(absltest.TestCase):
         self.assertEqual(os.listdir(self.root), ["folder"])
 
     def test_nothing_is_there_before_the_end(self):
-        with files.whole_folder(self.path, ["a"]) as partial:
+        with atomic_files.atomic_folder(self.path, ["a"]) as partial:
             self.assertEqual(os.listdir(partial), [])
             self.assertFalse(os.path.exists(self.path))
         self.assertEqual(os.listdir(self.path), [])
@@ -99,8 +150,8 @@ class WholeFolderTest(absltest.TestCase):
                 if before:
                     self.write(before)
                 with self.assertRaisesRegex(RuntimeError, "halfway"):
-                    with files.whole_folder(self.path, ["a", "b"]) as partial:
-                        files.write_whole(os.path.join(partial, "a"), b"new")
+                    with atomic_files.atomic_folder(self.path, ["a", "b"]) as partial:
+                        atomic_files.write_atomically(os.path.join(partial, "a"), b"new")
                         raise RuntimeError("halfway")
                 self.assertEqual(os.listdir(self.root), ["folder"] if before else [])
         self.assertEqual(self.contents(), {"a": "old", "b": "old"})
@@ -120,19 +171,19 @@ class WholeFolderTest(absltest.TestCase):
 
     def test_files_that_came_while_writing_are_not_replaced(self):
         with self.assertRaisesRegex(FileExistsError, "which holds z;"):
-            with files.whole_folder(self.path, ["a"]):
+            with atomic_files.atomic_folder(self.path, ["a"]):
                 os.mkdir(self.path)
-                files.write_whole(os.path.join(self.path, "z"), b"")
+                atomic_files.write_atomically(os.path.join(self.path, "z"), b"")
         self.assertEqual(os.listdir(self.root), ["folder"])
 
     def test_file_in_its_place(self):
-        files.write_whole(self.path, b"")
+        atomic_files.write_atomically(self.path, b"")
         with self.assertRaisesRegex(FileExistsError, "name of a folder to write, got the file"):
             self.write("new")
 
     def test_missing_parent_is_told_before_anything_is_done(self):
         with self.assertRaisesRegex(FileNotFoundError, "expected a folder .*/gone to write x in"):
-            files.check_replaceable(os.path.join(self.path, "gone/x"), ())
+            atomic_files.check_replaceable(os.path.join(self.path, "gone/x"), ())
 
     def test_missing_parent(self):
         self.path = os.path.join(self.path, "below")

@@ -1,26 +1,22 @@
-"""Tests of how programs take flags and report errors."""
+"""Tests of how programs that use TensorFlow report errors."""
 
 import contextlib
 import io
 import logging
 import os
-from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
 from absl import flags
 from absl.testing import absltest
 
-from classification import program
+from classification import runner
 from classification.program_testing import run_program
 from third_party.tf_slim.slim import slim  # noqa: F401
 
 _SIZE = flags.DEFINE_integer("size", 7, "Of something.")
-_NAME = flags.DEFINE_string("name", None, "Of something.")
-flags.DEFINE_string("other", "", "Of something.")
-flags.DEFINE_string("another", "", "Of something.")
 
 
-def graph_error(make: Callable[[], object]) -> tf.errors.OpError:
+def graph_error(make):
     """What running make()'s tensor raises."""
     with tf.Graph().as_default(), tf.Session() as session:
         tensor = make()
@@ -82,42 +78,7 @@ class RunTest(absltest.TestCase):
             raise KeyError("key")
 
         with self.assertRaises(KeyError), contextlib.redirect_stderr(io.StringIO()):
-            program.run(wrong, ["prog"])
-
-    def test_words_that_are_no_flags(self):
-        status, _, err = run_program(lambda: self.fail("main was called"), "size", "3")
-        self.assertEqual(status, 1)
-        self.assertIn("expected flags alone, as --NAME=VALUE, got size 3", err)
-
-    def test_interruption(self):
-        def interrupted():
-            raise KeyboardInterrupt
-
-        status, _, err = run_program(interrupted)
-        self.assertEqual(status, 130)
-        self.assertEqual(err, "prog: interrupted\n")
-
-    def test_given_tells_flags_set_by_hand_from_defaults(self):
-        values = []
-        run_program(lambda: values.append(program.given(["size", "name"])))
-        run_program(lambda: values.append(program.given(["size", "name"])), "--size=7")
-        run_program(lambda: values.append(program.given(["name"])), "--name=")
-        self.assertEqual(values[0], {})
-        self.assertEqual(values[1], {"size": 7})
-        self.assertEqual(values[2], {"name": ""})
-
-    def test_all_flags_that_are_missing_are_named(self):
-        def main():
-            program.require("name", ("other", "another"))
-
-        self.assertEqual(run_program(main, "--name=a", "--another=b"), (None, "", ""))
-        for arguments, missing in (
-            ((), "--name, --other or --another"),
-            (("--name=a",), "--other or --another"),
-            (("--name=", "--other=b"), "--name"),
-        ):
-            said = f"prog: expected {missing}; --help tells what for\n"
-            self.assertEqual(run_program(main, *arguments), (1, "", said))
+            runner.run(wrong, ["prog"])
 
 
 class SentenceTest(absltest.TestCase):
@@ -132,7 +93,7 @@ class SentenceTest(absltest.TestCase):
             return tf.debugging.Assert(tf.constant(False), words)
 
         self.assertEqual(
-            program.sentence(graph_error(make)), "Expected a label in 0..9, got 12 in /a/[b] c"
+            runner.sentence(graph_error(make)), "Expected a label in 0..9, got 12 in /a/[b] c"
         )
 
     def test_assertion_in_an_input_pipeline(self):
@@ -144,12 +105,12 @@ class SentenceTest(absltest.TestCase):
             dataset = tf.data.Dataset.range(2).map(check).batch(2).prefetch(1)
             return tf.data.make_one_shot_iterator(dataset).get_next()
 
-        self.assertEqual(program.sentence(graph_error(make)), "Got 1")
+        self.assertEqual(runner.sentence(graph_error(make)), "Got 1")
 
     def test_file_errors(self):
         error = FileNotFoundError(2, "No such file or directory", "a/b")
-        self.assertEqual(program.sentence(error), "a/b: No such file or directory")
-        self.assertEqual(program.sentence(FileNotFoundError("expected a")), "expected a")
+        self.assertEqual(runner.sentence(error), "a/b: No such file or directory")
+        self.assertEqual(runner.sentence(FileNotFoundError("expected a")), "expected a")
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 
 from absl.testing import absltest, parameterized
 
-from transforms import messages
+from transforms.base import messages
 
 
 class MessagesTest(parameterized.TestCase):

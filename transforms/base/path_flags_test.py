@@ -6,7 +6,7 @@ from unittest import mock
 from absl import flags
 from absl.testing import absltest, parameterized
 
-from transforms import path_flags
+from transforms.base import path_flags
 
 
 class PathFlagsTest(parameterized.TestCase):

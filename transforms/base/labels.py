@@ -28,12 +28,6 @@ _BYTE_ORDER_MARKS = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16
 _LONGEST_SHOWN = 40
 
 
-def read(path: str) -> tuple[str, ...]:
-    """The names in a file; raises what `parse` raises, and OSError if it cannot be read."""
-    with open(path, "rb") as file:
-        return parse(file.read(), path)
-
-
 def parse(data: bytes, path: str) -> tuple[str, ...]:
     """The names of classes, index = class, in Unicode's form NFC.
 

@@ -1,0 +1,151 @@
+"""Writes files and folders that appear complete or not at all."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+
+
+def write_atomically(path: str, data: bytes) -> None:
+    """Writes a file beside its place, then moves it there; see `write_files`."""
+    write_files({path: data})
+
+
+def write_files(contents: Mapping[str, bytes]) -> None:
+    """Writes all of several files or none of them.
+
+    Each is written beside its place; then all are moved there. If any step fails, what was at the
+    paths is there again, and nothing is left beside it. (A process that is killed between two
+    moves leaves some of the files old, and the old ones of the others beside them.)
+
+    Args:
+      contents: path -> what to write there.
+
+    Raises:
+      FileNotFoundError: if the folder of a file does not exist.
+      IsADirectoryError: if there is a folder at a path.
+      OSError: if a file cannot be written.
+    """
+    for path in contents:
+        check_place(path)
+    partial = {path: _beside(path, "partial") for path in contents}
+    # One file replaces another in one step; of several, the old ones are kept until the last.
+    old = {path: _beside(path, "old") for path in contents} if len(contents) > 1 else {}
+    moved = []
+    try:
+        for path, data in contents.items():
+            with name_path_in_errors(path), open(partial[path], "wb") as file:
+                file.write(data)
+        for path in contents:
+            if path in old and os.path.lexists(path):
+                os.rename(path, old[path])
+            os.replace(partial[path], path)
+            moved.append(path)
+    except BaseException:
+        for path, kept in old.items():
+            if os.path.lexists(kept):
+                os.replace(kept, path)
+            elif path in moved:
+                os.remove(path)
+        raise
+    finally:
+        for leftover in (*partial.values(), *old.values()):
+            if os.path.lexists(leftover):
+                os.remove(leftover)
+
+
+def check_place(path: str) -> None:
+    """Checks that `write_atomically` can put a file there, before work that takes long.
+
+    Raises:
+      FileNotFoundError: if the file's folder does not exist.
+      IsADirectoryError: if there is a folder at `path`.
+    """
+    _check_parent(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
+
+
+@contextlib.contextmanager
+def name_path_in_errors(path: str) -> Iterator[None]:
+    """Adds this path to the system's errors that name no file, such as that of a full disk."""
+    try:
+        yield
+    except OSError as error:
+        if error.strerror is None or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, path) from error
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str, names: Collection[str]) -> Iterator[str]:
+    """Provides a folder to write in, which is moved to its place if the context ends well.
+
+    It replaces an empty folder or an earlier result at `path`. If an error ends the context, what
+    was at `path` is unchanged, and nothing is left beside it.
+
+    Args:
+      path: where the folder will be.
+      names: the files that will be written. A folder that holds other files is not replaced.
+
+    Yields:
+      The path of the folder to write in. It is empty and on the same file system.
+
+    Raises:
+      FileNotFoundError: if the parent folder does not exist.
+      FileExistsError: if there is a file at `path`, or a folder that holds other files.
+      OSError: if the folder cannot be written.
+    """
+    # A link is kept, and the folder that it points to is replaced.
+    path = os.path.realpath(path)
+    check_replaceable(path, names)
+    partial, old = (_beside(path, kind) for kind in ("partial", "old"))
+    os.mkdir(partial)
+    try:
+        yield partial
+        check_replaceable(path, names)
+        if os.path.isdir(path) and os.listdir(path):
+            os.rename(path, old)
+        os.rename(partial, path)
+    except BaseException:
+        if os.path.isdir(old):
+            os.rename(old, path)
+        raise
+    finally:
+        for leftover in (partial, old):
+            shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _beside(path: str, kind: str) -> str:
+    # The process's number is not enough: processes in containers that share a folder have the same.
+    return f"{path}.{kind}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+
+
+def _check_parent(path: str) -> None:
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"expected a folder {folder} to write {os.path.basename(path)} in; there is none: "
+            "make it first, or name another"
+        )
+
+
+def check_replaceable(path: str, names: Collection[str]) -> None:
+    """Checks that `atomic_folder` can put a folder there, before work that takes long.
+
+    Raises:
+      FileNotFoundError: if the parent folder does not exist.
+      FileExistsError: if there is a file at `path`, or a folder that holds other files.
+    """
+    _check_parent(os.path.realpath(path))
+    if not os.path.exists(path):
+        return
+    if not os.path.isdir(path):
+        raise FileExistsError(f"expected the name of a folder to write, got the file {path}")
+    others = sorted(set(os.listdir(path)) - set(names))
+    if others:
+        raise FileExistsError(
+            f"expected a new or empty folder, or one with an earlier result, got {path}, which "
+            f"holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}; name another"
+        )

@@ -1,0 +1,111 @@
+"""What every program does: parses flags, runs, and reports an error in one sentence."""
+
+import functools
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterable
+from typing import Any, NoReturn
+
+from absl import app, flags, logging
+
+from transforms.base import messages
+
+# What shells report of a program that Ctrl-C ended: 128 and the signal's number.
+_INTERRUPTED = 130
+# What users can correct.
+_USER_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError)
+
+
+def run(
+    main: Callable[[], None],
+    argv: list[str] | None = None,
+    *,
+    user_errors: tuple[type[Exception], ...] = (),
+    describe: Callable[[Exception], str] | None = None,
+) -> None:
+    """Parses flags, calls main, and ends the process.
+
+    An error that users can correct is printed on stderr as one line, "PROGRAM: what is wrong",
+    and the exit status is 1. Such errors are ValueError, ArithmeticError, OSError, MemoryError and
+    `user_errors`. `--verbosity=1` also shows where it was raised. All other errors are faults of
+    the program and keep their traceback. Warnings are printed as one line, too.
+
+    Args:
+      main: the program; flags are parsed when it is called.
+      argv: the program's name and its arguments; None means those of the process.
+      user_errors: more kinds of errors that users can correct.
+      describe: says what an error means; None means `sentence`.
+    """
+    all_user_errors: tuple[type[Exception], ...] = (*_USER_ERRORS, *user_errors)
+
+    def guarded(arguments: list[str]) -> None:
+        warnings.showwarning = functools.partial(_show_warning, arguments[0])
+        try:
+            if len(arguments) > 1:
+                raise ValueError(
+                    f"expected only flags, as --NAME=VALUE, got {' '.join(arguments[1:])}"
+                )
+            main()
+        except (NotImplementedError, RecursionError):
+            # Python counts them among the RuntimeErrors, but users cannot correct them.
+            raise
+        except all_user_errors as error:
+            logging.debug("Raised here:", exc_info=True)
+            _fail(arguments[0], (describe or sentence)(error), 1)
+        except KeyboardInterrupt:
+            _fail(arguments[0], "interrupted", _INTERRUPTED)
+
+    with warnings.catch_warnings(), messages.for_the_user():
+        app.run(guarded, argv=argv)
+
+
+def require(*names: str | tuple[str, ...]) -> None:
+    """Checks that flags have values.
+
+    Args:
+      *names: the flags' names; of several in a tuple, one needs a value.
+
+    Raises:
+      ValueError: if some have none; it lists all of them.
+    """
+    alternatives = [(name,) if isinstance(name, str) else name for name in names]
+    missing = [
+        " or ".join(f"--{name}" for name in each)
+        for each in alternatives
+        if not any(flags.FLAGS[name].value for name in each)
+    ]
+    if missing:
+        raise ValueError(f"expected {', '.join(missing)}; --help explains them")
+
+
+def given(names: Iterable[str]) -> dict[str, Any]:
+    """The values of those of the named flags that the user has set."""
+    return {name: flags.FLAGS[name].value for name in names if flags.FLAGS[name].present}
+
+
+def sentence(error: Exception) -> str:
+    """What an error says, with the file that it is about."""
+    if isinstance(error, IsADirectoryError) and error.filename:
+        return f"expected a file, got the folder {error.filename}; name a file"
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if isinstance(error, MemoryError):
+        return str(error) or "out of memory"
+    return str(error)
+
+
+def _show_warning(path: str, message: Warning | str, *place: object, **more: object) -> None:
+    """Prints a warning without its place in the source."""
+    del place, more
+    print(f"{_name(path)}: warning: {message}", file=sys.stderr)
+
+
+def _fail(path: str, text: str, status: int) -> NoReturn:
+    print(f"{_name(path)}: {text}", file=sys.stderr)
+    sys.exit(status)
+
+
+def _name(path: str) -> str:
+    """The name by which people start a program."""
+    return os.path.splitext(os.path.basename(path))[0].removeprefix("mobilenet_v1_l2norm_")

@@ -1,0 +1,116 @@
+"""Tests of how programs parse flags and report errors."""
+
+import contextlib
+import io
+import logging
+import warnings
+
+from absl import flags
+from absl.testing import absltest, parameterized
+
+from transforms.base import program
+from transforms.base.program_testing import run
+
+_SIZE = flags.DEFINE_integer("size", 7, "Of something.")
+flags.DEFINE_string("input", "", "A file.")
+flags.DEFINE_string("output", None, "Another.")
+flags.DEFINE_string("another", "", "One more.")
+
+
+class RunTest(parameterized.TestCase):
+    def test_flags_are_parsed_and_output_is_left_alone(self):
+        self.assertEqual(run(lambda: print(_SIZE.value), "--size=3"), (None, "3\n", ""))
+
+    @parameterized.parameters(
+        (ValueError("expected this, got that"), "expected this, got that"),
+        (
+            FileNotFoundError(2, "No such file or directory", "a/b"),
+            "a/b: No such file or directory",
+        ),
+        (FileNotFoundError("expected a"), "expected a"),
+        (
+            IsADirectoryError(21, "Is a directory", "a"),
+            "expected a file, got the folder a; name a file",
+        ),
+        (ZeroDivisionError("by 0"), "by 0"),
+        (MemoryError(), "out of memory"),
+    )
+    def test_expected_errors_are_a_sentence_and_status_1(self, error, expected):
+        def failing():
+            raise error
+
+        self.assertEqual(run(failing), (1, "", f"prog: {expected}\n"))
+
+    @parameterized.parameters(KeyError, NotImplementedError, RecursionError, RuntimeError)
+    def test_other_errors_keep_their_traceback(self, kind):
+        def wrong():
+            raise kind
+
+        with self.assertRaises(kind), contextlib.redirect_stderr(io.StringIO()):
+            program.run(wrong, ["prog"])
+
+    def test_errors_that_a_program_adds(self):
+        def failing():
+            raise RuntimeError("not this")
+
+        with self.assertRaises(SystemExit) as end, contextlib.redirect_stderr(io.StringIO()) as err:
+            program.run(
+                failing, ["prog"], user_errors=(RuntimeError,), describe=lambda error: f"<{error}>"
+            )
+        self.assertEqual((end.exception.code, err.getvalue()), (1, "prog: <not this>\n"))
+
+    def test_errors_that_users_cannot_correct_are_never_among_them(self):
+        def wrong():
+            raise NotImplementedError
+
+        with self.assertRaises(NotImplementedError), contextlib.redirect_stderr(io.StringIO()):
+            program.run(wrong, ["prog"], user_errors=(RuntimeError,))
+
+    def test_warnings_are_one_line(self):
+        run_warning = run(lambda: warnings.warn("odd", stacklevel=1))
+        self.assertEqual(run_warning, (None, "", "prog: warning: odd\n"))
+
+    def test_verbosity_shows_where(self):
+        def failing():
+            raise ValueError("expected this, got that")
+
+        with self.assertLogs("absl", logging.DEBUG) as logs:
+            self.assertEqual(run(failing, "--verbosity=1")[0], 1)
+        self.assertIn('raise ValueError("expected this', "\n".join(logs.output))
+
+    def test_words_that_are_no_flags(self):
+        status, _, err = run(lambda: self.fail("main was called"), "size", "3")
+        self.assertEqual(status, 1)
+        self.assertIn("expected only flags, as --NAME=VALUE, got size 3", err)
+
+    def test_interruption(self):
+        def interrupted():
+            raise KeyboardInterrupt
+
+        self.assertEqual(run(interrupted), (130, "", "prog: interrupted\n"))
+
+
+class FlagsTest(absltest.TestCase):
+    def test_require_names_all_that_is_missing(self):
+        def main():
+            program.require("input", ("output", "another"))
+
+        self.assertEqual(run(main, "--input=a", "--another=b"), (None, "", ""))
+        for arguments, missing in (
+            ((), "--input, --output or --another"),
+            (("--input=a",), "--output or --another"),
+            (("--input=", "--output=b"), "--input"),
+        ):
+            said = f"prog: expected {missing}; --help explains them\n"
+            self.assertEqual(run(main, *arguments), (1, "", said))
+
+    def test_given_tells_flags_that_were_set_from_defaults(self):
+        values = []
+        run(lambda: values.append(program.given(["size", "input"])))
+        run(lambda: values.append(program.given(["size", "input"])), "--size=7")
+        run(lambda: values.append(program.given(["input"])), "--input=")
+        self.assertEqual(values, [{}, {"size": 7}, {"input": ""}])
+
+
+if __name__ == "__main__":
+    absltest.main()

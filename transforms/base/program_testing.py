@@ -1,0 +1,37 @@
+"""Runs a program within a test's process."""
+
+import contextlib
+import io
+from collections.abc import Callable
+
+from absl.testing import flagsaver
+
+from transforms.base import program
+
+
+def run(
+    main: Callable[[], None],
+    *arguments: str,
+    runner: Callable[[Callable[[], None], list[str]], None] = program.run,
+) -> tuple[int | str | None, str, str]:
+    """Runs a program in this process.
+
+    Args:
+      main: the program.
+      *arguments: its flags.
+      runner: what runs it.
+
+    Returns:
+      Its exit status, None where it is 0 by default; what it printed on stdout, and on stderr.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        flagsaver.flagsaver(),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            runner(main, ["folder/prog.py", *arguments])
+        except SystemExit as end:
+            return end.code, out.getvalue(), err.getvalue()
+    raise AssertionError("the program did not end")
