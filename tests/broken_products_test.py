@@ -9,7 +9,7 @@ from absl.testing import absltest, parameterized
 from classification import model_config
 from classification.data import sample
 from tests import products, runfiles
-from transforms.tflite import check
+from transforms.conversion import check
 
 _NETWORK = str(runfiles.path("classification/digits_network"))
 
@@ -30,10 +30,10 @@ class BrokenProductsTest(parameterized.TestCase):
         config = model_config.read(_NETWORK)
         built = products.build(config, f"{_NETWORK}/model.ckpt", **options)
         return check.check(
-            model=built.model,
+            model=built.tflite_model,
             extractor=built.parts.extractor,
             head=built.parts.head,
-            frozen=built.frozen,
+            frozen=tf.GraphDef.FromString(built.frozen),
             images=sample.of_digits(64, image_size=config.image_size).images,
             labels=config.labels,
         )

@@ -28,7 +28,9 @@ class LowShotTest(absltest.TestCase):
         values = deployment.read_values(f"{_DIGITS}/model.ckpt", config)
         deployment.write("net", config, values)
         built = products.build(config, f"{_DIGITS}/model.ckpt")
-        pathlib.Path("digits.tflite").write_bytes(metadata.attach(built.model, config.labels))
+        pathlib.Path("digits.tflite").write_bytes(
+            metadata.attach(built.tflite_model, config.labels)
+        )
         images, labels = images_and_labels(open_dataset("", "validation"), config.image_size)
         images = pixel_scaling.to_quanta(images)
         for label in range(10):

@@ -5,13 +5,15 @@ frozen, folded, .tflite, cut in two, checked.
 """
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.data import sample
 from classification.model_config import ModelConfig
 from tests import calibrated_network, products
-from transforms.tflite import check, metadata, model_file, product_rules
-from transforms.tflite.inference import Kernels
+from transforms.conversion import check
+from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file, product_rules
 
 _IMAGES = 64
 _OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, softmax.
@@ -54,10 +56,10 @@ class ProductMatrixTest(parameterized.TestCase):
         labels = [f"class {i}" for i in range(classes)]
         # Raises where a rule is broken, or a figure off its limit.
         checked = check.check(
-            model=built.model,
+            model=built.tflite_model,
             extractor=built.parts.extractor,
             head=built.parts.head,
-            frozen=built.frozen,
+            frozen=tf.GraphDef.FromString(built.frozen),
             images=images,
             labels=labels,
         )

@@ -1,25 +1,15 @@
-"""The way from a checkpoint to products that the rule l2norm_tflite takes, in one process."""
+"""The products of a checkpoint, made as the rule l2norm_tflite makes them, in this process."""
 
 import functools
 from collections.abc import Callable
-from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from classification import export
 from classification.model_config import ModelConfig
 from transforms import graph_transforms
-from transforms.tflite import convert, model_file, split
-from transforms.tflite.model_graph import Model
-from transforms.tflite.split import Parts
-
-
-class Built(NamedTuple):
-    """What is checked: the frozen graph, the model, its extractor and head."""
-
-    frozen: tf.GraphDef
-    model: Model
-    parts: Parts
+from transforms.conversion import products
+from transforms.conversion.products import Products
 
 
 def build(
@@ -28,7 +18,7 @@ def build(
     *,
     fold_fake_quant: bool = False,
     change: Callable[[tf.GraphDef], None] | None = None,
-) -> Built:
+) -> Products:
     """Exports, freezes, folds, converts and splits a checkpoint's network.
 
     Args:
@@ -38,18 +28,14 @@ def build(
       change: what is done to the folded graph before it is converted.
     """
     frozen, input_name, output_name = _frozen(config, prefix)
-    folded = graph_transforms.transform(
-        frozen,
-        inputs=[input_name],
-        outputs=[output_name],
-        transforms="strip_unused_nodes fold_l2_norm fold_constants",
-        fold_fake_quant=fold_fake_quant,
+    folded = products.fold(
+        frozen, input_name=input_name, output_name=output_name, fold_fake_quant=fold_fake_quant
     )
-    folded_def = tf.GraphDef.FromString(folded)
     if change is not None:
+        folded_def = tf.GraphDef.FromString(folded)
         change(folded_def)
-    model = model_file.parse(convert.convert(folded_def))
-    return Built(tf.GraphDef.FromString(frozen), model, split.split(model))
+        folded = folded_def.SerializeToString(deterministic=True)
+    return products.convert_and_split(frozen, folded)
 
 
 @functools.lru_cache(maxsize=1)

@@ -90,35 +90,20 @@ def _l2norm_tflite_impl(ctx):
     _run(ctx, "sample_images", [config] + ctx.files.images, [images], args)
 
     frozen = _declare(ctx, "_frozen.pb")
-    args = ctx.actions.args()
-    args.add(graph, format = "--input_graph=%s")
-    args.add("--input_binary")
-    args.add(prefix, format = "--input_checkpoint=%s")
-    args.add("--output_node_names=" + _OUTPUT)
-    args.add(frozen, format = "--output_graph=%s")
-    _run(ctx, "freeze_graph", checkpoint + [graph], [frozen], args)
-
     folded = _declare(ctx, "_folded.pb")
-    args = ctx.actions.args()
-    args.add(frozen, format = "--in_graph=%s")
-    args.add(folded, format = "--out_graph=%s")
-    args.add("--inputs=" + _INPUT)
-    args.add("--outputs=" + _OUTPUT)
-    args.add("--transforms=strip_unused_nodes fold_l2_norm fold_constants")
-    _run(ctx, "transform_graph", [frozen], [folded], args)
-
     unchecked = [_declare(ctx, "_unchecked/%s.tflite" % part) for part in ("model", "extractor", "head")]
     model, extractor, head = unchecked
     args = ctx.actions.args()
-    args.add(folded, format = "--graph=%s")
-    args.add(model, format = "--output=%s")
-    _run(ctx, "convert_graph", [folded], [model], args)
-
-    args = ctx.actions.args()
+    args.add(graph, format = "--graph=%s")
+    args.add(prefix, format = "--checkpoint=%s")
+    args.add("--input_name=" + _INPUT)
+    args.add("--output_name=" + _OUTPUT)
+    args.add(frozen, format = "--frozen=%s")
+    args.add(folded, format = "--folded=%s")
     args.add(model, format = "--model=%s")
     args.add(extractor, format = "--extractor=%s")
     args.add(head, format = "--head=%s")
-    _run(ctx, "split_tflite", [model], [extractor, head], args)
+    _run(ctx, "make_tflite", checkpoint + [graph], [frozen, folded] + unchecked, args)
 
     tflite = [_declare(ctx, suffix + ".tflite") for suffix in ("", "_extractor", "_head")]
     report = [_declare(ctx, "_report." + ending) for ending in ("json", "md")]
@@ -162,14 +147,11 @@ def _l2norm_tflite_impl(ctx):
 
 # The steps: the program of each, and what it does, for people who wait.
 _STEPS = {
-    "check_tflite": struct(tool = "//transforms/tflite:check_tflite", does = "Checking the .tflite"),
-    "convert_graph": struct(tool = "//transforms/tflite:convert_graph", does = "Converting the graph"),
+    "check_tflite": struct(tool = "//transforms/conversion:check_tflite", does = "Checking the .tflite"),
     "export": struct(tool = "//classification:mobilenet_v1_l2norm_export", does = "Exporting the graph"),
-    "freeze_graph": struct(tool = "//transforms:freeze_graph", does = "Freezing the graph"),
+    "make_tflite": struct(tool = "//transforms/conversion:make_tflite", does = "Making the .tflite"),
     "prepare_checkpoint": struct(tool = "//classification:prepare_checkpoint", does = "Preparing the checkpoint"),
     "sample_images": struct(tool = "//classification:sample_images", does = "Sampling images for the check"),
-    "split_tflite": struct(tool = "//transforms/tflite:split_tflite", does = "Splitting the .tflite"),
-    "transform_graph": struct(tool = "//transforms:transform_graph", does = "Folding the graph"),
 }
 
 _l2norm_tflite = rule(

@@ -63,7 +63,7 @@ class TransformGraphTest(absltest.TestCase):
             file.write(b"\xff" * 20)
         strip = "--transforms=strip_unused_nodes"
         for flags, said in (
-            ((), "expected --in_graph, --transforms; --help tells"),
+            ((), "expected --in_graph, --transforms; --help explains"),
             (("--in_graph=graph.pb", "--transforms=nope"), 'there is no transform "nope"'),
             (("--in_graph=graph.pb", strip, "--outputs=z"), 'output "z" is not in the graph'),
             (("--in_graph=none.pb", strip), "none.pb: No such file or directory"),

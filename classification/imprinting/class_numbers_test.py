@@ -4,7 +4,8 @@ import numpy as np
 from absl.testing import absltest
 
 from classification.imprinting import class_numbers
-from transforms.tflite import model_file, testing
+from transforms.conversion import testing
+from transforms.tflite import model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
 _LABELS = (*testing.LABELS, "café")

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from classification.imprinting.low_shot import Classifier, Task
-from transforms.tflite import inference, model_graph, product_rules, split
+from transforms.conversion import inference
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_graph, product_rules, split
 from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.inference import Kernels
 from transforms.tflite.model_graph import Model
 
 

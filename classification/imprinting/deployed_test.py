@@ -5,8 +5,9 @@ from absl.testing import absltest
 
 from classification.imprinting import deployed, low_shot
 from classification.imprinting.low_shot import Embedded, Task
-from transforms.tflite import inference, model_file, model_graph, testing
-from transforms.tflite.inference import Kernels
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file, model_graph
 
 _NOVEL = 3
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from classification.data.image_files import BadImageError
 from classification.data.image_pixels import PixelReader
+from transforms.conversion.inference import Kernels, Runner
 from transforms.tflite import model_file, model_graph, split
-from transforms.tflite.inference import Kernels, Runner
 from transforms.tflite.model_graph import Model
 
 

@@ -9,8 +9,9 @@ from PIL import Image
 
 from classification.data.image_pixels import PixelReader
 from classification.imprinting import embedder
-from transforms.tflite import inference, model_file, model_graph, testing
-from transforms.tflite.inference import Kernels
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file, model_graph
 
 
 class EmbedTest(absltest.TestCase):

@@ -11,7 +11,8 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification.imprinting import embedder, embedding_cache
-from transforms.tflite import model_file, testing
+from transforms.conversion import testing
+from transforms.tflite import model_file
 
 
 class EmbeddingCacheTest(absltest.TestCase):

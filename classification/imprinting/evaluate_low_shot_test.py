@@ -14,7 +14,8 @@ from classification.data import image_folder
 from classification.data import testing as data_testing
 from classification.imprinting import checkpoint_imprinting, embedder, evaluate_low_shot
 from tests import runfiles
-from transforms.tflite import metadata, model_file, testing
+from transforms.conversion import testing
+from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
 _DIGITS = str(runfiles.path("classification/digits_network"))

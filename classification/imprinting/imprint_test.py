@@ -11,9 +11,10 @@ from PIL import Image
 from classification import checkpoints, deployment, model_config, program_testing
 from classification.imprinting import imprint
 from tests import runfiles
-from transforms.tflite import inference, metadata, model_file, product_rules, testing
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file, product_rules
 from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.inference import Kernels
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
 _COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}

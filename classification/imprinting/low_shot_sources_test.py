@@ -11,7 +11,8 @@ from PIL import Image
 from classification import model_config
 from classification.imprinting import low_shot_sources
 from tests import runfiles
-from transforms.tflite import metadata, model_file, testing
+from transforms.conversion import testing
+from transforms.tflite import metadata, model_file
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
 _LABELS = tuple("abcdefg")

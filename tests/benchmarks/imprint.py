@@ -37,9 +37,9 @@ from classification.model_config import ModelConfig
 from tests import calibrated_network, products
 from tests.benchmarks import jpeg_images
 from transforms.base import atomic_files, path_flags
+from transforms.conversion.inference import Kernels, Runner
 from transforms.tflite import metadata, model_file, model_graph, split
 from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.inference import Kernels, Runner
 from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
@@ -58,7 +58,7 @@ def make(config: ModelConfig = _NETWORK) -> Model:
     images = sample.of_photographs(64, image_size=config.image_size).images
     with tempfile.TemporaryDirectory() as folder:
         prefix = calibrated_network.write(folder, config, images)
-        return products.build(config, prefix).model
+        return products.build(config, prefix).tflite_model
 
 
 def measure(model: Model, *, runs: int) -> dict[str, list[float]]:

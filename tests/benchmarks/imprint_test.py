@@ -3,7 +3,8 @@
 from absl.testing import absltest
 
 from tests.benchmarks import imprint
-from transforms.tflite import model_file, testing
+from transforms.conversion import testing
+from transforms.tflite import model_file
 
 
 class ImprintTest(absltest.TestCase):

@@ -19,7 +19,6 @@ NUM_IMAGES = 64
 # As the rule l2norm_tflite has them.
 _INPUT = "input"
 _OUTPUT = "MobilenetV1/Predictions/Reshape_1"
-_TRANSFORMS = "strip_unused_nodes fold_l2_norm fold_constants"
 # What comes to the same where nothing but TensorFlow is at hand: our fold_constants gives these
 # parameters itself, and fold_l2_norm is what it folds besides.
 _TENSORFLOW_TRANSFORMS = (
@@ -106,21 +105,17 @@ def _freeze(folder: str) -> Timed:
 
 
 def _fold(folder: str) -> Timed:
-    from transforms import graph_transforms
+    from transforms.conversion import products
 
     frozen = _read(folder, "frozen.pb")
-    return lambda: {
-        "folded.pb": graph_transforms.transform(
-            frozen, inputs=[_INPUT], outputs=[_OUTPUT], transforms=_TRANSFORMS
-        )
-    }
+    return lambda: {"folded.pb": products.fold(frozen, input_name=_INPUT, output_name=_OUTPUT)}
 
 
 def _convert(folder: str) -> Timed:
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split
-    from transforms.tflite import convert, graph_file
+    from transforms.conversion import convert, graph_file
 
     folded = graph_file.read(os.path.join(folder, "folded.pb"))
     return lambda: {"model.tflite": convert.convert(folded)}
@@ -150,7 +145,8 @@ def _check(folder: str) -> Timed:
     # isort: split
     import numpy as np
 
-    from transforms.tflite import check, graph_file, model_file
+    from transforms.conversion import check, graph_file
+    from transforms.tflite import model_file
 
     model, extractor, head = (
         model_file.read(os.path.join(folder, f"{part}.tflite"))

@@ -8,6 +8,7 @@ photographs, against the labels.
 import os
 
 import numpy as np
+import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification import deployment, published_head
@@ -15,8 +16,9 @@ from classification.data import sample
 from classification.model_config import ModelConfig
 from tests import products
 from tests.reference import files
-from transforms.tflite import check, inference, metadata, model_file
-from transforms.tflite.inference import Kernels
+from transforms.conversion import check, inference
+from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file
 
 _SPARED = 8  # Only so many of the thousand photographs are compared, evenly spread.
 _LABELLED = 4
@@ -47,10 +49,10 @@ class PublishedProductsTest(parameterized.TestCase):
         photographs = _photographs()
         compared = photographs[::_SPARED]
         checked = check.check(
-            model=built.model,
+            model=built.tflite_model,
             extractor=built.parts.extractor,
             head=built.parts.head,
-            frozen=built.frozen,
+            frozen=tf.GraphDef.FromString(built.frozen),
             images=sample.of_files(compared, len(compared), image_size=size).images,
             labels=labels,
         )

@@ -17,9 +17,7 @@ from typing import Any
 
 import numpy as np
 
-# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
-from tensorflow.lite.python import schema_py_generated as schema
-
+import third_party.tflite.schema as schema
 from transforms.tflite import model_file, model_graph, product_rules
 from transforms.tflite.model_graph import Model, Tensor
 

@@ -3,9 +3,10 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from transforms.tflite import inference, model_file, model_graph, product_rules, testing
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file, model_graph, product_rules
 from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.inference import Kernels
 from transforms.tflite.model_graph import Model
 
 

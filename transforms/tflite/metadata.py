@@ -15,10 +15,8 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
-from tensorflow.lite.python import schema_py_generated as schema
-
 import third_party.mediapipe.metadata_schema as form
+import third_party.tflite.schema as schema
 from transforms.base.labels import normalised
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor

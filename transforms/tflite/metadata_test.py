@@ -7,10 +7,11 @@ import flatbuffers
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
-from tensorflow.lite.python import schema_py_generated as schema
 
 import third_party.mediapipe.metadata_schema as form
-from transforms.tflite import imprinting, metadata, model_file, model_graph, testing
+import third_party.tflite.schema as schema
+from transforms.conversion import testing
+from transforms.tflite import imprinting, metadata, model_file, model_graph
 
 
 def attached(data, labels=testing.LABELS):

@@ -5,8 +5,7 @@ from typing import Any
 
 import numpy as np
 
-# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
-from tensorflow.lite.python import schema_py_generated as schema
+import third_party.tflite.schema as schema
 
 # The schema's ModelT. Its strings are bytes, its vectors numpy arrays or lists.
 Model = Any

@@ -2,9 +2,10 @@
 
 import numpy as np
 from absl.testing import absltest, parameterized
-from tensorflow.lite.python import schema_py_generated as schema
 
-from transforms.tflite import model_file, model_graph, product_rules, testing
+import third_party.tflite.schema as schema
+from transforms.conversion import testing
+from transforms.tflite import model_file, model_graph, product_rules
 
 _CODES = schema.BuiltinOperator
 

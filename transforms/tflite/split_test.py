@@ -2,10 +2,11 @@
 
 import numpy as np
 from absl.testing import absltest, parameterized
-from tensorflow.lite.python import schema_py_generated as schema
 
-from transforms.tflite import inference, model_file, model_graph, split, testing
-from transforms.tflite.inference import Kernels
+import third_party.tflite.schema as schema
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file, model_graph, split
 
 
 def parts_of(quantise):

@@ -18,7 +18,8 @@ import numpy as np
 from absl import flags
 
 from transforms.base import atomic_files, labels, path_flags, program
-from transforms.tflite import check, graph_file, model_file, report
+from transforms.conversion import check, graph_file, report
+from transforms.tflite import model_file
 
 _MODEL = path_flags.define("model", "", "The .tflite, as converted.")
 _EXTRACTOR = path_flags.define("extractor", "", "Its part up to the embedding.")

@@ -6,11 +6,10 @@ import functools
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
-from tensorflow.lite.python import schema_py_generated as schema
-
+import third_party.tflite.schema as schema
 from transforms.base import pixel_scaling
-from transforms.tflite import convert, model_file, split
+from transforms.conversion import convert
+from transforms.tflite import model_file, split
 
 SIZE = 32
 CLASSES = 7

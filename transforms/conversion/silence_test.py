@@ -5,7 +5,7 @@ import tempfile
 
 from absl.testing import absltest
 
-from transforms.tflite.silence import silence
+from transforms.conversion.silence import silence
 
 
 class SilenceTest(absltest.TestCase):

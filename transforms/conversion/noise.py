@@ -17,7 +17,7 @@ bits.
 import dataclasses
 from collections.abc import Sequence
 
-from transforms.tflite.agreement import Figure
+from transforms.conversion.agreement import Figure
 
 # Both kinds of kernels round biases to 32 bits, which the graph does not: it may be farther from
 # either than they are from one another. Seen were factors of up to 1.17 (product_matrix_test).

@@ -10,9 +10,10 @@ from absl.testing import absltest
 
 from tests import runfiles
 from transforms.base import program_testing
-from transforms.tflite import check_tflite, metadata, testing
+from transforms.conversion import check_tflite, testing
+from transforms.tflite import metadata
 
-_PROGRAM = runfiles.path("transforms/tflite/check_tflite")
+_PROGRAM = runfiles.path("transforms/conversion/check_tflite")
 
 
 def read(path):
@@ -130,7 +131,7 @@ class CheckTfliteTest(absltest.TestCase):
     def test_files_that_do_not_fit(self):
         self.assert_fails("weights: expected a .tflite", model="weights")
         missing = {"model": "", "head": "", "images": ""}
-        self.assert_fails("expected --model, --head, --images; --help tells", **missing)
+        self.assert_fails("expected --model, --head, --images; --help explains", **missing)
         # The command goes over several lines, all but the last of which end in a backslash.
         self.assertIn(" \\\n", check_tflite.__doc__)
         self.assert_fails("weights: expected a .tflite", head="weights")

@@ -4,8 +4,8 @@ import dataclasses
 
 from absl.testing import absltest, parameterized
 
-from transforms.tflite import noise
-from transforms.tflite.agreement import Figure
+from transforms.conversion import noise
+from transforms.conversion.agreement import Figure
 
 
 def cosine(value: float) -> Figure:

@@ -7,9 +7,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from transforms.conversion.silence import silence
 from transforms.tflite import model_file
 from transforms.tflite.model_graph import Model
-from transforms.tflite.silence import silence
 
 
 class Kernels(enum.Enum):

@@ -5,10 +5,11 @@ import json
 
 from absl.testing import absltest
 
-from transforms.tflite import product_rules, report, testing
-from transforms.tflite.agreement import Figure
-from transforms.tflite.check import Checked
-from transforms.tflite.inference import Kernels
+from transforms.conversion import report, testing
+from transforms.conversion.agreement import Figure
+from transforms.conversion.check import Checked
+from transforms.conversion.inference import Kernels
+from transforms.tflite import product_rules
 
 _MADE_FROM = {"frozen graph": "ab" * 32, "weights": "cd" * 32}
 

@@ -3,12 +3,11 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-# By this path alone: `tensorflow.lite` is an attribute that TensorFlow makes when it is used.
-from tensorflow.lite.python import schema_py_generated as schema
-
+import third_party.tflite.schema as schema
 from transforms.base import pixel_scaling
-from transforms.tflite import graph_file, model_file, model_graph
-from transforms.tflite.silence import silence
+from transforms.conversion import graph_file
+from transforms.conversion.silence import silence
+from transforms.tflite import model_file, model_graph
 
 _SCALE = "scale_factor_as_input"
 

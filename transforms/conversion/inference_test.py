@@ -4,8 +4,9 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from transforms.tflite import inference, model_file, model_graph, testing
-from transforms.tflite.inference import Kernels
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file, model_graph
 
 
 class RunTest(parameterized.TestCase):

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow.compat.v1 as tf
 
-from transforms.tflite import graph_file, model_graph
+from transforms.conversion import graph_file
+from transforms.tflite import model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
 # The operators whose ranges are compared, by the graph's names for them.

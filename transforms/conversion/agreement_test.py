@@ -4,9 +4,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from transforms.tflite import agreement, model_file, testing
-from transforms.tflite.agreement import Figure, Outputs
-from transforms.tflite.inference import Kernels
+from transforms.conversion import agreement, testing
+from transforms.conversion.agreement import Figure, Outputs
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file
 
 
 def outputs(*, embedding=((0, 1), (1, 0)), logits=((3, 1, 0), (0, 2, 1)), probabilities=((1, 0),)):

@@ -24,9 +24,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from transforms.conversion.check import Checked
+from transforms.conversion.inference import Kernels
 from transforms.tflite import model_file, model_graph, product_rules
-from transforms.tflite.check import Checked
-from transforms.tflite.inference import Kernels
 from transforms.tflite.model_graph import Operator, Tensor
 
 

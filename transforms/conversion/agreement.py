@@ -28,8 +28,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from transforms.base import pixel_scaling
-from transforms.tflite import graph_file, model_graph
-from transforms.tflite.inference import Kernels, run
+from transforms.conversion import graph_file
+from transforms.conversion.inference import Kernels, run
+from transforms.tflite import model_graph
 from transforms.tflite.model_graph import Graph, Model
 
 MIN_IMAGES = 64

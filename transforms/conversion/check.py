@@ -6,17 +6,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from transforms.tflite import (
-    agreement,
-    graph_file,
-    metadata,
-    model_file,
-    noise,
-    product_rules,
-    ranges,
-)
-from transforms.tflite.agreement import Figure
-from transforms.tflite.inference import Kernels
+from transforms.conversion import agreement, graph_file, noise, ranges
+from transforms.conversion.agreement import Figure
+from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file, product_rules
 from transforms.tflite.model_graph import Model
 
 

@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from google.protobuf import text_format
 
-from transforms.tflite import graph_file, testing
+from transforms.conversion import graph_file, testing
 
 
 class ReadTest(parameterized.TestCase):

@@ -4,8 +4,9 @@ import functools
 
 from absl.testing import absltest, parameterized
 
-from transforms.tflite import check, metadata, model_file, testing
-from transforms.tflite.inference import Kernels
+from transforms.conversion import check, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file
 
 
 def checked(quantise=True, **changes):

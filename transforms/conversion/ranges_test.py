@@ -5,7 +5,8 @@ import re
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from transforms.tflite import convert, model_file, ranges, testing
+from transforms.conversion import convert, ranges, testing
+from transforms.tflite import model_file
 
 
 def fake_quant_nodes(graph: tf.GraphDef) -> list[tf.NodeDef]:

@@ -1,0 +1,62 @@
+"""Makes a .tflite and its two parts from a graph and a checkpoint.
+
+  make_tflite --graph=GRAPH.pb --checkpoint=PREFIX --input_name=NODE --output_name=NODE \
+      --frozen=F.pb --folded=G.pb --model=M.tflite --extractor=E.tflite --head=H.tflite
+
+The graph is frozen with the checkpoint's values, folded, converted, and cut in two after its
+embedding. The .tflite is quantised if the graph has fake-quant nodes, else float. Nothing is
+checked: check_tflite does that.
+"""
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+from absl import flags
+
+from transforms.base import atomic_files, path_flags, program
+from transforms.conversion import products
+from transforms.tflite import model_file, model_graph
+
+_GRAPH = path_flags.define("graph", "", "The network's graph in inference, a binary GraphDef.")
+_CHECKPOINT = path_flags.define("checkpoint", "", "The prefix of the checkpoint.")
+_INPUT_NAME = flags.DEFINE_string("input_name", "", "The node that takes the image.")
+_OUTPUT_NAME = flags.DEFINE_string("output_name", "", "The node that gives the probabilities.")
+_FROZEN = path_flags.define("frozen", "", "Where to write the frozen graph.")
+_FOLDED = path_flags.define("folded", "", "Where to write the frozen and folded graph.")
+_MODEL = path_flags.define("model", "", "Where to write the .tflite.")
+_EXTRACTOR = path_flags.define("extractor", "", "Where to write its part up to the embedding.")
+_HEAD = path_flags.define("head", "", "Where to write its other part.")
+
+
+def main() -> None:
+    """Makes the files, and prints their sizes."""
+    program.require("graph", "checkpoint", "input_name", "output_name")
+    program.require("frozen", "folded", "model", "extractor", "head")
+    with open(_GRAPH.value, "rb") as file:
+        graph = file.read()
+    try:
+        made = products.make(
+            graph,
+            checkpoint=_CHECKPOINT.value,
+            input_name=_INPUT_NAME.value,
+            output_name=_OUTPUT_NAME.value,
+        )
+    except ValueError as error:
+        raise ValueError(f"{_GRAPH.value}: {error}") from error
+    contents = {
+        _FROZEN.value: made.frozen,
+        _FOLDED.value: made.folded,
+        _MODEL.value: model_file.serialise(made.tflite_model),
+        _EXTRACTOR.value: model_file.serialise(made.parts.extractor),
+        _HEAD.value: model_file.serialise(made.parts.head),
+    }
+    atomic_files.write_files(contents)
+    input_type = model_graph.graph(made.tflite_model).inputs[0].type
+    kind = "Quantised" if input_type == "UINT8" else "Float"
+    print(f"{kind}. Written:")
+    for path, data in contents.items():
+        print(f"  {len(data):>12,} bytes  {path}")
+
+
+if __name__ == "__main__":
+    program.run(main, user_errors=(RuntimeError,))
