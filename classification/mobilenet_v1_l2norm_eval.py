@@ -23,22 +23,16 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import (
-    checkpoints,
-    evaluation,
-    evaluation_classes,
-    evaluation_report,
-    evaluation_table,
-    network_flags,
-    runner,
-)
+from classification.base import runner
+from classification.base.progress_bar import ProgressBar
 from classification.data.dataset import Dataset, open_dataset
-from classification.model_config import ModelConfig
-from classification.progress_bar import ProgressBar
+from classification.evaluation import class_counts, evaluator, report_files, terminal_table
+from classification.nets import checkpoints, model_flags
+from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files, path_flags
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(network_flags)
+flags.adopt_module_key_flags(model_flags)
 
 flags.DEFINE_string("master", "", "Address of the TensorFlow server to run on; '': this process.")
 flags.DEFINE_integer("batch_size", 250, "Images to compute at once; no part of the result.")
@@ -89,7 +83,7 @@ def main() -> None:
     """Evaluates, prints the result, and writes what was asked for."""
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
-    config = network_flags.resolve(path, network_flags.given())
+    config = model_flags.resolve(path, model_flags.given())
     dataset_dir = FLAGS.dataset_dir
     if config.dataset != "digits" and not FLAGS["dataset_dir"].present:
         dataset_dir = config.dataset
@@ -103,17 +97,17 @@ def main() -> None:
         folder = None
         if FLAGS.output_dir:
             # Asked for before the work, so that what stands in its way shows at once.
-            output = atomic_files.atomic_folder(FLAGS.output_dir, evaluation_report.FILES)
+            output = atomic_files.atomic_folder(FLAGS.output_dir, report_files.FILES)
             folder = stack.enter_context(output)
         _evaluate(checkpoint, config, dataset, folder)
     if FLAGS.output_dir:
-        print(f"Wrote {', '.join(evaluation_report.FILES)} in {FLAGS.output_dir}.")
+        print(f"Wrote {', '.join(report_files.FILES)} in {FLAGS.output_dir}.")
 
 
 def _evaluate(checkpoint: str, config: ModelConfig, dataset: Dataset, folder: str | None) -> None:
     """Evaluates, prints the result, and writes the report in a folder, if there is one."""
     with ProgressBar() as progress:
-        result = evaluation.evaluate(
+        result = evaluator.evaluate(
             checkpoint=checkpoint,
             config=config,
             dataset=dataset,
@@ -122,14 +116,14 @@ def _evaluate(checkpoint: str, config: ModelConfig, dataset: Dataset, folder: st
             master=FLAGS.master,
             on_progress=progress.show,
         )
-    names = evaluation_classes.class_names(config, dataset)
-    evaluation_table.show(result, names)
+    names = class_counts.class_names(config, dataset)
+    terminal_table.show(result, names)
     if FLAGS.eval_dir:
-        evaluation.write_summaries(FLAGS.eval_dir, result)
+        evaluator.write_summaries(FLAGS.eval_dir, result)
     if folder is None:
         return
     with ProgressBar() as progress:
-        evaluation_report.write(
+        report_files.write(
             folder,
             result,
             names=names,

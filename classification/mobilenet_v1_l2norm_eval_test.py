@@ -11,10 +11,13 @@ import subprocess
 import numpy as np
 from absl.testing import absltest
 
-from classification import evaluation_report, mobilenet_v1_l2norm_eval, program_testing
+from classification import mobilenet_v1_l2norm_eval
+from classification.base import program_testing
 from classification.data import testing as data_testing
 from classification.data.dataset import open_dataset
-from classification.model_config import ModelConfig
+from classification.evaluation import report_files
+from classification.nets.model_config import ModelConfig
+from classification.testing import digits_networks
 from tests import runfiles
 
 _PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_eval")
@@ -33,9 +36,9 @@ class EvalTest(absltest.TestCase):
         os.chdir(self.root)
 
     def write_network(
-        self, folder: str, config: ModelConfig = program_testing.DIGITS, *, describe: bool = True
+        self, folder: str, config: ModelConfig = digits_networks.DIGITS, *, describe: bool = True
     ) -> str:
-        prefix = program_testing.write_network(folder, config)
+        prefix = digits_networks.write_network(folder, config)
         if describe:
             config.write(folder)
         return prefix
@@ -49,10 +52,10 @@ class EvalTest(absltest.TestCase):
         self.assertEmpty(glob.glob("report*"))
 
     def test_newest_network_on_the_digits_held_out(self):
-        program_testing.write_network(
-            "models/a", program_testing.DIGITS, dataset=open_dataset("", "validation")
+        digits_networks.write_network(
+            "models/a", digits_networks.DIGITS, dataset=open_dataset("", "validation")
         )
-        program_testing.DIGITS.write("models/a")
+        digits_networks.DIGITS.write("models/a")
         status, out, err = run("--batch_size=7", "--eval_dir=summaries/new")
         self.assertEqual((status, err), (None, ""))
         first, accuracy, recall, balanced, title, *rows = out.splitlines()
@@ -85,7 +88,7 @@ class EvalTest(absltest.TestCase):
             "Wrote classes.csv, confused_pairs.png, confusion_matrix.csv, confusion_matrix.png, "
             "evaluation.json in report.",
         )
-        self.assertCountEqual(os.listdir("report"), evaluation_report.FILES)
+        self.assertCountEqual(os.listdir("report"), report_files.FILES)
         with open("report/evaluation.json", encoding="utf-8") as file:
             values = json.load(file)
         self.assertIn(f"Accuracy: {100 * values['accuracy']:.2f} % (", out)
@@ -109,7 +112,7 @@ class EvalTest(absltest.TestCase):
         self.assertIn("digits, the first 9 of 1,437 that are trained on.\n", out)
         os.mkdir("data")
         data_testing.write_grey_images("data", "train", [2, 3])
-        self.write_network("models/b", dataclasses.replace(program_testing.DIGITS, labels=None))
+        self.write_network("models/b", dataclasses.replace(digits_networks.DIGITS, labels=None))
         flags = ("--checkpoint_dir=models/b", "--dataset_dir=data")
         _, out, _ = run(*flags, "--dataset_split_name=train")
         self.assertIn(f"on the 5 images of the split 'train' in {self.root}/data.\n", out)
@@ -129,7 +132,7 @@ class EvalTest(absltest.TestCase):
     def test_folder_that_the_network_was_trained_on(self):
         os.mkdir("data")
         data_testing.write_grey_images("data", "validation", [3, 4])
-        config = dataclasses.replace(program_testing.DIGITS, labels=None, dataset="data")
+        config = dataclasses.replace(digits_networks.DIGITS, labels=None, dataset="data")
         self.write_network("models/grey", config)
         _, out, _ = run()
         self.assertRegex(
@@ -200,7 +203,7 @@ class EvalTest(absltest.TestCase):
         self.assert_fails("models/a/model.json does not describe a network: ")
 
     def test_bad_data(self):
-        config = dataclasses.replace(program_testing.DIGITS, num_classes=8, labels=None)
+        config = dataclasses.replace(digits_networks.DIGITS, num_classes=8, labels=None)
         self.write_network("models/a", config)
         os.mkdir("data")
         self.assert_fails("validation-", "--dataset_dir=data")
@@ -234,8 +237,8 @@ class ProcessTest(absltest.TestCase):
 
     def test_evaluates(self):
         folder = self.create_tempdir().full_path
-        program_testing.write_network(folder, program_testing.DIGITS)
-        program_testing.DIGITS.write(folder)
+        digits_networks.write_network(folder, digits_networks.DIGITS)
+        digits_networks.DIGITS.write(folder)
         done = self.run_process(f"--checkpoint_dir={folder}", "--num_examples=10")
         self.assertEqual(done.returncode, 0, msg=done.stderr)
         self.assertRegex(done.stdout, r"^Evaluating .*\nAccuracy: .*\nRecall at 5: .*\nBalanced ")

@@ -19,12 +19,14 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, export, network_flags, runner
-from classification.model_config import ModelConfig
+from classification.base import runner
+from classification.deployment import export
+from classification.nets import checkpoints, model_flags
+from classification.nets.model_config import ModelConfig
 from transforms.base import path_flags
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(network_flags)
+flags.adopt_module_key_flags(model_flags)
 
 flags.DEFINE_bool(
     "is_training",
@@ -66,7 +68,7 @@ def _network(given: bool) -> str | None:
 
 def main() -> None:
     """Writes the graph, and prints its input and output."""
-    given = network_flags.given()
+    given = model_flags.given()
     network = _network(bool(given))
     # No network of a checkpoint has 0 classes: so this says what to write of it.
     embedding_only = given.get("num_classes") == 0
@@ -76,7 +78,7 @@ def main() -> None:
         checkpoint, folder, config = None, None, ModelConfig(**given)
     else:
         checkpoint, folder = checkpoints.find(network), checkpoints.folder(network)
-        config = network_flags.resolve(network, given)
+        config = model_flags.resolve(network, given)
     path = FLAGS.output_file
     if not path:
         if folder is None:

@@ -8,7 +8,9 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 from google.protobuf import text_format
 
-from classification import mobilenet_v1_l2norm_export, program_testing
+from classification import mobilenet_v1_l2norm_export
+from classification.base import program_testing
+from classification.testing import digits_networks
 from tests import runfiles
 
 _PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_export")
@@ -37,8 +39,8 @@ class ExportTest(absltest.TestCase):
         os.chdir(self.root)
 
     def write_network(self, folder: str, *, quantize: bool = False) -> str:
-        config = dataclasses.replace(program_testing.DIGITS, quantize=quantize)
-        config.write(os.path.dirname(program_testing.write_network(folder, config)))
+        config = dataclasses.replace(digits_networks.DIGITS, quantize=quantize)
+        config.write(os.path.dirname(digits_networks.write_network(folder, config)))
         return folder
 
     def assert_fails(self, expected: str, *arguments: str) -> None:
@@ -107,9 +109,9 @@ class ExportTest(absltest.TestCase):
 
     def test_checkpoint_without_model_json(self):
         config = dataclasses.replace(
-            program_testing.DIGITS, quantize=True, learned_embedding_range=True
+            digits_networks.DIGITS, quantize=True, learned_embedding_range=True
         )
-        program_testing.write_network("bare", config)
+        digits_networks.write_network("bare", config)
         flags = ["--checkpoint_dir=bare", *_SMALL, "--quantize"]
         for wrong in (["--num_classes=9"], ["--num_classes=10", "--depth_multiplier=0.5"]):
             wrong.append("--learned_embedding_range")
@@ -129,7 +131,7 @@ class ExportTest(absltest.TestCase):
 
     def test_model_json_of_another_network(self):
         self.write_network("models/a")
-        dataclasses.replace(program_testing.DIGITS, quantize=True).write("models/a")
+        dataclasses.replace(digits_networks.DIGITS, quantize=True).write("models/a")
         self.assert_fails("expected a checkpoint of this network, .*leave --quantize out")
         # A graph for training may be for a checkpoint that has less.
         self.assertIsNone(run("--is_training")[0])

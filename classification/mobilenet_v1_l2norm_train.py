@@ -29,21 +29,15 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import (
-    checkpoints,
-    cluster,
-    cluster_spec,
-    optimizers,
-    runner,
-    training,
-    training_defaults,
-    training_session,
-)
-from classification.cluster import Cluster
+from classification.base import runner
+from classification.cluster import cluster, cluster_spec
+from classification.cluster.cluster import Cluster
 from classification.data.dataset import Dataset, open_dataset
-from classification.model_config import ModelConfig
-from classification.progress import Display
-from classification.training_config import TrainingConfig
+from classification.nets import checkpoints
+from classification.nets.model_config import ModelConfig
+from classification.training import flag_defaults, optimizers, train_loop, trainer
+from classification.training.step_display import Display
+from classification.training.training_config import TrainingConfig
 from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
@@ -183,7 +177,7 @@ def _values(dataset: Dataset) -> dict[str, Any]:
     """Every flag's value: the user's, else what suits data and start, else its default."""
     names = (*_MODEL_FLAGS, *_CONFIG_FLAGS)
     given = program.given(names)
-    values = training_defaults.choose(
+    values = flag_defaults.choose(
         {name: FLAGS[name].default for name in names},
         given,
         digits=dataset.name == "digits",
@@ -269,14 +263,14 @@ def _join_cluster() -> Cluster | None:
     if not FLAGS.dataset_dir:
         # For the digits alone the default is another; other data a server need not reach.
         steps = _values(open_dataset("", "train"))["number_of_steps"]
-    if not training_session.has_ended(FLAGS.checkpoint_dir, steps):
+    if not train_loop.has_ended(FLAGS.checkpoint_dir, steps):
         print(f"Parameter server {task.index} of {len(task.ps)}, at {task.ps[task.index]}.")
         cluster.serve(task)
     print("Training has ended.")
     return None
 
 
-def _describe_end(outcome: training.Outcome, place: Cluster, folder: str) -> None:
+def _describe_end(outcome: trainer.Outcome, place: Cluster, folder: str) -> None:
     if outcome.signal is None:
         print(f"Trained to step {outcome.step}. The network is in {folder}.")
     elif outcome.step is None:
@@ -308,7 +302,7 @@ def main() -> None:
         **{name: values[name] for name in _MODEL_FLAGS},
     )
     by_seconds = FLAGS["save_summaries_secs"].present
-    steps = 0 if by_seconds else training_defaults.summary_steps(values["number_of_steps"])
+    steps = 0 if by_seconds else flag_defaults.summary_steps(values["number_of_steps"])
     config = TrainingConfig(
         freeze_base=FLAGS.freeze_base_model,
         save_summaries_steps=steps,
@@ -320,7 +314,7 @@ def main() -> None:
         f"{model.image_size} x {model.image_size} pixels, depth multiplier "
         f"{model.depth_multiplier:g}. Checkpoints go to {folder}.",
         _describe_training(values),
-        *training_defaults.warnings(
+        *flag_defaults.warnings(
             values,
             statistics_move=(not FLAGS.freeze_base_model or FLAGS.update_base_statistics)
             and not FLAGS.freeze_batch_norm,
@@ -333,7 +327,7 @@ def main() -> None:
         every_n_steps=config.log_every_n_steps,
         batch_size=config.batch_size,
     ) as display:
-        outcome = training.train(
+        outcome = trainer.train(
             model=model,
             config=config,
             dataset=dataset,

@@ -7,7 +7,7 @@ import subprocess
 
 from absl.testing import absltest
 
-from classification import model_config
+from classification.nets import model_config
 from tests import runfiles
 
 _PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_train")

@@ -9,14 +9,12 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification import (
-    checkpoints,
-    folder_lock,
-    mobilenet_v1_l2norm_train,
-    model_config,
-    program_testing,
-)
+from classification import mobilenet_v1_l2norm_train
+from classification.base import program_testing
 from classification.data import testing as data_testing
+from classification.nets import checkpoints, model_config
+from classification.testing import digits_networks
+from classification.training import folder_lock
 
 _SMALL = (
     "--image_size=32",
@@ -218,7 +216,7 @@ class TrainBadInputTest(absltest.TestCase):
         np.testing.assert_equal(_variables("out"), _variables("expected"))
 
     def test_a_bad_record_among_those_whose_features_are_kept(self) -> None:
-        program_testing.write_network("start", program_testing.DIGITS)
+        digits_networks.write_network("start", digits_networks.DIGITS)
         path = self._write_data()
         data = bytearray(pathlib.Path(path).read_bytes())
         data[-5] ^= 1
@@ -247,7 +245,7 @@ class TrainBadInputTest(absltest.TestCase):
                 self._assert_leaves_nothing(expected, f"--fine_tune_checkpoint={path}")
 
     def test_a_checkpoint_to_start_from_that_does_not_fit(self) -> None:
-        prefix = program_testing.write_network("start", program_testing.DIGITS)
+        prefix = digits_networks.write_network("start", digits_networks.DIGITS)
         start = ("--fine_tune_checkpoint=start", "--quantize=false", "--batch_size=8")
         self._assert_leaves_nothing(
             "holds nothing of this network's base; is the depth multiplier right",
@@ -260,7 +258,7 @@ class TrainBadInputTest(absltest.TestCase):
 
     def test_another_number_of_classes_keeps_the_base(self) -> None:
         self._write_data()
-        program_testing.write_network("start", program_testing.DIGITS)
+        digits_networks.write_network("start", digits_networks.DIGITS)
         status, out, err = self._run(
             "--fine_tune_checkpoint=start",
             "--freeze_base_model",
@@ -281,7 +279,7 @@ class TrainBadInputTest(absltest.TestCase):
         self.assertEqual(after[name].shape, (1, 1, 1024, 3))
 
     def test_flags_that_contradict_the_folder(self) -> None:
-        program_testing.DIGITS.write(self._out())
+        digits_networks.DIGITS.write(self._out())
         before = os.listdir("out")
         for flag, expected in {
             "--image_size=64": "image_size 32, not 64",

@@ -15,10 +15,13 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from classification import checkpoints, deployment, runner, training, training_defaults
+from classification.base import runner
 from classification.data.dataset import open_dataset
-from classification.model_config import ModelConfig
-from classification.training_config import TrainingConfig
+from classification.deployment import deployable
+from classification.nets import checkpoints
+from classification.nets.model_config import ModelConfig
+from classification.training import flag_defaults, trainer
+from classification.training.training_config import TrainingConfig
 from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
@@ -41,7 +44,7 @@ def configs() -> tuple[ModelConfig, TrainingConfig]:
     config = TrainingConfig(
         log_every_n_steps=_NEVER, save_summaries_secs=0, save_interval_secs=_NEVER
     )
-    values = training_defaults.choose(
+    values = flag_defaults.choose(
         dataclasses.asdict(model) | dataclasses.asdict(config),
         program.given(_GIVEN),
         digits=True,
@@ -62,11 +65,11 @@ def main() -> None:
     program.require("output_dir")
     model, config = configs()
     with tempfile.TemporaryDirectory() as scratch:
-        training.train(
+        trainer.train(
             model=model, config=config, dataset=open_dataset("", "train"), checkpoint_dir=scratch
         )
-        values = deployment.read_values(checkpoints.find(scratch), model)
-    deployment.write(FLAGS.output_dir, model, values)
+        values = deployable.read_values(checkpoints.find(scratch), model)
+    deployable.write(FLAGS.output_dir, model, values)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,10 @@ import subprocess
 
 from absl.testing import absltest, flagsaver
 
-from classification import deployment, model_config, program_testing, train_digits
+from classification import train_digits
+from classification.base import program_testing
+from classification.deployment import deployable
+from classification.nets import model_config
 from tests import runfiles
 
 _PROGRAM = runfiles.path("classification/train_digits")
@@ -53,7 +56,7 @@ class TrainDigitsTest(absltest.TestCase):
             self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
             self.assertEqual(self.contents(folder), {})
         found = self.contents("out")
-        self.assertCountEqual(found, deployment.FILE_NAMES)
+        self.assertCountEqual(found, deployable.FILE_NAMES)
         self.assertEqual(found, self.contents("again"))
         config = model_config.read(str(self.folder / "out"))
         self.assertEqual((config.image_size, config.depth_multiplier), (40, 0.125))

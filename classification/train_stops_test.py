@@ -7,7 +7,7 @@ import time
 
 from absl.testing import absltest
 
-from classification import checkpoints
+from classification.nets import checkpoints
 from tests import runfiles
 
 _PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_train")

@@ -2,7 +2,7 @@
 
 load("//third_party/tensorflow:environment.bzl", "ENVIRONMENT")
 
-# The names that classification/mobilenet_v1_l2norm.py gives its input and its probabilities.
+# The names that classification/nets/mobilenet_v1_l2norm.py gives its input and its probabilities.
 _INPUT = "input"
 _OUTPUT = "MobilenetV1/Predictions/Reshape_1"
 
@@ -150,8 +150,8 @@ _STEPS = {
     "check_tflite": struct(tool = "//transforms/conversion:check_tflite", does = "Checking the .tflite"),
     "export": struct(tool = "//classification:mobilenet_v1_l2norm_export", does = "Exporting the graph"),
     "make_tflite": struct(tool = "//transforms/conversion:make_tflite", does = "Making the .tflite"),
-    "prepare_checkpoint": struct(tool = "//classification:prepare_checkpoint", does = "Preparing the checkpoint"),
-    "sample_images": struct(tool = "//classification:sample_images", does = "Sampling images for the check"),
+    "prepare_checkpoint": struct(tool = "//classification/deployment:prepare_checkpoint", does = "Preparing the checkpoint"),
+    "sample_images": struct(tool = "//classification/deployment:sample_images", does = "Sampling images for the check"),
 }
 
 _l2norm_tflite = rule(

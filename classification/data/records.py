@@ -17,11 +17,17 @@ from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 
-from classification.data import class_folders, storage
+from classification.data import storage
 from transforms.base import labels
 
 # What a folder's class names are in.
 LABELS_FILE = "labels.txt"
+# Of images in folders of photos, including those that `image_files` cannot read: it reports them.
+IMAGE_ENDINGS = (
+    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg"),
+    *(".png", ".tif", ".tiff", ".webp"),
+)
+
 
 _HEAD_BYTES = 12
 _TAIL_BYTES = 4
@@ -195,7 +201,7 @@ def read_label_file(path: str) -> tuple[str, ...]:
 
 def _holds_images(folder: str, names: Sequence[str], *, depth: int = 3) -> bool:
     """Whether there are image files in a folder, or in folders in there: of classes, of splits."""
-    if any(name.lower().endswith(class_folders.IMAGE_ENDINGS) for name in names):
+    if any(name.lower().endswith(IMAGE_ENDINGS) for name in names):
         return True
     for name in names[:_LOOKED_INTO] if depth else ():
         inner = storage.join(folder, name)

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import deployment, network, variable_values
-from classification.data.image_files import BadImageError
-from classification.data.image_pixels import PixelReader
-from classification.fake_quant import TFLITE_L2_NORM_RANGE
-from classification.imprinting.views import unit
-from classification.mobilenet_v1_l2norm import EMBEDDING_SIZE
-from classification.model_config import ModelConfig
+from classification.deployment import deployable
+from classification.images.image_files import BadImageError
+from classification.images.pixel_reader import PixelReader
+from classification.imprinting.unit_vectors import unit
+from classification.nets import factory, variable_values
+from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
+from classification.nets.mobilenet_v1_l2norm import EMBEDDING_SIZE
+from classification.nets.model_config import ModelConfig
 from transforms.base import pixel_scaling
 
 _HEAD = "MobilenetV1/Logits/"
@@ -38,7 +39,7 @@ def embed(
     """Computes embeddings of image files, each as evaluation sees it.
 
     Args:
-      values: of the network's variables, by name, as `deployment.read_values` returns them.
+      values: of the network's variables, by name, as `deployable.read_values` returns them.
       config: the network.
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: of each image, see `PixelReader.read`.
@@ -64,7 +65,7 @@ def embed(
         tf.set_random_seed(0)
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
         inputs = pixel_scaling.to_real(tf.cast(images, tf.float32))
-        output = network.build(
+        output = factory.build(
             inputs, config, embedding_only=True, round_activations=round_activations
         )["Embedding"]
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
@@ -111,7 +112,7 @@ def imprint(
 
     The ranges of what depends on the classes become those that a `.tflite` gets when it is
     imprinted: cosines of -1..127/128, and as many times the scale factor; the kernel's gets room
-    for more (see `deployment.with_room`).
+    for more (see `deployable.with_room`).
 
     Args:
       values: of the network's variables, by name.
@@ -155,4 +156,4 @@ def imprint(
             changed |= dict(zip((f"{name}/min", f"{name}/max"), limits, strict=True))
     arrays = {name: np.asarray(value, np.float32) for name, value in changed.items()}
     config = dataclasses.replace(config, num_classes=len(names), labels=names)
-    return deployment.with_room({**values, **arrays}), config
+    return deployable.with_room({**values, **arrays}), config

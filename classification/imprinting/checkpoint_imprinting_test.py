@@ -7,12 +7,13 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 from PIL import Image
 
-from classification import deployment, model_config, network, variable_values
 from classification.data.dataset import open_dataset
-from classification.data.image_pixels import PixelReader
+from classification.deployment import deployable
+from classification.images.pixel_reader import PixelReader
 from classification.imprinting import checkpoint_imprinting
-from classification.model_config import ModelConfig
-from classification.program_testing import images_and_labels
+from classification.nets import factory, model_config, variable_values
+from classification.nets.model_config import ModelConfig
+from classification.testing.digits_networks import images_and_labels
 from tests import runfiles
 from transforms.base import pixel_scaling
 
@@ -26,7 +27,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         super().setUp()
         self.config = model_config.read(_DIGITS)
         self.labels = self.config.labels
-        self.values = deployment.read_values(f"{_DIGITS}/model.ckpt", self.config)
+        self.values = deployable.read_values(f"{_DIGITS}/model.ckpt", self.config)
         folder = self.create_tempdir().full_path
         images, labels = images_and_labels(open_dataset("", "validation"), self.config.image_size)
         self.paths = []
@@ -52,7 +53,7 @@ class CheckpointImprintingTest(absltest.TestCase):
             images = np.concatenate([reader.read(path) for path in self.paths])
         with tf.Graph().as_default(), tf.Session() as session:
             inputs = pixel_scaling.to_real(tf.constant(images, tf.float32))
-            logits = network.build(inputs, config)["Logits"]
+            logits = factory.build(inputs, config)["Logits"]
             variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
             return session.run(logits)
 
@@ -96,8 +97,8 @@ class CheckpointImprintingTest(absltest.TestCase):
         found, _ = self.imprint({"a": vectors[0], "b": vectors[1]}, keep_classes=False)
         self.assertEqual(found.keys(), self.values.keys())
         for end, expected in (
-            ("min", min(vectors.min(), -deployment.KERNEL_ROOM)),
-            ("max", max(vectors.max(), deployment.KERNEL_ROOM)),
+            ("min", min(vectors.min(), -deployable.KERNEL_ROOM)),
+            ("max", max(vectors.max(), deployable.KERNEL_ROOM)),
         ):
             self.assertAlmostEqual(found[f"{_CLASSES}weights_quant/{end}"], expected, places=6)
         self.assertEqual(found[_CLASSES + "act_quant/min"], -1)

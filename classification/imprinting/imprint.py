@@ -30,26 +30,28 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import checkpoints, deployment, network_flags, published_head, runner
-from classification.data import image_folder, sample, storage
+from classification.base import runner
+from classification.base.progress_bar import ProgressBar
+from classification.deployment import check_images, deployable, published_head
+from classification.images import image_folder
 from classification.imprinting import (
     checkpoint_imprinting,
     class_numbers,
-    embedder,
     kept_classes,
     photos,
-    views,
+    tflite_embedder,
+    unit_vectors,
 )
 from classification.imprinting.photos import Photos
-from classification.mobilenet_v1_l2norm import SCALE_FACTOR_START
-from classification.progress_bar import ProgressBar
+from classification.nets import checkpoints, model_flags
+from classification.nets.mobilenet_v1_l2norm import SCALE_FACTOR_START
 from transforms.base import atomic_files, path_flags, program
 from transforms.base import labels as label_files
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
 FLAGS = flags.FLAGS
-flags.adopt_module_key_flags(network_flags)
+flags.adopt_module_key_flags(model_flags)
 
 path_flags.define("model", "", "The .tflite to start from: a quantised classifier.")
 path_flags.define(
@@ -103,7 +105,7 @@ def main() -> None:
             "expected --keep_classes with --labels, which name the classes that are kept; got "
             f"--labels={FLAGS.labels} alone"
         )
-    described = network_flags.given()
+    described = model_flags.given()
     if FLAGS.model and described:
         raise ValueError(
             f"expected --{next(iter(described))} with --checkpoint alone: a .tflite tells what "
@@ -125,7 +127,7 @@ def _imprint_model() -> None:
     start = time.monotonic()
     with open(FLAGS.model, "rb") as file:
         data = file.read()
-    given = label_files.parse(storage.read(FLAGS.labels), FLAGS.labels) if FLAGS.labels else None
+    given = _read_labels(FLAGS.labels) if FLAGS.labels else None
     try:
         model = model_file.parse(data)
         engine = ImprintingEngine(model, keep_classes=FLAGS.keep_classes)
@@ -138,15 +140,17 @@ def _imprint_model() -> None:
     names = [*kept, *(name for name, number in numbers.items() if number >= len(kept))]
     atomic_files.check_place(FLAGS.output)
     with ProgressBar() as progress:
-        vectors, bad = embedder.embed(
+        vectors, bad = tflite_embedder.embed(
             model, found.paths, views=FLAGS.views, on_progress=progress.show
         )
     photos.check(found, bad, skip=FLAGS.skip_bad_images)
-    new = {name: views.mean(vectors[images]) for name, images in found.readable(bad)}
+    new = {name: unit_vectors.mean(vectors[images]) for name, images in found.readable(bad)}
     told = ""
     kept_vectors = engine.trained_vectors()
     if len(kept_vectors):
-        others, _ = embedder.embed(model, sample.photographs(), views=kept_classes.PARTS)
+        others, _ = tflite_embedder.embed(
+            model, check_images.photographs(), views=kept_classes.PARTS
+        )
         told = _compare(kept_vectors, new, others)
     for name, embeddings in new.items():
         try:
@@ -165,17 +169,17 @@ def _imprint_model() -> None:
 def _imprint_checkpoint() -> None:
     start = time.monotonic()
     checkpoint, folder = checkpoints.find(FLAGS.checkpoint), checkpoints.folder(FLAGS.checkpoint)
-    config = network_flags.resolve(FLAGS.checkpoint, network_flags.given())
+    config = model_flags.resolve(FLAGS.checkpoint, model_flags.given())
     labels: tuple[str, ...] = tuple(map(str, range(config.num_classes)))
     if FLAGS.keep_classes:
-        labels, _ = deployment.find_labels(FLAGS.labels, folder, config, flag="labels")
-    config = deployment.portable(config, labels)
+        labels, _ = deployable.find_labels(FLAGS.labels, folder, config, flag="labels")
+    config = deployable.portable(config, labels)
     found = photos.find(FLAGS.images_dir)
     if FLAGS.keep_classes:
         checkpoint_imprinting.check_new(found.classes, labels)
-    atomic_files.check_replaceable(FLAGS.output, deployment.FILE_NAMES)
+    atomic_files.check_replaceable(FLAGS.output, deployable.FILE_NAMES)
     published = published_head.is_published(checkpoint)
-    values = (published_head if published else deployment).read_values(checkpoint, config)
+    values = (published_head if published else deployable).read_values(checkpoint, config)
     if published and not FLAGS.keep_classes:
         # What suits the classes that it had, far more of them, is no measure for others.
         values[_SCALE_FACTOR] = np.float32(SCALE_FACTOR_START)
@@ -184,19 +188,24 @@ def _imprint_checkpoint() -> None:
             values, config, found.paths, views=FLAGS.views, on_progress=progress.show
         )
     photos.check(found, bad, skip=FLAGS.skip_bad_images)
-    new = {name: views.mean(embeddings[images]) for name, images in found.readable(bad)}
+    new = {name: unit_vectors.mean(embeddings[images]) for name, images in found.readable(bad)}
     told = ""
     if FLAGS.keep_classes:
         others, _ = checkpoint_imprinting.embed(
-            values, config, sample.photographs(), views=kept_classes.PARTS
+            values, config, check_images.photographs(), views=kept_classes.PARTS
         )
         told = _compare(checkpoint_imprinting.class_vectors(values), new, others)
     values, config = checkpoint_imprinting.imprint(
         values, config, labels, new, keep_classes=FLAGS.keep_classes
     )
-    deployment.write(FLAGS.output, config, values)
+    deployable.write(FLAGS.output, config, values)
     kept = len(labels) if FLAGS.keep_classes else 0
     _report(found, bad, kept, config.num_classes, told, seconds=time.monotonic() - start)
+
+
+def _read_labels(path: str) -> tuple[str, ...]:
+    with open(path, "rb") as file:
+        return label_files.parse(file.read(), path)
 
 
 def _labels(given: Sequence[str] | None, data: bytes, num_classes: int) -> tuple[list[str], int]:

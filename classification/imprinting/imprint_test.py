@@ -8,8 +8,10 @@ import numpy as np
 from absl.testing import absltest
 from PIL import Image
 
-from classification import checkpoints, deployment, model_config, program_testing
+from classification.base import program_testing
+from classification.deployment import deployable
 from classification.imprinting import imprint
+from classification.nets import checkpoints, model_config
 from tests import runfiles
 from transforms.conversion import inference, testing
 from transforms.conversion.inference import Kernels
@@ -273,7 +275,7 @@ class ImprintTest(absltest.TestCase):
         config = model_config.read("out")
         self.assertEqual(config.labels, ("grün", "red"))
         # All that the network computes with is there.
-        values = deployment.read_values(checkpoints.find("out"), config)
+        values = deployable.read_values(checkpoints.find("out"), config)
         self.assertEqual(values["MobilenetV1/Logits/Conv2d_1d_1x1_normalize/biases"].shape, (2,))
         out = self.imprint(
             *flags, "--skip_bad_images", "--keep_classes", "--allow_lost_classes=false"

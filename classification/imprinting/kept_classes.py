@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from classification.imprinting import views
+from classification.imprinting import unit_vectors
 
 # Of each photograph of something else: enough that nine of ten is a fair figure.
 PARTS = 16
@@ -76,7 +76,7 @@ def compare(kept: np.ndarray, new: Sequence[np.ndarray], others: np.ndarray) -> 
       new: of each new class, the embeddings of its photos, of unit length, float [n, d].
       others: embeddings of photographs of something else, of unit length, float [m, d].
     """
-    vectors = [views.unit(embeddings.mean(axis=0)) for embeddings in new]
+    vectors = [unit_vectors.unit(embeddings.mean(axis=0)) for embeddings in new]
     photos = np.concatenate(list(new))
     return Cosines(
         own=np.concatenate([e @ vector for e, vector in zip(new, vectors, strict=True)]),

@@ -3,7 +3,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.imprinting import kept_classes, views
+from classification.imprinting import kept_classes, unit_vectors
 
 _DEPTH = 64
 
@@ -12,7 +12,7 @@ def embeddings(random, count: int, *, common: float, centre: np.ndarray) -> np.n
     """Embeddings around a centre, which all have something in common beside, [count, depth]."""
     values = centre + random.normal(scale=0.05, size=(count, _DEPTH))
     values[:, 0] += common
-    return views.unit(values)
+    return unit_vectors.unit(values)
 
 
 class KeptClassesTest(parameterized.TestCase):
@@ -21,10 +21,10 @@ class KeptClassesTest(parameterized.TestCase):
         self, common, shots, new_classes
     ):
         random = np.random.default_rng(0)
-        centres = views.unit(random.normal(size=(30, _DEPTH)))
+        centres = unit_vectors.unit(random.normal(size=(30, _DEPTH)))
         # What all photos have in common says nothing of their classes: training leaves it out.
         centres[:, 0] = 0
-        kept, new = views.unit(centres[:20]), centres[20 : 20 + new_classes]
+        kept, new = unit_vectors.unit(centres[:20]), centres[20 : 20 + new_classes]
         photos = [embeddings(random, shots, common=common, centre=centre) for centre in new]
         others = np.concatenate(
             [embeddings(random, 4, common=common, centre=centre) for centre in centres[25:]]
@@ -45,7 +45,7 @@ class KeptClassesTest(parameterized.TestCase):
 
     def test_figures(self):
         kept = np.eye(4)[:2]
-        photos = [np.eye(4)[[2, 2]], views.unit(np.array([[1.0, 0, 0, 1], [-1, 0, 0, 1]]))]
+        photos = [np.eye(4)[[2, 2]], unit_vectors.unit(np.array([[1.0, 0, 0, 1], [-1, 0, 0, 1]]))]
         cosines = kept_classes.compare(kept, photos, np.eye(4))
         np.testing.assert_allclose(cosines.own, [1, 1, 0.5**0.5, 0.5**0.5])
         np.testing.assert_allclose(cosines.kept, [0, 0, 0.5**0.5, 0], atol=1e-12)

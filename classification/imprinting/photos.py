@@ -4,7 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping
 
-from classification.data import image_folder
+from classification.images import image_folder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification import model_config
-from classification.model_config import ModelConfig
+from classification.nets import model_config
+from classification.nets.model_config import ModelConfig
 from tests.benchmarks import freeze_to_tflite, measuring, networks, steps, target_build
 from tests.benchmarks.measuring import Measured
 from tests.benchmarks.target_build import Build

@@ -29,13 +29,13 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from classification import runner
-from classification.data import sample
-from classification.data.image_pixels import PixelReader
-from classification.imprinting import embedder
-from classification.model_config import ModelConfig
-from tests import calibrated_network, products
+from classification.base import runner
+from classification.deployment import check_images
+from classification.images.pixel_reader import PixelReader
+from classification.imprinting import tflite_embedder
+from classification.nets.model_config import ModelConfig
 from tests.benchmarks import jpeg_images
+from tests.end_to_end import calibrated_network, checkpoint_products
 from transforms.base import atomic_files, path_flags
 from transforms.conversion.inference import Kernels, Runner
 from transforms.tflite import metadata, model_file, model_graph, split
@@ -55,10 +55,10 @@ _MOST_TIMES, _MOST_SECONDS = 1.15, 0.1
 
 def make(config: ModelConfig = _NETWORK) -> Model:
     """A model to measure with, calibrated and not trained."""
-    images = sample.of_photographs(64, image_size=config.image_size).images
+    images = check_images.of_photographs(64, image_size=config.image_size).images
     with tempfile.TemporaryDirectory() as folder:
         prefix = calibrated_network.write(folder, config, images)
-        return products.build(config, prefix).tflite_model
+        return checkpoint_products.build(config, prefix).tflite_model
 
 
 def measure(model: Model, *, runs: int) -> dict[str, list[float]]:
@@ -127,7 +127,7 @@ def _inference(model: Model, paths: list[str]) -> Callable[[], None]:
 
 
 def _imprint(model: Model, paths: list[str], output: str) -> None:
-    embeddings, bad = embedder.embed(model, paths)
+    embeddings, bad = tflite_embedder.embed(model, paths)
     if bad:
         raise ValueError(f"expected images that can be read, got {bad}")
     engine = ImprintingEngine(model, keep_classes=False)

@@ -5,7 +5,8 @@ import os
 import numpy as np
 import PIL.Image
 
-from classification.data import sample, shipped_files
+from classification.data import shipped_files
+from classification.images import windows
 
 _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _SHORT_SIDE = 256
@@ -31,7 +32,7 @@ def make(folder: str, number: int) -> None:
         for split, count in (("train", number // len(_PHOTOGRAPHS)), ("validation", 1)):
             place = os.path.join(folder, split, label)
             os.makedirs(place)
-            for index, window in enumerate(sample.windows(height, width, count)):
+            for index, window in enumerate(windows.parts(height, width, count)):
                 part = PIL.Image.fromarray(np.ascontiguousarray(window.of(pixels)))
                 factor = _SHORT_SIDE / min(part.size)
                 size = (round(part.width * factor), round(part.height * factor))

@@ -8,11 +8,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification import checkpoints, deployment, model_config, published_head
-from classification.data import sample
-from classification.model_config import ModelConfig
-from tests import calibrated_network
+from classification.deployment import check_images, deployable, published_head
+from classification.nets import checkpoints, model_config
+from classification.nets.model_config import ModelConfig
 from tests.benchmarks import steps
+from tests.end_to_end import calibrated_network
 
 
 def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
@@ -29,17 +29,17 @@ def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
       ValueError: if it cannot be read, or is not of that network.
     """
     size = config.image_size
-    images = sample.of_photographs(steps.NUM_IMAGES, image_size=size).images
+    images = check_images.of_photographs(steps.NUM_IMAGES, image_size=size).images
     if not checkpoint:
         checkpoint = calibrated_network.write(folder + "-made", config, images)
     config = model_config.read(checkpoints.folder(checkpoint)) or config
     if config.image_size != size:
-        images = sample.of_photographs(steps.NUM_IMAGES, image_size=config.image_size).images
+        images = check_images.of_photographs(steps.NUM_IMAGES, image_size=config.image_size).images
     prefix = checkpoints.find(checkpoint)
-    source = published_head if published_head.is_published(prefix) else deployment
+    source = published_head if published_head.is_published(prefix) else deployable
     values = source.read_values(prefix, config)
     labels = config.labels or tuple(str(number) for number in range(config.num_classes))
-    deployment.write(folder, deployment.portable(config, labels), values)
+    deployable.write(folder, deployable.portable(config, labels), values)
     np.save(os.path.join(folder, steps.IMAGES), images)
 
 

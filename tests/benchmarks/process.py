@@ -32,7 +32,7 @@ def main() -> None:
         print(json.dumps(times._asdict()))
         return
     # TensorFlow, which some of the steps go without.
-    from classification.model_config import ModelConfig
+    from classification.nets.model_config import ModelConfig
     from tests.benchmarks import networks
 
     if _TASK.value == "prepare":

@@ -81,7 +81,8 @@ def _export(folder: str) -> Timed:
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split
-    from classification import export, model_config
+    from classification.deployment import export
+    from classification.nets import model_config
 
     config = model_config.read(folder)
     if config is None:
@@ -199,7 +200,7 @@ def _convert_variables(folder: str) -> Timed:
     # isort: split
     import tensorflow.compat.v1 as tf
 
-    from classification import model_config, network
+    from classification.nets import factory, model_config
 
     config = model_config.read(folder)
     if config is None:
@@ -207,7 +208,7 @@ def _convert_variables(folder: str) -> Timed:
     session = tf.Session(graph=tf.Graph())
     with session.graph.as_default():
         size = config.image_size
-        network.build(tf.placeholder(tf.float32, [1, size, size, 3], _INPUT), config)
+        factory.build(tf.placeholder(tf.float32, [1, size, size, 3], _INPUT), config)
         tf.train.Saver().restore(session, os.path.join(folder, CHECKPOINT))
         graph_def = session.graph.as_graph_def()
 

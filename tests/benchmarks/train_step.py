@@ -44,7 +44,7 @@ import rich.table
 import rich.text
 from absl import flags
 
-from classification import runner
+from classification.base import runner
 from classification.data.dataset import open_dataset
 from tests.benchmarks import training_speed
 from tests.benchmarks.training_speed import MEASUREMENTS, Measured, Setting

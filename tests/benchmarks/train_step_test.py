@@ -15,8 +15,8 @@ import PIL.Image
 import rich.console
 from absl.testing import absltest, parameterized
 
-from classification import program_testing
-from classification.model_config import ModelConfig
+from classification.base import program_testing
+from classification.nets.model_config import ModelConfig
 from tests.benchmarks import jpeg_images, train_step, training_speed
 from tests.benchmarks.training_speed import MEASUREMENTS, Measured, Setting
 

@@ -23,15 +23,16 @@ import numpy as np
 import tensorflow as tf2
 import tensorflow.compat.v1 as tf
 
-from classification import image_conversion, training_graph, training_session
-from classification.cluster import Cluster
+from classification.cluster.cluster import Cluster
 from classification.data.dataset import Dataset, open_dataset
-from classification.features import Features
-from classification.model_config import ModelConfig
-from classification.progress import Display, Step
-from classification.stop_signals import StopSignals
-from classification.training_config import TrainingConfig
-from classification.training_graph import Graph
+from classification.images import image_conversion
+from classification.nets.model_config import ModelConfig
+from classification.training import train_loop, train_step
+from classification.training.cached_features import Features
+from classification.training.step_display import Display, Step
+from classification.training.stop_signals import StopSignals
+from classification.training.train_step import Graph
+from classification.training.training_config import TrainingConfig
 from tests.benchmarks import jpeg_images
 
 _WARM_UP = 3
@@ -152,7 +153,7 @@ def _cached_step(setting: Setting, *, quantize: bool) -> list[float]:
     clock = _Clock()
     with tf.Graph().as_default(), tempfile.TemporaryDirectory() as folder:
         graph = _build(setting, config, quantize=quantize, features=_features(setting.model))
-        training_session.run(
+        train_loop.run(
             graph,
             config,
             cluster=Cluster(),
@@ -215,7 +216,7 @@ def _build(
     tf.train.create_global_step()
     model = dataclasses.replace(setting.model, quantize=quantize)
     config = dataclasses.replace(config, batch_size=setting.batch_size, learning_rate=0.001)
-    return training_graph.build(model, config, _one_batch(model), features=features)
+    return train_step.build(model, config, _one_batch(model), features=features)
 
 
 def _repeatable() -> None:

@@ -18,8 +18,9 @@ import tensorflow.compat.v1 as tf
 from absl import app, flags
 from absl.testing import absltest
 
-from classification import export, network
-from classification.model_config import ModelConfig
+from classification.deployment import export
+from classification.nets import factory
+from classification.nets.model_config import ModelConfig
 from tests.fuzz import mutations
 from transforms import graph_transforms
 
@@ -94,7 +95,7 @@ def write_material(folder: str) -> None:
     graph = export.build(config=_CONFIG, batch_size=1).graph_def
     prefix = os.path.join(folder, "v2")
     with tf.Graph().as_default(), tf.Session() as session:
-        network.build(tf.placeholder(tf.float32, [1, 32, 32, 3]), _CONFIG)
+        factory.build(tf.placeholder(tf.float32, [1, 32, 32, 3]), _CONFIG)
         session.run(tf.global_variables_initializer())
         tf.train.Saver().save(session, prefix, write_meta_graph=False)
         tf.train.Saver(write_version=tf.train.SaverDef.V1).save(

@@ -2,8 +2,7 @@
 
 from absl.testing import absltest, parameterized
 
-from tests import compare_with_reference, reference_mutants
-from tests.reference import files
+from tests.reference import compare_with_reference, files, reference_mutants
 
 # Of the worst group, in bounds.
 _MARGIN = 10

@@ -5,9 +5,8 @@ import json
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from tests import compare_with_reference
-from tests.reference import files
-from tests.reference_setting import Setting
+from tests.reference import compare_with_reference, files
+from tests.reference.reference_setting import Setting
 
 
 def _read(name):

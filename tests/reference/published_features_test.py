@@ -6,9 +6,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification import mobilenet_v1_l2norm
 from classification.data import preprocessing
-from classification.fake_quant import Quantization
+from classification.nets import mobilenet_v1_l2norm
+from classification.nets.fake_quant import Quantization
 from tests.reference import files
 
 _SIZE = 224

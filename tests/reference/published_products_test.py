@@ -11,10 +11,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification import deployment, published_head
-from classification.data import sample
-from classification.model_config import ModelConfig
-from tests import products
+from classification.deployment import check_images, deployable, published_head
+from classification.nets.model_config import ModelConfig
+from tests.end_to_end import checkpoint_products
 from tests.reference import files
 from transforms.conversion import check, inference
 from transforms.conversion.inference import Kernels
@@ -41,10 +40,10 @@ class PublishedProductsTest(parameterized.TestCase):
         checkpoint = os.path.join(files.path("checkpoints"), name)
         with open(files.path("models", "imagenet_labels.txt")) as file:
             labels = file.read().splitlines()
-        config = deployment.portable(config, tuple(labels))
+        config = deployable.portable(config, tuple(labels))
         folder = os.path.join(self.create_tempdir().full_path, "network")
-        deployment.write(folder, config, published_head.read_values(checkpoint, config))
-        built = products.build(config, os.path.join(folder, "model.ckpt"))
+        deployable.write(folder, config, published_head.read_values(checkpoint, config))
+        built = checkpoint_products.build(config, os.path.join(folder, "model.ckpt"))
 
         photographs = _photographs()
         compared = photographs[::_SPARED]
@@ -53,7 +52,7 @@ class PublishedProductsTest(parameterized.TestCase):
             extractor=built.parts.extractor,
             head=built.parts.head,
             frozen=tf.GraphDef.FromString(built.frozen),
-            images=sample.of_files(compared, len(compared), image_size=size).images,
+            images=check_images.of_files(compared, len(compared), image_size=size).images,
             labels=labels,
         )
         figures = {k: {f.name: f for f in v} for k, v in checked.agreement.items()}
@@ -68,7 +67,7 @@ class PublishedProductsTest(parameterized.TestCase):
         self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
 
         labelled = photographs[::_LABELLED]
-        images = sample.of_files(labelled, len(labelled), image_size=size).images
+        images = check_images.of_files(labelled, len(labelled), image_size=size).images
         (probabilities,) = inference.run(
             model_file.parse(checked.model), images, kernels=Kernels.DEFAULT
         )

@@ -33,7 +33,8 @@ def py_module(
       binary: whether NAME.py is a program.
       testonly: whether only tests may use it.
       test: whether there is a NAME_test.py.
-      test_deps: what NAME_test.py imports besides NAME, absl, numpy and TensorFlow.
+      test_deps: what NAME_test.py imports besides NAME, what that depends on, absl, numpy and
+        TensorFlow.
       test_data: files and programs that NAME_test.py needs when it runs.
       test_size: see `py_module_test`.
       visibility: where it differs from the package's.
@@ -116,6 +117,7 @@ def py_package(test_size = "medium", test_tags = []):
     rules = native.existing_rules()
     native.py_library(
         name = "modules",
+        visibility = ["//:__pkg__"],
         deps = sorted([
             ":" + name
             for name, rule in rules.items()

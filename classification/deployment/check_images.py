@@ -1,0 +1,221 @@
+"""Images as a deployed network takes them, to check it on: a few, and always the same.
+
+They are those that someone names, else some of the digits that are held out from
+training, else parts of the photographs that come with the build.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.data import dataset, imagenet, preprocessing, records, shipped_files
+from classification.images import image_files, windows
+from classification.images.image_files import BadImageError
+from transforms.base import pixel_scaling
+
+_PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+_IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
+
+
+class Sample(NamedTuple):
+    """Images to check a network on.
+
+    Attributes:
+      images: uint8 [n, image_size, image_size, 3]; the network's input is (q - 128) / 128.
+      description: which images they are, for people.
+    """
+
+    images: np.ndarray
+    description: str
+
+
+class _Image(NamedTuple):
+    """An image file, or one in a record."""
+
+    name: str
+    encoded: bytes
+
+
+def of_digits(count: int, *, image_size: int) -> Sample:
+    """Some of the digits that are held out from training, spread evenly over them.
+
+    Args:
+      count: how many.
+      image_size: their height and width, in pixels.
+
+    Raises:
+      ValueError: a number is below 1, or there are not so many.
+    """
+    _check(count, image_size)
+    digits = dataset.open_dataset(None, "validation")
+    total = digits.num_examples
+    if count > total:
+        raise ValueError(
+            f"Expected a number of images of at most {total}, the digits that are held out, got "
+            f"{count}. Take fewer, or name images."
+        )
+    with tf.Graph().as_default(), tf.Session() as session:
+        batches = digits.batches(batch_size=total, image_size=image_size, is_training=False)
+        images = session.run(tf.data.make_one_shot_iterator(batches).get_next()["image"])
+    chosen = pixel_scaling.to_quanta(images[_spread(count, total)])
+    return Sample(chosen, f"{count} of the {total} handwritten digits held out from training")
+
+
+def photographs() -> list[str]:
+    """The paths of the two photographs that come with the build.
+
+    Raises:
+      FileNotFoundError: if they are missing.
+    """
+    return [
+        shipped_files.find(name, variable=name.upper().replace(".", "_")) for name in _PHOTOGRAPHS
+    ]
+
+
+def of_photographs(count: int, *, image_size: int) -> Sample:
+    """Parts of the two photographs that come with the build.
+
+    Args:
+      count: how many parts, half of each photograph.
+      image_size: their height and width, in pixels.
+
+    Raises:
+      FileNotFoundError: the photographs are missing.
+      ValueError: a number is below 1.
+    """
+    images = of_files(photographs(), count, image_size=image_size).images
+    names = " and ".join(_PHOTOGRAPHS)
+    return Sample(images, f"{count} parts of scikit-learn's photographs {names}")
+
+
+def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
+    """Some of the images in files, or parts of them until there are enough.
+
+    Where there are more than asked for, those taken are spread evenly over all. Where there
+    are fewer, of each comes the whole, then parts at many places and scales (see `windows.parts`).
+
+    Args:
+      paths: JPEG and PNG files, and TFRecord files in slim's form (see `imagenet`).
+      count: how many images to return.
+      image_size: their height and width, in pixels.
+
+    Returns:
+      The images, in the files' order, as evaluation sees them: of each image or part, the
+      middle 87.5 % of height and width, resized.
+
+    Raises:
+      OSError: a file cannot be read.
+      ValueError: there is no image, a file or record is damaged or of another kind, an
+        image cannot be decoded or lacks pixels, or a number is below 1.
+    """
+    _check(count, image_size)
+    sizes = [(path, _count(path)) for path in paths]
+    total = sum(size for _, size in sizes)
+    if not total:
+        raise ValueError(
+            f"Expected at least an image, got none in {', '.join(paths) or 'no file'}. Name JPEG "
+            "or PNG files, or TFRecord files in slim's form."
+        )
+    if count < total:
+        chosen, parts = _spread(count, total), [1] * count
+        description = f"{count} of the {total} images given"
+    else:
+        chosen = np.arange(total)
+        parts = [count // total + (i < count % total) for i in range(total)]
+        description = f"the {total} images given"
+        if count > total:
+            description = f"{count} parts of {description}, which are fewer than asked for"
+    with _cutter(image_size) as cut, image_files.Reader() as reader:
+        images = [
+            pixels
+            for image, number in zip(_read(sizes, chosen, reader), parts, strict=True)
+            for pixels in cut(image, number)
+        ]
+    return Sample(pixel_scaling.to_quanta(np.stack(images)), description)
+
+
+@contextlib.contextmanager
+def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray]]]:
+    """A function that takes parts of an image, float32 [size, size, 3], as evaluation would."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        encoded = tf.placeholder(tf.string, [])
+        decoded = preprocessing.decode(encoded)
+        part = tf.placeholder(tf.uint8, [None, None, 3])
+        result = preprocessing.crop_for_evaluation(part, image_size=image_size)
+
+        def cut(image: _Image, count: int) -> list[np.ndarray]:
+            try:
+                pixels = session.run(decoded, {encoded: image.encoded})
+            except tf.errors.OpError as error:
+                raise ValueError(
+                    f"Expected a JPEG or PNG image as {image.name}, but it cannot be decoded: it "
+                    "is damaged or of another kind. Leave it out, or write it again."
+                ) from error
+            height, width, _ = pixels.shape
+            return [
+                session.run(result, {part: window.of(pixels)})
+                for window in windows.parts(height, width, count)
+            ]
+
+        yield cut
+
+
+def _check(count: int, image_size: int) -> None:
+    for name, value in (("number of images", count), ("image_size", image_size)):
+        if value < 1:
+            raise ValueError(f"Expected a {name} of at least 1, got {value}.")
+
+
+def _spread(count: int, total: int) -> np.ndarray:
+    """Indices of count out of total, in order and evenly spaced."""
+    return np.arange(count) * total // count
+
+
+def _count(path: str) -> int:
+    """How many images a file holds."""
+    if _is_image(path):
+        return 1
+    try:
+        return records.count(path)
+    except ValueError as error:
+        raise ValueError(
+            f"Expected a JPEG or PNG image, or TFRecords, in {path}, but it is neither: {error}"
+        ) from error
+
+
+def _is_image(path: str) -> bool:
+    with open(path, "rb") as file:
+        head = file.read(max(map(len, _IMAGE_HEADS)))
+    return head.startswith(_IMAGE_HEADS)
+
+
+def _read(
+    sizes: Sequence[tuple[str, int]], chosen: np.ndarray, reader: image_files.Reader
+) -> Iterator[_Image]:
+    """Those of the images in files that were chosen, by their numbers over all files."""
+    start = 0
+    for path, size in sizes:
+        indices = [int(i) - start for i in chosen if start <= i < start + size]
+        start += size
+        if not indices:
+            continue
+        if _is_image(path):
+            try:
+                image = reader.read(path)
+            except BadImageError as error:
+                raise ValueError(
+                    f"Expected images that can be read, got {path}: {error}. Leave it out, or "
+                    "write it again."
+                ) from error
+            image_files.warn(path, image.complaint)
+            yield _Image(path, image.encoded)
+            continue
+        for index, record in zip(indices, records.read(path, indices), strict=True):
+            name = f"record {index} of {path}"
+            try:
+                yield _Image(name, imagenet.encoded_image(record))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error

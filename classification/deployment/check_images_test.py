@@ -1,0 +1,146 @@
+"""Tests of the images that a deployed network is checked on."""
+
+import pathlib
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification.data import dataset, preprocessing, shipped_files, testing
+from classification.deployment import check_images
+from transforms.base import pixel_scaling
+
+
+def evaluated(pixels: np.ndarray, size: int) -> np.ndarray:
+    """What evaluation makes of an image, as the numbers of a quantised network."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        result = session.run(preprocessing.crop_for_evaluation(pixels, image_size=size))
+    return pixel_scaling.to_quanta(result)
+
+
+class DigitsTest(absltest.TestCase):
+    def test_held_out_ones_evenly_spread(self):
+        images, description = check_images.of_digits(90, image_size=32)
+        self.assertEqual((images.shape, images.dtype), ((90, 32, 32, 3), np.uint8))
+        held_out = dataset.open_dataset(None, "validation")
+        batch = testing.run_batches(
+            held_out.batches(batch_size=360, image_size=32, is_training=False)
+        )[0]
+        np.testing.assert_array_equal(images, pixel_scaling.to_quanta(batch["image"][::4]))
+        self.assertEqual(description, "90 of the 360 handwritten digits held out from training")
+
+    def test_too_many(self):
+        with self.assertRaisesRegex(ValueError, "at most 360, .* got 361"):
+            check_images.of_digits(361, image_size=32)
+
+
+class PhotographsTest(absltest.TestCase):
+    def test_half_of_each_the_whole_first(self):
+        images, description = check_images.of_photographs(6, image_size=40)
+        self.assertEqual((images.shape, images.dtype), ((6, 40, 40, 3), np.uint8))
+        self.assertEqual(
+            description, "6 parts of scikit-learn's photographs china.jpg and flower.jpg"
+        )
+        for index, name in ((0, "china.jpg"), (3, "flower.jpg")):
+            path = shipped_files.find(name, variable="UNUSED")
+            encoded = pathlib.Path(path).read_bytes()
+            with tf.Graph().as_default(), tf.Session() as session:
+                image = session.run(preprocessing.for_evaluation(encoded, image_size=40))
+            np.testing.assert_array_equal(images[index], pixel_scaling.to_quanta(image))
+        self.assertLen({image.tobytes() for image in images}, 6)
+        again = check_images.of_photographs(6, image_size=40).images
+        np.testing.assert_array_equal(images, again)
+
+
+class FilesTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def write(self, name: str, data: bytes) -> str:
+        (self.folder / name).write_bytes(data)
+        return str(self.folder / name)
+
+    def write_grey(self, name: str, value: int) -> str:
+        return self.write(name, testing.encode_png(np.full([20, 30, 3], value, np.uint8)))
+
+    def write_records(self, sizes: list[int]) -> list[str]:
+        """Greys of 0, 2, 4, … in records."""
+        testing.write_grey_images(self.folder, "validation", sizes)
+        return sorted(str(path) for path in self.folder.glob("validation-*"))
+
+    def greys(self, images: np.ndarray) -> list[int]:
+        """The grey, 0 to 255, of images of one colour each."""
+        self.assertTrue((images == images[:, :1, :1, :1]).all())
+        return [round(int(q) * 255 / 256) for q in images[:, 0, 0, 0]]
+
+    def test_all_in_the_order_of_the_files(self):
+        paths = [self.write_grey("b", 50), *self.write_records([2, 0, 1]), self.write_grey("a", 90)]
+        images, description = check_images.of_files(paths, 5, image_size=8)
+        self.assertEqual(images.shape, (5, 8, 8, 3))
+        self.assertEqual(self.greys(images), [50, 0, 2, 4, 90])
+        self.assertEqual(description, "the 5 images given")
+
+    def test_some_evenly_spread(self):
+        images, description = check_images.of_files(self.write_records([3, 5, 4]), 4, image_size=8)
+        self.assertEqual(self.greys(images), [0, 6, 12, 18])
+        self.assertEqual(description, "4 of the 12 images given")
+
+    def test_several_parts_of_few(self):
+        pixels = np.random.default_rng(0).integers(0, 256, [50, 60, 3], np.uint8)
+        paths = [self.write_grey("a", 50), self.write("b", testing.encode_png(pixels))]
+        images, description = check_images.of_files(paths, 5, image_size=16)
+        self.assertEqual(self.greys(images[:3]), [50] * 3)
+        second = check_images.windows(50, 60, 2)[1]
+        np.testing.assert_array_equal(images[3], evaluated(pixels, 16))
+        np.testing.assert_array_equal(images[4], evaluated(second.of(pixels), 16))
+        self.assertEqual(
+            description, "5 parts of the 2 images given, which are fewer than asked for"
+        )
+
+    def test_no_images(self):
+        for paths in ([], self.write_records([0])):
+            with self.assertRaisesRegex(ValueError, "Expected at least an image, got none in"):
+                check_images.of_files(paths, 5, image_size=8)
+
+    def test_files_that_are_neither(self):
+        good = self.write_grey("good", 9)
+        for data in (b"GIF89a, or so, but no more", b"text"):
+            path = self.write("bad", data)
+            with self.assertRaisesRegex(ValueError, f"or TFRecords, in {path}, but it is neither"):
+                check_images.of_files([good, path], 5, image_size=8)
+
+    def test_missing_file_and_folder(self):
+        with self.assertRaises(FileNotFoundError):
+            check_images.of_files([str(self.folder / "gone")], 5, image_size=8)
+        with self.assertRaises(IsADirectoryError):
+            check_images.of_files([str(self.folder)], 5, image_size=8)
+
+    def test_damaged_images_are_named(self):
+        png = testing.encode_png(np.zeros([20, 20, 3], np.uint8))
+        path = self.write("cut", png[: len(png) // 2])
+        with self.assertRaisesRegex(ValueError, f"got {path}: it cannot be decoded: "):
+            check_images.of_files([path], 5, image_size=8)
+        path = str(self.folder / "records")
+        testing.write_records(
+            path, [testing.make_image_example(data, 1) for data in (png, b"no image")]
+        )
+        with self.assertRaisesRegex(ValueError, f"image as record 1 of {path}, but it cannot"):
+            check_images.of_files([path], 5, image_size=8)
+
+    def test_records_of_another_form_are_named(self):
+        path = str(self.folder / "records")
+        for record in (b"no example", testing.make_example({"image": b"x"})):
+            testing.write_records(path, [record])
+            with self.assertRaisesRegex(ValueError, f"^record 0 of {path}: Expected "):
+                check_images.of_files([path], 5, image_size=8)
+
+    @parameterized.parameters(({"count": 0}, "images"), ({"image_size": 0}, "image_size"))
+    def test_numbers_out_of_range(self, changed, name):
+        options = {"count": 1, "image_size": 8} | changed
+        with self.assertRaisesRegex(ValueError, f"{name} of at least 1, got 0"):
+            check_images.of_files([self.write_grey("a", 1)], **options)
+
+
+if __name__ == "__main__":
+    absltest.main()

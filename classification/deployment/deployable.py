@@ -1,0 +1,198 @@
+"""A network made ready for deployment: what it computes with, and what it is, in one folder.
+
+Whatever training left, a prepared folder holds the same four files, and equal networks
+give equal bytes: no path, time or state of training is in them.
+"""
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.data import records
+from classification.nets import checkpoints, factory, model_config
+from classification.nets.model_config import ModelConfig
+from transforms.base import atomic_files
+from transforms.base import labels as label_files
+
+# Of the last kernel's range, both ways, for classes to be imprinted. Of photos' embeddings, of
+# which class vectors are means, single components come to 0.3; and quanta of 1/254 still are half
+# the embedding's own.
+KERNEL_ROOM = 0.5
+_KERNEL_RANGE = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights_quant/"
+
+CHECKPOINT = "model.ckpt"
+FILE_NAMES = (
+    f"{CHECKPOINT}.index",
+    f"{CHECKPOINT}.data-00000-of-00001",
+    model_config.FILE_NAME,
+    records.LABELS_FILE,
+)
+
+
+def variables(config: ModelConfig) -> tuple[tf.Variable, ...]:
+    """The variables that a network computes with when it is deployed, in a graph of their own."""
+    with tf.Graph().as_default():
+        # No value is drawn. But after a training in this process, TensorFlow wants one.
+        tf.set_random_seed(0)
+        size = config.image_size
+        factory.build(tf.placeholder(tf.float32, [1, size, size, 3]), config)
+        return tuple(tf.global_variables())
+
+
+def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
+    """What a checkpoint, of any of TensorFlow's formats, holds of a network.
+
+    Args:
+      checkpoint: its prefix.
+      config: the network.
+
+    Returns:
+      The value of each variable that it computes with, by name, float32.
+
+    Raises:
+      ValueError: if the checkpoint cannot be read, lacks a variable, has one in another
+        shape or type, or one that is not made of numbers.
+    """
+    restoration = checkpoints.plan(checkpoint, variables(config))
+    checkpoints.require_all(restoration)
+    values = checkpoints.read(checkpoint, restoration.restored)
+    check_values(values, checkpoint)
+    return values
+
+
+def check_values(values: Mapping[str, np.ndarray], checkpoint: str) -> None:
+    """Raises ValueError, naming it, if a variable is not float32, or holds NaN or infinity."""
+    for name, value in values.items():
+        if value.dtype != np.float32:
+            raise ValueError(
+                f"expected {name} to be float32, got {value.dtype} in {checkpoint}: it is no "
+                "checkpoint of a network that was trained with this project or with slim"
+            )
+        if not np.isfinite(value).all():
+            raise ValueError(
+                f"expected numbers in {name}, got NaN or infinity in {checkpoint}: the network "
+                "has diverged in training; take an earlier checkpoint"
+            )
+
+
+def find_labels(
+    labels_file: str | None, folder: str, config: ModelConfig, *, flag: str
+) -> tuple[tuple[str, ...], str]:
+    """The classes' names, and where they come from.
+
+    Args:
+      labels_file: a file of them, as `records.read_label_file` reads, which is preferred to
+        all others, for those who want the classes named otherwise; None or '' for none.
+      folder: the checkpoint's, where `labels.txt` is looked for if `config` has none.
+      config: the network.
+      flag: the flag by which the user names `labels_file`.
+
+    Returns:
+      A name for each class, and a text for people that says whose they are.
+
+    Raises:
+      OSError: if the file cannot be read.
+      ValueError: if it holds another number of names than the network has classes, or
+        `config` has a label that is not one line.
+    """
+    beside = os.path.join(folder, records.LABELS_FILE)
+    path = labels_file or None
+    if path is None and config.labels is None and os.path.isfile(beside):
+        path = beside
+    if path is not None:
+        labels = records.read_label_file(path)
+        label_files.check_count(
+            labels,
+            config.num_classes,
+            path,
+            otherwise=f"name another by --{flag}, or, where the checkpoint has no "
+            f"{model_config.FILE_NAME}, give the right --num_classes",
+        )
+        return labels, f"as in {path}"
+    if config.labels is not None:
+        _check_lines(config.labels)
+        return config.labels, f"as in its {model_config.FILE_NAME}"
+    return (
+        tuple(str(number) for number in range(config.num_classes)),
+        f"the classes' numbers, since no file names them (--{flag})",
+    )
+
+
+def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
+    """The network as it is described in products: with labels, and without a path.
+
+    Its embedding has the range that a `.tflite` gives it, whatever was learned: a graph with
+    another would be of a network that no device runs.
+
+    Of the folder that its data lay in the name is kept. One that is named "digits" gets a
+    slash behind it, since that name alone means the data that comes along.
+    """
+    dataset = config.dataset
+    if dataset != "digits":
+        dataset = os.path.basename(os.path.normpath(dataset)) if dataset else ""
+        if dataset == "digits":
+            dataset += "/"
+    return dataclasses.replace(
+        config, labels=labels, dataset=dataset, learned_embedding_range=False
+    )
+
+
+def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The values, with a range of the last kernel that holds classes yet to be imprinted.
+
+    Trained, the range is that of the class vectors that there are. The `.tflite` keeps it, and of
+    an imprinted vector, whatever is beyond would be cut off.
+
+    Args:
+      values: as `read_values` returns them; those of a float network have no range.
+    """
+    limits = {"min": (min, -KERNEL_ROOM), "max": (max, KERNEL_ROOM)}
+    return {**values} | {
+        name: np.asarray(further(values[name], room), np.float32)
+        for end, (further, room) in limits.items()
+        if (name := _KERNEL_RANGE + end) in values
+    }
+
+
+def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) -> None:
+    """Writes a prepared folder, whole or not at all: `FILE_NAMES`.
+
+    Args:
+      folder: where; new, empty, or an earlier result.
+      config: the network, with labels.
+      values: of its variables, as `read_values` returns them.
+
+    Raises:
+      OSError: if it cannot be written there; see `atomic_files.atomic_folder`.
+    """
+    labels = config.labels or ()
+    with atomic_files.atomic_folder(folder, FILE_NAMES) as partial:
+        config.write(partial)
+        text = label_files.text(labels)
+        atomic_files.write_atomically(os.path.join(partial, records.LABELS_FILE), text)
+        _write_checkpoint(os.path.join(partial, CHECKPOINT), values)
+
+
+def _write_checkpoint(prefix: str, values: Mapping[str, np.ndarray]) -> None:
+    names = sorted(values)
+    # Not a Saver: it would want a session's variables, and leaves a file with the time.
+    with tf.Graph().as_default(), tf.Session() as session:
+        session.run(
+            tf.raw_ops.SaveV2(
+                prefix=prefix,
+                tensor_names=names,
+                shape_and_slices=[""] * len(names),
+                tensors=[tf.constant(values[name]) for name in names],
+            )
+        )
+
+
+def _check_lines(labels: Iterable[str]) -> None:
+    for label in labels:
+        if label.splitlines() != [label] or not label.strip():
+            raise ValueError(
+                f"expected labels of one line each, got {label!r} in {model_config.FILE_NAME}"
+            )

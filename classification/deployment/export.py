@@ -1,0 +1,86 @@
+"""Export: the network as a graph file, for other programs to put a checkpoint into."""
+
+import dataclasses
+
+import tensorflow.compat.v1 as tf
+from google.protobuf import text_format
+
+from classification.nets import checkpoints, factory
+from classification.nets.model_config import ModelConfig
+from transforms.base import atomic_files
+
+INPUT_NAME = "input"
+
+
+@dataclasses.dataclass(frozen=True)
+class InferenceGraph:
+    """A network without its weights.
+
+    Attributes:
+      graph_def: the graph; variables are nodes, which a checkpoint gives values.
+      input_name: name of the placeholder for images, float32 [batch, image_size,
+        image_size, 3] in [-1, 1].
+      output_name: name of the node of the classes' probabilities, float32 [batch,
+        num_classes], or of the embedding, float32 [batch, 1, 1, 1024].
+    """
+
+    graph_def: tf.GraphDef
+    input_name: str
+    output_name: str
+
+    def write(self, path: str, *, text: bool = False) -> None:
+        """Writes the graph, whole or not at all; equal graphs give equal bytes.
+
+        Args:
+          path: the file.
+          text: whether to write it for people to read.
+
+        Raises:
+          OSError: if it cannot be written; see `atomic_files.write_atomically`.
+        """
+        if text:
+            data = text_format.MessageToString(self.graph_def).encode()
+        else:
+            data = self.graph_def.SerializeToString(deterministic=True)
+        atomic_files.write_atomically(path, data)
+
+
+def build(
+    *,
+    config: ModelConfig,
+    batch_size: int | None = None,
+    is_training: bool = False,
+    embedding_only: bool = False,
+    checkpoint: str | None = None,
+) -> InferenceGraph:
+    """Builds a network's graph.
+
+    Args:
+      config: the network.
+      batch_size: images at once; None leaves it open.
+      is_training: whether the graph is that of training: dropout, batch norm on the
+        batch's statistics, and the operations that move statistics and ranges.
+      embedding_only: whether the embedding is the output.
+      checkpoint: prefix of the one that the graph is for: it must hold all its variables,
+        unless is_training, since training may start from less.
+
+    Raises:
+      ValueError: for a batch size below 1, a network that cannot be built, or a checkpoint
+        that cannot be read, or is not of this network.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"expected batch_size to be at least 1, got {batch_size}")
+    size = config.image_size
+    with tf.Graph().as_default() as graph:
+        images = tf.placeholder(tf.float32, [batch_size, size, size, 3], INPUT_NAME)
+        end_points = factory.build(
+            images, config, is_training=is_training, embedding_only=embedding_only
+        )
+        if checkpoint is not None and not is_training:
+            checkpoints.require_all(checkpoints.plan(checkpoint, tf.global_variables()))
+        output = end_points["Embedding" if embedding_only else "Predictions"]
+        graph_def = graph.as_graph_def()
+    for node in graph_def.node:
+        # The number of a Python function in this process, which means nothing in another.
+        node.attr.pop("_gradient_op_type", None)
+    return InferenceGraph(graph_def, images.op.name, output.op.name)

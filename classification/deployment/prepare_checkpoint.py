@@ -1,0 +1,77 @@
+"""Makes a checkpoint ready for deployment: what the network computes with, and what it is.
+
+  ./bazelw run //classification/deployment:prepare_checkpoint -- \
+      --checkpoint_dir=DIR --output_dir=DIR
+
+writes model.ckpt.index, model.ckpt.data-00000-of-00001, model.json and labels.txt. Equal
+networks give equal bytes, whatever else their checkpoints hold.
+
+What the network is, stands in the `model.json` beside the checkpoint; where there is none,
+--image_size, --num_classes, --depth_multiplier and --quantize tell. A classifier as slim's
+checkpoints hold it, with the last layer MobilenetV1/Logits/Conv2d_1c_1x1, becomes a network
+of this project without training.
+"""
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+from absl import flags
+
+from classification.base import runner
+from classification.deployment import deployable, published_head
+from classification.nets import checkpoints, model_flags
+from transforms.base import path_flags, program
+
+FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(model_flags)
+
+path_flags.define(
+    "checkpoint_dir",
+    "",
+    "Folder of checkpoints, of which the newest is taken, or a checkpoint's prefix. Default: the "
+    f"newest network below {checkpoints.DEFAULT_ROOT}/.",
+)
+path_flags.define(
+    "labels_file",
+    "",
+    "Text file with the classes' names, one a line, in order, or 0:NAME and so on. Default: "
+    "those of model.json, else of a labels.txt beside the checkpoint, else the classes' numbers.",
+)
+path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
+
+
+def main() -> None:
+    """Reads a checkpoint, writes a prepared folder, and says what was done."""
+    program.require("output_dir")
+    path = FLAGS.checkpoint_dir or checkpoints.newest_model()
+    checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
+    config = model_flags.resolve(path, model_flags.given())
+    labels, whose = deployable.find_labels(FLAGS.labels_file, folder, config, flag="labels_file")
+    learned = config.learned_embedding_range
+    config = deployable.portable(config, labels)
+    published = published_head.is_published(checkpoint)
+    source = published_head if published else deployable
+    values = deployable.with_room(source.read_values(checkpoint, config))
+    deployable.write(FLAGS.output_dir, config, values)
+    step = checkpoints.global_step(checkpoint)
+    print(f"Checkpoint: {checkpoint}" + (f" (step {step:,})" if step else ""))
+    print(
+        f"Network: {'quantised' if config.quantize else 'float'}, {config.num_classes} classes, "
+        f"{config.image_size} x {config.image_size} pixels, depth multiplier "
+        f"{config.depth_multiplier:g}; {len(values)} variables."
+    )
+    if published:
+        print(published_head.describe(values))
+    if learned:
+        print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")
+    if config.quantize:
+        print(
+            f"Last kernel: quantised from -{deployable.KERNEL_ROOM} to {deployable.KERNEL_ROOM} at "
+            "least, so that classes can be imprinted."
+        )
+    print(f"Labels: {whose}.")
+    print(f"Written to {FLAGS.output_dir}")
+
+
+if __name__ == "__main__":
+    runner.run(main)

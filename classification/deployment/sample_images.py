@@ -1,0 +1,70 @@
+"""Writes images as a deployed network takes them, to check it on.
+
+  ./bazelw run //classification/deployment:sample_images -- --checkpoint_dir=DIR --output=FILE.npy
+
+Which images: those of --images; else, where the network was trained on the digits, some of
+those held out; else parts of the two photographs that come with the build.
+"""
+
+import io
+
+import third_party.tensorflow.quiet  # noqa: F401
+
+# isort: split
+import numpy as np
+from absl import flags
+
+from classification.base import runner
+from classification.deployment import check_images
+from classification.deployment.check_images import Sample
+from classification.nets import checkpoints, model_config
+from classification.nets.model_config import ModelConfig
+from transforms.base import atomic_files, path_flags, program
+
+FLAGS = flags.FLAGS
+
+path_flags.define(
+    "checkpoint_dir",
+    "",
+    "Folder with the model.json that tells the size of images and what the network was trained on.",
+)
+path_flags.define_multi(
+    "images",
+    "A JPEG or PNG file, or a TFRecord file in slim's form; may be repeated.",
+)
+flags.DEFINE_integer(
+    "num_images",
+    128,
+    "How many. Of more, some are taken, evenly spread; of fewer, several parts of each.",
+)
+path_flags.define("output", "", "File to write: uint8 [n, size, size, 3], in NumPy's form (.npy).")
+
+
+def _take(config: ModelConfig) -> Sample:
+    if FLAGS["images"].present:
+        return check_images.of_files(FLAGS.images, FLAGS.num_images, image_size=config.image_size)
+    if config.dataset == "digits":
+        return check_images.of_digits(FLAGS.num_images, image_size=config.image_size)
+    return check_images.of_photographs(FLAGS.num_images, image_size=config.image_size)
+
+
+def main() -> None:
+    """Takes the images, writes them, and says which they are."""
+    program.require("checkpoint_dir", "output")
+    folder = checkpoints.folder(FLAGS.checkpoint_dir)
+    config = model_config.read(folder)
+    if config is None:
+        raise FileNotFoundError(
+            f"expected a {model_config.FILE_NAME} in {folder}, which tells the size of the images; "
+            "there is none: prepare_checkpoint makes one for a checkpoint that has none"
+        )
+    images, description = _take(config)
+    data = io.BytesIO()
+    np.save(data, images)
+    atomic_files.write_atomically(FLAGS.output, data.getvalue())
+    print(f"Images: {description}, {config.image_size} x {config.image_size} pixels.")
+    print(f"Written to {FLAGS.output}")
+
+
+if __name__ == "__main__":
+    runner.run(main)

@@ -1,0 +1,194 @@
+"""Evaluation: which images a checkpoint's network names right."""
+
+import contextlib
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.data import records
+from classification.data.dataset import Dataset
+from classification.nets import checkpoints, factory
+from classification.nets.model_config import ModelConfig
+
+_TOP = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Result:
+    """What a network made of each image, in the order of the data.
+
+    Attributes:
+      labels: int64 [n], the images' classes.
+      top: int [n, k], the classes of the highest logits, the highest first; k is 5, or the
+        number of classes where that is less.
+      probability: float32 [n], that of the first of these, in 0..1.
+      global_step: the checkpoint's; None where it does not tell.
+    """
+
+    labels: np.ndarray
+    top: np.ndarray
+    probability: np.ndarray
+    global_step: int | None
+
+    @property
+    def predictions(self) -> np.ndarray:
+        """Int [n], the class of the highest logit."""
+        return self.top[:, 0]
+
+    @property
+    def num_examples(self) -> int:
+        """How many images, each once."""
+        return len(self.labels)
+
+    @property
+    def num_correct(self) -> int:
+        """Of how many the label has the highest logit."""
+        return int((self.predictions == self.labels).sum())
+
+    @property
+    def num_in_top_5(self) -> int:
+        """Of how many the label is among the five highest."""
+        return int((self.top == self.labels[:, np.newaxis]).sum())
+
+    @property
+    def accuracy(self) -> float:
+        """The part of the images that is named right, in 0..1."""
+        return self.num_correct / self.num_examples
+
+    @property
+    def recall_at_5(self) -> float:
+        """The part of the images whose label is among the five best guesses, in 0..1."""
+        return self.num_in_top_5 / self.num_examples
+
+
+def evaluate(
+    *,
+    checkpoint: str,
+    config: ModelConfig,
+    dataset: Dataset,
+    batch_size: int,
+    num_examples: int | None = None,
+    master: str = "",
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Result:
+    """Evaluates a checkpoint's network on a set of images, each counted once.
+
+    Of equal logits, the one of the lower label is the higher.
+
+    Args:
+      checkpoint: its prefix.
+      config: the network.
+      dataset: the images.
+      batch_size: how many to compute at once; it has no part in the result.
+      num_examples: how many images to evaluate at most, the first ones; None for all.
+      master: address of the TensorFlow server to run on; '' for this process.
+      on_progress: called after each batch with the images done and those there are.
+
+    Raises:
+      ValueError: if a number is below 1, the checkpoint does not hold the whole network, the
+        data's classes are not the network's, a record file is damaged, or the network's
+        results are no numbers.
+      tf.errors.OpError: if an image cannot be read.
+    """
+    for name, value in (("batch_size", batch_size), ("num_examples", num_examples)):
+        if value is not None and value < 1:
+            raise ValueError(f"expected {name} to be at least 1, got {value}")
+    _check_classes(config, dataset)
+    total = min(num_examples or dataset.num_examples, dataset.num_examples)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(tf.Graph().as_default())
+        # Initial values, which nobody asks for, need one where everything must be repeatable.
+        tf.set_random_seed(0)
+        batches = dataset.batches(
+            batch_size=min(batch_size, total), image_size=config.image_size, is_training=False
+        )
+        batch = tf.data.make_one_shot_iterator(batches).get_next()
+        end_points = factory.build(batch["image"], config)
+        logits = end_points["Logits"]
+        fetches = {
+            "label": batch["label"],
+            "top": tf.nn.top_k(logits, min(_TOP, config.num_classes)).indices,
+            "probability": tf.reduce_max(end_points["Predictions"], axis=1),
+            "finite": tf.reduce_all(tf.is_finite(logits)),
+        }
+        restoration = checkpoints.plan(checkpoint, tf.global_variables())
+        checkpoints.require_all(restoration)
+        session = stack.enter_context(tf.Session(master))
+        tf.train.Saver(restoration.variables).restore(session, restoration.prefix)
+        done = 0
+        collected: dict[str, list[np.ndarray]] = {"label": [], "top": [], "probability": []}
+        while done < total:
+            try:
+                values = session.run(fetches)
+            except tf.errors.OutOfRangeError:
+                break
+            except tf.errors.DataLossError as error:
+                raise ValueError(
+                    records.find_damage(dataset.files)
+                    or f"expected whole record files in {dataset.source}, got one that was damaged "
+                    "when it was read, and now is whole; evaluate again"
+                ) from error
+            if not values["finite"]:
+                raise ValueError(
+                    f"expected numbers as logits, got NaN or infinity: the network in "
+                    f"{checkpoint} has diverged in training; take an earlier checkpoint"
+                )
+            _check_labels(values["label"][: total - done], config, dataset)
+            for name, parts in collected.items():
+                parts.append(values[name][: total - done])
+            done += len(collected["label"][-1])
+            if on_progress is not None:
+                on_progress(done, total)
+    if done < total:
+        raise ValueError(f"expected {total} images in {dataset.source}, got {done}: it has changed")
+    labels, top, probability = (np.concatenate(parts) for parts in collected.values())
+    return Result(labels, top, probability, checkpoints.global_step(checkpoint))
+
+
+def write_summaries(folder: str, result: Result) -> None:
+    """Writes the result for TensorBoard at the checkpoint's step; makes the folder if needed.
+
+    Raises:
+      OSError, tf.errors.OpError: if it cannot be written there.
+    """
+    values = [
+        tf.Summary.Value(tag=name, simple_value=getattr(result, name))
+        for name in ("accuracy", "recall_at_5")
+    ]
+    with tf.Graph().as_default(), tf.summary.FileWriter(folder) as writer:
+        writer.add_summary(tf.Summary(value=values), result.global_step or 0)
+
+
+def _check_classes(config: ModelConfig, dataset: Dataset) -> None:
+    """Checks that the network's classes are the data's."""
+    if config.labels is not None and dataset.labels is not None:
+        pairs = zip(config.labels, dataset.labels, strict=False)
+        differing = [(i, *pair) for i, pair in enumerate(pairs) if pair[0] != pair[1]]
+        if differing:
+            label, ours, theirs = differing[0]
+            raise ValueError(
+                f"expected the classes that the network was trained on, but class {label} is "
+                f"{ours!r} in its model.json and {theirs!r} in {dataset.source}; name its own data "
+                "with --dataset_dir"
+            )
+    # Data without names may have any number of classes: labels are checked one by one.
+    # A network may have been given more classes than the data that it was trained on has.
+    if dataset.labels is None or config.num_classes == dataset.num_classes:
+        return
+    if config.num_classes < dataset.num_classes or config.dataset != dataset.source:
+        raise ValueError(
+            f"expected data of {config.num_classes} classes, which the network has, got "
+            f"{dataset.num_classes} classes in {dataset.source}; name the data with --dataset_dir, "
+            "or, where the checkpoint has no model.json, the classes with --num_classes"
+        )
+
+
+def _check_labels(labels: np.ndarray, config: ModelConfig, dataset: Dataset) -> None:
+    wrong = labels[(labels < 0) | (labels >= config.num_classes)]
+    if len(wrong):
+        raise ValueError(
+            f"expected labels in 0..{config.num_classes - 1}, which the network has, got "
+            f"{wrong[0]} in {dataset.source}"
+        )

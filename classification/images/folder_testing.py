@@ -1,0 +1,44 @@
+"""What the tests of folders of images share."""
+
+import pathlib
+from typing import Any
+
+from absl.testing import parameterized
+
+from classification.images import image_folder
+from classification.images.image_folder import ImageFolder
+
+
+def names(folder: ImageFolder, split: str) -> list[str]:
+    """The names of a split's images."""
+    return [image.name for image in folder.splits[split]]
+
+
+class FolderTestCase(parameterized.TestCase):
+    """Looks through a folder of empty files.
+
+    Attributes:
+      path: the folder.
+    """
+
+    def setUp(self) -> None:
+        """Makes the folder."""
+        super().setUp()
+        self.path: str = self.create_tempdir().full_path
+
+    def add(self, *files: str) -> None:
+        """Adds files, by their paths from the folder."""
+        for name in files:
+            path = pathlib.Path(self.path, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+
+    def add_classes(self, sizes: dict[str, int]) -> None:
+        """Adds class folders of so many images each."""
+        for name, size in sizes.items():
+            self.add(*(f"{name}/{index:02}.jpg" for index in range(size)))
+
+    def assert_fails(self, expected: str, **options: Any) -> None:
+        """Asserts that the folder is refused with a ValueError that matches."""
+        with self.assertRaisesRegex(ValueError, expected):
+            image_folder.scan(self.path, **options)

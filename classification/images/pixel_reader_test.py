@@ -1,0 +1,136 @@
+"""Reads image files, and compares them with what evaluation makes of them."""
+
+import concurrent.futures
+import os
+import pathlib
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+from PIL import ExifTags, Image
+
+from classification.data import preprocessing
+from classification.images import image_files
+from classification.images.image_files import BadImageError
+from classification.images.pixel_reader import PixelReader
+from transforms.base import pixel_scaling
+
+
+class PixelReaderTest(parameterized.TestCase):
+    def assert_reads_what_evaluation_reads(self, paths: list[str]) -> None:
+        with tf.Graph().as_default(), tf.Session() as session:
+            encoded = tf.placeholder(tf.string, [])
+            evaluated = preprocessing.for_evaluation(encoded, image_size=32)
+            expected = [
+                pixel_scaling.to_quanta(
+                    session.run(evaluated, {encoded: pathlib.Path(path).read_bytes()})
+                ).astype(int)
+                for path in paths
+            ]
+        with PixelReader(32) as reader, concurrent.futures.ThreadPoolExecutor(2) as pool:
+            found = list(pool.map(reader.read, paths))
+        for path, pixels, (image,) in zip(paths, expected, found, strict=True):
+            self.assertEqual(image.dtype, np.uint8)
+            # What lies in the middle between two quanta may be rounded to either.
+            np.testing.assert_allclose(image, pixels, atol=1, rtol=0, err_msg=path)
+            self.assertLess((image != pixels).mean(), 0.02, path)
+
+    def test_reads_what_evaluation_reads(self):
+        folder = self.create_tempdir().full_path
+        images = np.random.default_rng(0).integers(0, 256, [4, 50, 70, 3], np.uint8)
+        paths = []
+        for index, pixels in enumerate(images):
+            paths.append(os.path.join(folder, f"{index}.{'png' if index < 2 else 'jpg'}"))
+            Image.fromarray(pixels).save(paths[-1])
+        self.assert_reads_what_evaluation_reads(paths)
+
+    @parameterized.product(
+        size=[(1, 1), (1, 40), (40, 1), (9, 15), (16, 16), (17, 33), (120, 90)],
+        options=[
+            {"subsampling": "4:4:4"},
+            {"subsampling": "4:2:2"},
+            {"subsampling": "4:2:0"},
+            {"progressive": True},
+        ],
+    )
+    def test_jpegs_of_all_kinds(self, size, options):
+        pixels = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
+        folder = self.create_tempdir().full_path
+        paths = [os.path.join(folder, name) for name in ("rgb.jpg", "grey.jpg")]
+        image = Image.fromarray(pixels)
+        image.save(paths[0], **options)
+        image.convert("L").save(paths[1], progressive=options.get("progressive", False))
+        self.assert_reads_what_evaluation_reads(paths)
+
+    def test_views_are_parts_of_the_image(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.png")
+        # Red grows to the right, green downwards.
+        ramp = np.linspace(0, 255, 64)
+        image = np.stack(np.broadcast_arrays(ramp, ramp[:, np.newaxis], 99), axis=-1)
+        Image.fromarray(image.astype(np.uint8)).save(path)
+        with PixelReader(32) as reader:
+            whole = reader.read(path)
+            views = reader.read(path, views=4)
+        self.assertEqual(views.shape, (4, 32, 32, 3))
+        np.testing.assert_array_equal(views[:1], whole)
+        for index, view in enumerate(views.astype(int)):
+            mirrored = index % 2 == 1
+            self.assertEqual(view[:, 0, 0].mean() > view[:, -1, 0].mean(), mirrored)
+            self.assertLess(view[0, :, 1].mean(), view[-1, :, 1].mean())
+        spans = [int(np.ptp(view[..., 1].astype(int))) for view in views]
+        self.assertEqual(max(spans), spans[0])
+        self.assertLen(set(spans), 4)
+
+    def test_what_is_shown_otherwise_than_it_lies_is_read_as_it_is_shown(self):
+        folder = self.create_tempdir().full_path
+        pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
+        exif = Image.Exif()
+        exif[ExifTags.Base.Orientation] = 6
+        turned, cmyk = os.path.join(folder, "turned.jpg"), os.path.join(folder, "cmyk.jpg")
+        Image.fromarray(pixels).save(turned, quality=95, exif=exif)
+        Image.fromarray(pixels).convert("CMYK").save(cmyk, quality=95)
+        with PixelReader(32) as reader:
+            for path in (turned, cmyk):
+                # Of several views, the first comes the long way.
+                np.testing.assert_array_equal(
+                    reader.read(path), reader.read(path, views=2)[:1], err_msg=path
+                )
+                self.assertIsNone(image_files.plain_jpeg(path))
+
+    def test_a_jpeg_that_is_cut_short(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.jpg")
+        pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
+        Image.fromarray(pixels).save(path)
+        data = pathlib.Path(path).read_bytes()
+        # As the file, its lower part alone, and with an end marker.
+        for faulty in (data[: len(data) // 2], data[:-3], data[: len(data) // 2] + b"\xff\xd9"):
+            pathlib.Path(path).write_bytes(faulty)
+            for views in (1, 2):
+                with (
+                    PixelReader(32) as reader,
+                    self.assertRaisesRegex(BadImageError, "pixels are missing"),
+                ):
+                    reader.read(path, views=views)
+
+    def test_a_damaged_jpeg_that_has_all_its_pixels(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.jpg")
+        pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
+        Image.fromarray(pixels).save(path)
+        data = pathlib.Path(path).read_bytes()
+        with PixelReader(32) as reader:
+            for views in (1, 2):
+                pathlib.Path(path).write_bytes(data)
+                expected = reader.read(path, views=views)
+                pathlib.Path(path).write_bytes(data[:-2])
+                with self.assertWarnsRegex(image_files.ImageWarning, f"^{path} is damaged"):
+                    found = reader.read(path, views=views)
+                np.testing.assert_array_equal(found, expected)
+
+    def test_what_is_no_image(self):
+        path = self.create_tempfile("a.jpg", "text").full_path
+        with PixelReader(32) as reader, self.assertRaisesRegex(BadImageError, "it is no JPEG"):
+            reader.read(path)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,72 @@
+"""Embeddings of image files, by a .tflite's extractor: read and computed on all processors."""
+
+import concurrent.futures
+import os
+import queue
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from classification.images.image_files import BadImageError
+from classification.images.pixel_reader import PixelReader
+from transforms.conversion.inference import Kernels, Runner
+from transforms.tflite import model_file, model_graph, split
+from transforms.tflite.model_graph import Model
+
+
+def embed(
+    model: Model,
+    paths: Sequence[str],
+    *,
+    views: int = 1,
+    kernels: Kernels = Kernels.DEFAULT,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, dict[int, str]]:
+    """Computes the embeddings of image files, each as evaluation sees it.
+
+    Args:
+      model: a quantised classifier, extractor and head in one.
+      paths: JPEG, PNG, BMP, WebP or GIF files.
+      views: of each image, see `PixelReader.read`.
+      kernels: what computes.
+      threads: how many; as many as there are processors where None.
+      on_progress: called with the number of images that are done, and of all.
+
+    Returns:
+      float32 [len(paths), views, d], of unit length but for rounding to quanta of 1/128, and by
+      their index what is wrong with files that cannot be read, whose embeddings are 0.
+    """
+    extractor = split.split(model).extractor
+    graph = model_graph.graph(extractor)
+    (image,), (output,) = graph.inputs, graph.outputs
+    embeddings = np.zeros([len(paths), views, output.shape[-1]], np.float32)
+    bad: dict[int, str] = {}
+    workers = max(1, min(threads or os.cpu_count() or 1, len(paths)))
+    free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
+    data = model_file.serialise(extractor)
+    for _ in range(workers):
+        free.put(Runner(data, kernels=kernels))
+
+    def compute(index: int) -> None:
+        try:
+            pixels = reader.read(paths[index], views=views)
+        except BadImageError as error:
+            bad[index] = str(error)
+            return
+        runner = free.get()
+        try:
+            quanta = np.stack([runner.run(view)[0].reshape(-1) for view in pixels])
+        finally:
+            free.put(runner)
+        embeddings[index] = output.dequantise(quanta)
+
+    with PixelReader(image.shape[1]) as reader:
+        pool = concurrent.futures.ThreadPoolExecutor(workers)
+        try:
+            for done, _ in enumerate(pool.map(compute, range(len(paths))), start=1):
+                if on_progress is not None:
+                    on_progress(done, len(paths))
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return embeddings, bad

@@ -1,0 +1,72 @@
+"""Embeds image files, and compares with what the extractor makes of their pixels."""
+
+import os
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest
+from PIL import Image
+
+from classification.images.pixel_reader import PixelReader
+from classification.imprinting import tflite_embedder
+from transforms.conversion import inference, testing
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_file, model_graph
+
+
+class EmbedTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.paths = []
+        for index, pixels in enumerate(testing.images(9, 48)):
+            self.paths.append(os.path.join(self.folder, f"{index}.png"))
+            Image.fromarray(pixels).save(self.paths[-1])
+        self.model = model_file.parse(testing.small().model)
+
+    def test_are_those_of_the_extractor_in_order(self):
+        extractor = model_file.parse(testing.small().extractor)
+        with PixelReader(testing.SIZE) as reader:
+            pixels = np.concatenate([reader.read(path, views=2) for path in self.paths])
+        (quanta,) = inference.run(extractor, pixels, kernels=Kernels.DEFAULT)
+        (output,) = model_graph.graph(extractor).outputs
+        expected = output.dequantise(quanta).reshape(9, 2, -1)
+        for threads in (1, 4):
+            on_progress = mock.Mock()
+            found, bad = tflite_embedder.embed(
+                self.model, self.paths, views=2, threads=threads, on_progress=on_progress
+            )
+            np.testing.assert_array_equal(found, expected)
+            self.assertEqual(bad, {})
+            self.assertEqual(on_progress.mock_calls, [mock.call(done, 9) for done in range(1, 10)])
+        # Of images in another order, they would be others.
+        self.assertTrue(np.any(expected[0] != expected[1]))
+        self.assertTrue(np.any(expected[:, 0] != expected[:, 1]))
+        alone, _ = tflite_embedder.embed(self.model, self.paths)
+        np.testing.assert_array_equal(alone, expected[:, :1])
+
+    def test_what_cannot_be_read_is_told(self):
+        with open(self.paths[4], "wb") as file:
+            file.write(b"none")
+        found, bad = tflite_embedder.embed(
+            self.model, [*self.paths, os.path.join(self.folder, "gone")]
+        )
+        self.assertEqual(
+            bad,
+            {
+                4: "it is no JPEG, PNG, BMP, WebP or GIF image",
+                9: "it cannot be opened: No such file or directory",
+            },
+        )
+        np.testing.assert_array_equal(found[[4, 9]], 0)
+        lengths = np.linalg.norm(np.delete(found, [4, 9], axis=0), axis=2)
+        np.testing.assert_allclose(lengths, 1, atol=0.03)
+
+    def test_can_be_broken_off(self):
+        stop = mock.Mock(side_effect=KeyboardInterrupt)
+        with self.assertRaises(KeyboardInterrupt):
+            tflite_embedder.embed(self.model, self.paths, on_progress=stop)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,87 @@
+"""Imprinting as a user has it: into the .tflite, whose own last layers then name the images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from classification.low_shot.protocol import Classifier, Task
+from transforms.conversion import inference
+from transforms.conversion.inference import Kernels
+from transforms.tflite import model_graph, product_rules, split
+from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.model_graph import Model
+
+
+class Deployed:
+    """The method `imprint` of `low_shot`, by a .tflite, quanta and all."""
+
+    def __init__(self, model: Model, *, kernels: Kernels = Kernels.DEFAULT):
+        """Creates the method.
+
+        Args:
+          model: whose classes, all that it has, are those of the base.
+          kernels: what computes.
+        """
+        self._model = model
+        self._kernels = kernels
+
+    def __call__(self, task: Task) -> Classifier:
+        """Imprints the novel classes behind those of the base, or alone where there is no base.
+
+        Raises:
+          ValueError: if the model has not as many classes as the base.
+        """
+        engine = ImprintingEngine(self._model, keep_classes=task.num_base > 0)
+        if engine.num_classes != task.num_base:
+            raise ValueError(
+                f"expected a model of the {task.num_base} base classes, got one of "
+                f"{engine.num_classes}"
+            )
+        vectors, labels = task.examples.averaged, task.examples.labels
+        for label in range(task.num_base, task.num_classes):
+            engine.add(label, vectors[labels == label])
+        return classifier(engine.build().model, kernels=self._kernels)
+
+
+def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifier:
+    """What a model's own last layers make of embeddings: probabilities, uint8 [n, classes].
+
+    Args:
+      model: extractor and head in one.
+      kernels: what computes.
+    """
+    head = split.split(model).head
+    (embedding,) = model_graph.graph(head).inputs
+    (scale,), (zero_point,) = embedding.scales, embedding.zero_points
+
+    def classify(embeddings: np.ndarray) -> np.ndarray:
+        quanta = np.clip(np.rint(embeddings / scale + zero_point), 0, 255).astype(np.uint8)
+        shaped = quanta[:, np.newaxis, np.newaxis, :]
+        (probabilities,) = inference.run(head, shaped, kernels=kernels)
+        return probabilities
+
+    return classify
+
+
+def base_vectors(model: Model) -> np.ndarray:
+    """The class vectors of a model, brought to unit length, float32 [classes, d]."""
+    conv = _tail(model)[0]
+    kernel = conv.inputs[1]
+    assert kernel is not None
+    data = model.buffers[model.subgraphs[0].tensors[kernel.index].buffer].data
+    vectors = kernel.dequantise(np.asarray(data)).reshape(kernel.shape[0], -1)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def scale_factor(model: Model) -> float:
+    """The number by which a model multiplies cosines."""
+    factor = _tail(model)[1].inputs[1]
+    assert factor is not None
+    data = model.buffers[model.subgraphs[0].tensors[factor.index].buffer].data
+    return float(factor.dequantise(np.asarray(data)).item())
+
+
+def _tail(model: Model) -> Sequence[model_graph.Operator]:
+    tail = product_rules.tail(model_graph.graph(model))
+    assert tail is not None
+    return tail

@@ -1,0 +1,94 @@
+"""Tests of how a network is told from flags, `model.json` and its checkpoint."""
+
+import contextlib
+import io
+import os
+from typing import Any
+
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification.nets import fake_quant, model_flags
+from classification.nets.model_config import ModelConfig
+
+_RANGE = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant"
+
+
+class ResolveTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+
+    def save(self, variables: dict[str, float], *, quantised: bool = True) -> str:
+        """Writes a checkpoint, and returns its prefix."""
+        if quantised:
+            variables = {"MobilenetV1/MobilenetV1/Conv2d_0/act_quant/max": 6.0, **variables}
+        with tf.Graph().as_default(), tf.Session() as session:
+            for name, value in {"scale_factor": 10.0, **variables}.items():
+                tf.get_variable(name, initializer=value)
+            session.run(tf.global_variables_initializer())
+            return tf.train.Saver().save(session, os.path.join(self.folder, "model.ckpt"))
+
+    def resolve(self, path: str, **values: Any) -> tuple[ModelConfig, str]:
+        """The network, and what was printed."""
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            return model_flags.resolve(path, values), out.getvalue()
+
+    @parameterized.parameters(
+        ((-0.25, 0.5), True),
+        ((-1.0, 1.0), True),
+        (fake_quant.TFLITE_L2_NORM_RANGE, False),
+        (None, False),
+    )
+    def test_embedding_range_without_model_json(self, limits, learned):
+        names = (f"{_RANGE}/min", f"{_RANGE}/max")
+        prefix = self.save(dict(zip(names, limits, strict=True)) if limits else {})
+        for path in (self.folder, prefix):
+            config, out = self.resolve(path, quantize=True, num_classes=7)
+            self.assertEqual(
+                config, ModelConfig(num_classes=7, quantize=True, learned_embedding_range=learned)
+            )
+            if learned:
+                self.assertStartsWith(out, f"No model.json in {self.folder}: ")
+                self.assertIn(f"{limits[0]:g}..{limits[1]:g}, as --learned_embedding_range", out)
+                self.assertLen(out.splitlines(), 1)
+            else:
+                self.assertEqual(out, "")
+
+    def test_what_is_said_wins_over_what_the_checkpoint_looks_like(self):
+        self.save({f"{_RANGE}/min": -0.25, f"{_RANGE}/max": 0.5})
+        for value in (False, True):
+            config, out = self.resolve(self.folder, quantize=True, learned_embedding_range=value)
+            self.assertEqual((config.learned_embedding_range, out), (value, ""))
+        known = ModelConfig(quantize=True)
+        known.write(self.folder)
+        self.assertEqual(self.resolve(self.folder, quantize=True), (known, ""))
+        with self.assertRaisesRegex(ValueError, "--learned_embedding_range=True contradicts"):
+            self.resolve(self.folder, learned_embedding_range=True)
+
+    @parameterized.parameters("weights_quant", "act_quant", "activation_Mul_quant")
+    def test_whether_it_is_quantised_is_the_checkpoints(self, scope):
+        prefix = self.save({f"MobilenetV1/a/{scope}/min": -1.0}, quantised=False)
+        config, out = self.resolve(prefix)
+        self.assertTrue(config.quantize)
+        self.assertStartsWith(out, f"No model.json in {self.folder}: the network is quantised, ")
+        self.assertEqual(self.resolve(prefix, quantize=True), (config, ""))
+        with self.assertRaisesRegex(ValueError, "holds quantisation ranges; leave --quantize out"):
+            self.resolve(prefix, quantize=False)
+        ModelConfig().write(self.folder)
+        with self.assertRaisesRegex(ValueError, "float network's checkpoint, as model.json says"):
+            self.resolve(prefix)
+
+    def test_a_float_checkpoint(self):
+        prefix = self.save({"MobilenetV1/a/quantity/min": -1.0}, quantised=False)
+        self.assertEqual(self.resolve(prefix), (ModelConfig(), ""))
+        # Whoever computes with it will miss the ranges; a graph for training need not have them.
+        self.assertTrue(self.resolve(prefix, quantize=True)[0].quantize)
+
+    def test_no_checkpoint(self):
+        with self.assertRaisesRegex(FileNotFoundError, "expected a checkpoint in the folder"):
+            self.resolve(self.folder)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,222 @@
+"""What a frozen base computes of each image, computed once and kept.
+
+A frozen base gives the same features for the same image ever again, as long as the
+image is not distorted. So training the layers above it needs the base once an image.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import IO
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.data.dataset import Dataset
+from classification.nets import checkpoints, factory
+from classification.nets.model_config import ModelConfig
+from transforms.base import atomic_files
+
+MEMORY = "memory"
+
+_FEATURES, _LABELS, _SECONDS = "features.npy", "labels.npy", "seconds.npy"
+# Part of the key: another number where other features come of the same base and data.
+_FORM = 2
+_BATCH_SIZE = 32
+
+
+@dataclasses.dataclass(frozen=True)
+class Features:
+    """Features and labels of a data set's images, in its order.
+
+    Attributes:
+      values: float32 [images, depth].
+      labels: int64 [images].
+      seconds: what the base took for all of them.
+      was_kept: whether that was in an earlier run.
+    """
+
+    values: np.ndarray
+    labels: np.ndarray
+    seconds: float
+    was_kept: bool = False
+
+    @property
+    def depth(self) -> int:
+        """The base's channels."""
+        return self.values.shape[1]
+
+    def describe(self, store: str) -> str:
+        """Where the features come from, in a sentence."""
+        count = len(self.labels)
+        took = f"{self.seconds:.1f} s ({count / self.seconds:.0f} images/s)"
+        if self.was_kept:
+            return f"Features of {count:,} images: kept in {store} by an earlier run, in {took}."
+        place = "memory" if store == MEMORY else store
+        return f"Features of {count:,} images: computed in {took}, and kept in {place}."
+
+    def describe_saving(self, images: int) -> str:
+        """What it saves not to compute the features of as many images, in a sentence."""
+        without = images * self.seconds / len(self.labels)
+        return (
+            f"Keeping features: {images:,} images were trained on; for these, the base would have "
+            f"taken {without:.0f} s, and took {0 if self.was_kept else self.seconds:.0f} s."
+        )
+
+    def batches(
+        self, batch_size: int, *, seed: int, start: int, num_shards: int = 1, shard_index: int = 0
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Batches without end, each epoch in an order of its own.
+
+        Args:
+          batch_size: images in a batch; one that an epoch's end cuts goes on into the next.
+          seed: what the order follows from.
+          start: how many batches were taken before.
+          num_shards: among how many workers the images are divided.
+          shard_index: which of them this one is, from 0.
+
+        Yields:
+          float32 [batch_size, 1, 1, depth], int64 [batch_size].
+        """
+        own = np.arange(shard_index, len(self.labels), num_shards)
+
+        @functools.lru_cache(maxsize=2)
+        def order(epoch: int) -> np.ndarray:
+            return own[np.random.default_rng([seed, shard_index, epoch]).permutation(len(own))]
+
+        for first in itertools.count(start * batch_size, batch_size):
+            epochs, places = np.divmod(np.arange(first, first + batch_size), len(own))
+            chosen = np.concatenate([order(e)[places[epochs == e]] for e in np.unique(epochs)])
+            yield self.values[chosen][:, np.newaxis, np.newaxis, :], self.labels[chosen]
+
+
+def get(
+    store: str,
+    *,
+    model: ModelConfig,
+    checkpoint: str,
+    dataset: Dataset,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> Features:
+    """What a base computes of a data set: from where it was kept, or anew.
+
+    Images are as evaluation sees them.
+
+    Args:
+      store: `MEMORY`, or a folder, made if it is missing, that features are kept in by what
+        they follow from: the base's variables, the network's form, and the data's content.
+      model: the network.
+      checkpoint: the prefix of one that holds the whole base.
+      dataset: the images.
+      on_progress: called after each batch with the images done and those there are.
+
+    Raises:
+      ValueError: if the checkpoint lacks a part of the base, or what is kept is damaged.
+      OSError: if the folder cannot be written.
+    """
+    compute = functools.partial(_compute, model, checkpoint, dataset, on_progress)
+    if store == MEMORY:
+        found: list[np.ndarray] = []
+        labels, seconds = compute(lambda _, batch: found.append(batch))
+        return Features(np.concatenate(found), labels, seconds)
+    folder = os.path.join(store, _key(model, checkpoint, dataset))
+    was_kept = os.path.isdir(folder)
+    if not was_kept:
+        os.makedirs(store, exist_ok=True)
+        with (
+            atomic_files.name_path_in_errors(folder),
+            atomic_files.atomic_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
+            open(os.path.join(partial, _FEATURES), "wb") as file,
+        ):
+            # Not through a mapping, which a full disk ends the process by.
+            labels, seconds = compute(functools.partial(_write, file, dataset.num_examples))
+            np.save(os.path.join(partial, _LABELS), labels)
+            np.save(os.path.join(partial, _SECONDS), seconds)
+    values, known, took = (_open(folder, name) for name in (_FEATURES, _LABELS, _SECONDS))
+    return Features(values, np.array(known), float(took), was_kept)
+
+
+def _write(file: IO[bytes], total: int, done: int, batch: np.ndarray) -> None:
+    """Appends to a file of numpy's format, that will hold as many rows as total."""
+    if not done:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (total, batch.shape[1])}
+        np.lib.format.write_array_header_1_0(file, header)
+    file.write(batch.astype("<f4").tobytes())
+
+
+def _open(folder: str, name: str) -> np.ndarray:
+    path = os.path.join(folder, name)
+    try:
+        return np.load(path, mmap_mode="r")
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"expected features that were kept before in {path}, but they cannot be read: {error}; "
+            "remove that folder, and they are computed anew"
+        ) from error
+
+
+def _key(model: ModelConfig, checkpoint: str, dataset: Dataset) -> str:
+    # What the class vectors are, and their names, has no part in it.
+    form = dataclasses.replace(model, num_classes=1, labels=None, dataset="")
+    text = hashlib.sha256(f"{_FORM} {form} {dataset.fingerprint()} {dataset.split}".encode())
+    with tf.Graph().as_default():
+        tf.set_random_seed(0)
+        _build(tf.placeholder(tf.float32, [1, model.image_size, model.image_size, 3]), model)
+        names = sorted(v.op.name for v in _base())
+    for name, value in checkpoints.read(checkpoint, names).items():
+        text.update(name.encode())
+        text.update(np.ascontiguousarray(value).tobytes())
+    return text.hexdigest()[:32]
+
+
+def _build(images: tf.Tensor, model: ModelConfig) -> tf.Tensor:
+    return factory.build(images, model, embedding_only=True)["Features"]
+
+
+def _base() -> list[tf.Variable]:
+    return [v for v in tf.model_variables() if "/Logits/" not in v.op.name]
+
+
+def _compute(
+    model: ModelConfig,
+    checkpoint: str,
+    dataset: Dataset,
+    on_progress: Callable[[int, int], None] | None,
+    keep: Callable[[int, np.ndarray], None],
+) -> tuple[np.ndarray, float]:
+    """Computes features and hands them on, float32 [images, depth], with how many came before.
+
+    Returns:
+      The labels, int64 [images], and the seconds that it took.
+    """
+    total = dataset.num_examples
+    labels: list[int] = []
+    with tf.Graph().as_default(), tf.Session() as session:
+        # Initial values, which nobody asks for, need one where everything must be repeatable.
+        tf.set_random_seed(0)
+        batches = dataset.batches(
+            batch_size=_BATCH_SIZE, image_size=model.image_size, is_training=False
+        )
+        batch = tf.data.make_one_shot_iterator(batches).get_next()
+        output = _build(batch["image"], model)
+        restoration = checkpoints.plan(checkpoint, _base())
+        checkpoints.require_all(restoration)
+        tf.train.Saver(restoration.variables).restore(session, restoration.prefix)
+        begin = time.monotonic()
+        while len(labels) < total:
+            try:
+                computed, some = session.run([output, batch["label"]])
+            except tf.errors.OutOfRangeError:
+                raise ValueError(
+                    f"expected {total} images in {dataset.source}, got {len(labels)}: "
+                    "it has changed"
+                ) from None
+            keep(len(labels), computed[:, 0, 0, :])
+            labels.extend(some)
+            if on_progress is not None:
+                on_progress(len(labels), total)
+    return np.array(labels, np.int64), time.monotonic() - begin

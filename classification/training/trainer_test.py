@@ -1,0 +1,228 @@
+"""Trains small networks on the digits, and looks at what comes of it."""
+
+import contextlib
+import dataclasses
+import functools
+import glob
+import io
+import os
+import shutil
+import signal
+import time
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest
+
+from classification.data.dataset import Dataset
+from classification.nets import checkpoints, model_config
+from classification.training import folder_lock, trainer
+from classification.training.step_display import Display, Step
+from classification.training.training_config import TrainingConfig
+from classification.training.training_testing import (
+    FAST,
+    FLOAT,
+    QUANT,
+    TAGS,
+    Losses,
+    TrainingTestCase,
+    read_variables,
+    summaries,
+)
+
+
+class TrainingTest(TrainingTestCase):
+    def test_loss_falls_and_files_are_left(self) -> None:
+        folder = self.folder()
+        losses = Losses(last_step=60, every_n_steps=1, batch_size=32)
+        trainer.train(
+            model=FLOAT,
+            config=dataclasses.replace(
+                FAST, number_of_steps=60, batch_size=32, learning_rate=0.1, save_summaries_secs=1
+            ),
+            dataset=self.digits,
+            checkpoint_dir=folder,
+            display=losses,
+        )
+        self.assertEqual(model_config.read(folder), FLOAT)
+        self.assertContainsSubset({"images_per_second", *TAGS}, summaries(folder))
+        self.assertLen(losses.seen, 60)
+        self.assertLess(np.mean(losses.seen[-10:]), 0.8 * np.mean(losses.seen[:10]))
+
+    def test_a_short_run_leaves_curves(self) -> None:
+        folder = self.folder()
+        config = dataclasses.replace(
+            FAST, number_of_steps=9, save_summaries_secs=100, save_summaries_steps=2
+        )
+        trainer.train(model=FLOAT, config=config, dataset=self.digits, checkpoint_dir=folder)
+        found = summaries(folder)
+        self.assertLen(found["total_loss"], 5)
+        self.assertGreaterEqual(len(found["images_per_second"]), 3)
+
+    def test_same_seed_gives_the_same_bytes(self) -> None:
+        data = []
+        for _ in range(2):
+            folder = self.folder()
+            self.train(folder, QUANT, seed=3, number_of_steps=3)
+            with open(tf.train.latest_checkpoint(folder) + ".data-00000-of-00001", "rb") as file:
+                data.append(file.read())
+        self.assertEqual(data[0], data[1])
+
+    def test_another_seed_gives_other_weights(self) -> None:
+        name = "MobilenetV1/Conv2d_0/weights"
+        weights = [self.train(self.folder(), seed=seed)[0][name] for seed in (3, 4)]
+        self.assertTrue(np.all(weights[0] != weights[1]))
+
+    def test_goes_on_where_it_stopped_in_a_folder_that_was_moved(self) -> None:
+        folder = self.folder()
+        self.train(folder)
+        moved = shutil.move(folder, folder + "-moved")
+        variables, printed = self.train(moved, number_of_steps=5)
+        self.assertIn(f"Going on from {moved}/model.ckpt-2, step 2", printed)
+        self.assertEqual(variables["global_step"], 5)
+        after, printed = self.train(moved, number_of_steps=5)
+        self.assertIn("all of the 5 steps", printed)
+        np.testing.assert_equal(after, variables)
+
+    def test_a_stop_changes_nothing(self) -> None:
+        whole, part = self.folder(), self.folder()
+        # Quantisation starts at step 3.
+        config = dataclasses.replace(
+            FAST,
+            seed=3,
+            quant_delay=3,
+            optimizer="momentum",
+            moving_average_decay=0.9,
+            number_of_steps=6,
+            save_interval_secs=1,
+        )
+        trainer.train(
+            model=QUANT,
+            config=config,
+            dataset=self.digits,
+            checkpoint_dir=whole,
+            display=_Pause(last_step=6, every_n_steps=1, batch_size=8),
+        )
+        saved = checkpoints.by_step(whole)[1]
+        os.makedirs(part)
+        for path in glob.glob(f"{saved}.*"):
+            shutil.copy(path, part)
+        variables, printed = self.train(part, QUANT, config)
+        self.assertRegex(printed, "model.ckpt-[45], step [45]")
+        for name, value in read_variables(tf.train.latest_checkpoint(whole)).items():
+            np.testing.assert_array_equal(variables[name], value, err_msg=name)
+
+    def test_goes_on_from_the_last_whole_checkpoint(self) -> None:
+        folder = self.folder()
+        self.train(folder, save_interval_secs=1, number_of_steps=2)
+        expected, _ = self.train(folder, number_of_steps=4)
+        # As a machine that loses its power in the middle of a write leaves it.
+        path = os.path.join(folder, "model.ckpt-4.data-00000-of-00001")
+        os.truncate(path, os.path.getsize(path) // 2)
+        variables, printed = self.train(folder, number_of_steps=4)
+        self.assertIn("model.ckpt-4 is not whole, and left aside", printed)
+        self.assertIn("model.ckpt-2, step 2", printed)
+        np.testing.assert_equal(variables, expected)
+
+    def test_two_trainings_in_a_folder_are_one_too_many(self) -> None:
+        folder = self.folder()
+        os.makedirs(folder)
+        with (
+            folder_lock.hold(folder),
+            self.assertRaisesRegex(BlockingIOError, "nobody else trains in"),
+        ):
+            self.train(folder)
+        self.assertEqual(os.listdir(folder), [folder_lock.FILE_NAME])
+
+    def test_an_evaluation_that_was_stopped_is_made_up(self) -> None:
+        folder = self.folder()
+        config = dataclasses.replace(FAST, eval_every=2)
+        stopping = dataclasses.replace(
+            self.held_out, _make_batches=functools.partial(_stop, self.held_out)
+        )
+        outcome, _ = self._evaluated(folder, config, stopping)
+        self.assertEqual(outcome, trainer.Outcome(2, signal.SIGTERM))
+        self.assertFalse(os.path.exists(os.path.join(folder, "best")))
+        outcome, printed = self._evaluated(folder, config, self.held_out)
+        self.assertEqual(outcome, trainer.Outcome(2, None))
+        self.assertRegex(printed, r"all of the 2 steps.*\nstep 2  accuracy .*kept in best/")
+        _, printed = self._evaluated(folder, config, self.held_out)
+        self.assertNotIn("accuracy", printed)
+
+    def _evaluated(
+        self, folder: str, config: TrainingConfig, validation: Dataset
+    ) -> tuple[trainer.Outcome, str]:
+        """Trains, with evaluations; returns how it ended, and what was printed."""
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            outcome = trainer.train(
+                model=FLOAT,
+                config=config,
+                dataset=self.digits,
+                checkpoint_dir=folder,
+                validation=validation,
+            )
+        return outcome, printed.getvalue()
+
+    def test_evaluates_and_keeps_the_best(self) -> None:
+        folder = self.folder()
+        config = dataclasses.replace(FAST, eval_every=2, number_of_steps=3)
+        _, printed = self._evaluated(folder, config, self.held_out)
+        self.assertRegex(printed, r"step 2  accuracy .* of 360 images.*kept in best/")
+        self.assertRegex(printed, r"step 3  accuracy")
+        self.assertEqual(model_config.read(os.path.join(folder, "best")), FLOAT)
+        with self.assertRaisesRegex(ValueError, "images to evaluate on"):
+            self.train(self.folder(), config=config)
+
+    def test_refuses_a_folder_with_another_network(self) -> None:
+        folder = self.folder()
+        os.makedirs(folder)
+        FLOAT.write(folder)
+        with self.assertRaisesRegex(ValueError, "describes another network"):
+            self.train(folder, QUANT)
+
+    def test_does_not_drop_what_a_training_held(self) -> None:
+        folder = self.folder()
+        self.train(folder, moving_average_decay=0.9)
+        with self.assertRaisesRegex(ValueError, r"averages or none(?s:.*)\d+ more are in it"):
+            self.train(folder, number_of_steps=4)
+
+    def test_refuses_fewer_classes_than_the_data_has(self) -> None:
+        with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
+            self.train(self.folder(), dataclasses.replace(FLOAT, num_classes=9))
+
+    def test_stops_when_the_loss_is_no_number(self) -> None:
+        folder = self.folder()
+        with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
+            self.train(folder, learning_rate=1e30, number_of_steps=20)
+        # Of what came after, nothing was saved.
+        self.assertEqual(checkpoints.by_step(folder), [os.path.join(folder, "model.ckpt-0")])
+        start = read_variables(os.path.join(folder, "model.ckpt-0"))
+        self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
+
+    def test_never_saves_weights_that_are_no_numbers(self) -> None:
+        folder = self.folder()
+        # One step so large that the next one's loss is the first to tell; each is saved.
+        with self.assertRaisesRegex(ArithmeticError, "no longer a number"):
+            self.train(folder, learning_rate=1e38, number_of_steps=20, weight_decay=1e30)
+        for prefix in checkpoints.by_step(folder):
+            for name, value in read_variables(prefix).items():
+                self.assertTrue(np.all(np.isfinite(value)), f"{prefix} {name}")
+
+
+class _Pause(Display):
+    """Lets so much time go by at step 4 that this or the next one is saved."""
+
+    def show(self, step: Step) -> None:
+        if step.number == 4:
+            time.sleep(1.1)
+
+
+def _stop(digits: Dataset, **options: object) -> tf.data.Dataset:
+    """The images; meanwhile, this process is asked to end."""
+    os.kill(os.getpid(), signal.SIGTERM)
+    return digits._make_batches(**options)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,106 @@
+"""Networks of any width and size that tell images apart, without training.
+
+What training makes depends on the processor, and what is left of random weights after 27
+quantised layers is mostly rounding noise. So each layer here keeps what it is given: depthwise
+kernels are mostly the identity, pointwise ones orthogonal, and batch norm moves values to where
+Relu6 cuts off few. Batch norm's statistics and the quantisation ranges are those of the images
+that the network is shown. The embedding is centred on these, and class vectors are imprinted from
+them (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2).
+"""
+
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+
+from classification.nets import factory, variable_values
+from classification.nets.model_config import ModelConfig
+from transforms.base import pixel_scaling
+
+_EMBEDDING = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/"
+_CLASS_VECTORS = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"
+# In standard deviations: of a layer's values, Relu6 cuts off those below zero, and above six.
+_BETA = 2.0
+_BATCH_SIZE = 16
+_STEPS = 2
+# So that the statistics are those of the last batch.
+_DECAY = 0.01
+
+
+def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0) -> str:
+    """Writes a checkpoint and its model.json.
+
+    Args:
+      folder: to write to; is made.
+      config: the network.
+      images: uint8 [n, s, s, 3], n at least 16. Classes beyond n have random vectors.
+      seed: of all that is random.
+
+    Returns:
+      The checkpoint's prefix.
+    """
+    os.makedirs(folder, exist_ok=True)
+    inputs = pixel_scaling.to_real(images)
+    rng = np.random.default_rng(seed)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(seed)
+        tf.train.create_global_step()
+        size = config.image_size
+        batch = tf.placeholder(tf.float32, [None, size, size, 3])
+        end_points = factory.build(batch, config, is_training=True, batch_norm_decay=_DECAY)
+        updates = tf.group(*tf.get_collection(tf.GraphKeys.UPDATE_OPS))
+        session.run(tf.global_variables_initializer())
+        variables = {variable.op.name: variable for variable in tf.global_variables()}
+
+        def show() -> None:
+            for _ in range(_STEPS):
+                chosen = rng.choice(len(inputs), _BATCH_SIZE, replace=False)
+                session.run(updates, {batch: inputs[chosen]})
+
+        def of_images(end_point: str) -> np.ndarray:
+            values = session.run(end_points[end_point], {batch: inputs})
+            return values.reshape(len(inputs), -1)
+
+        values = _values({name: v.shape.as_list() for name, v in variables.items()}, rng)
+        variable_values.load(session, {variables[name]: v for name, v in values.items()})
+        show()
+        centre = of_images("AvgPool_1a").mean(axis=0) @ values[_EMBEDDING + "weights"][0, 0]
+        variable_values.load(session, {variables[_EMBEDDING + "biases"]: -centre})
+        show()
+        embeddings = of_images("Embedding")
+        vectors = rng.normal(size=(config.num_classes, embeddings.shape[-1]))
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        count = min(len(embeddings), config.num_classes)
+        vectors[:count] = embeddings[:count]
+        kernel = vectors.T[np.newaxis, np.newaxis]
+        variable_values.load(session, {variables[_CLASS_VECTORS]: kernel})
+        # The ranges seen with other values are not those of these.
+        session.run(
+            [
+                v.initializer
+                for name, v in variables.items()
+                if "/Logits/" in name and "_quant/" in name
+            ]
+        )
+        show()
+        prefix = os.path.join(folder, "model.ckpt")
+        tf.train.Saver().save(session, prefix, write_meta_graph=False)
+    config.write(folder)
+    return prefix
+
+
+def _values(shapes: dict[str, list[int]], rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Kernels and batch norm's beta, of layers that keep what they are given."""
+    values = {}
+    for name, shape in shapes.items():
+        if name.endswith("/BatchNorm/beta"):
+            values[name] = np.full(shape, _BETA)
+        elif name.endswith("/Conv2d_0/weights"):
+            values[name] = rng.normal(size=shape)
+        elif name.endswith("/depthwise_weights"):
+            values[name] = rng.normal(scale=1 / 6, size=shape)
+            values[name][1, 1] += 1
+        elif name.endswith(("_pointwise/weights", "_negative/weights")):
+            orthogonal, _ = np.linalg.qr(rng.normal(size=[max(shape)] * 2))
+            values[name] = orthogonal[np.newaxis, np.newaxis, : shape[2], : shape[3]]
+    return {name: value.astype(np.float32) for name, value in values.items()}

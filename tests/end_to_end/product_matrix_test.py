@@ -1,0 +1,77 @@
+"""Products of networks of all kinds: widths, sizes, numbers of classes, quantised and float.
+
+Each goes the way that the rule l2norm_tflite takes it, in this process: checkpoint, graph,
+frozen, folded, .tflite, cut in two, checked.
+"""
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification.deployment import check_images
+from classification.nets.model_config import ModelConfig
+from tests.end_to_end import calibrated_network, checkpoint_products
+from transforms.conversion import check
+from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file, product_rules
+
+_IMAGES = 64
+_OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, softmax.
+
+
+def _images(size: int, different: int) -> np.ndarray:
+    """Photos, uint8 [64, size, size, 3]: the first have a class vector each; others are like them.
+
+    With classes fewer than images, what is as near to one as to another has no right answer.
+    """
+    photos = check_images.of_photographs(_IMAGES, image_size=size).images.astype(int)
+    noise = np.random.default_rng(0).integers(-6, 7, photos.shape)
+    return np.clip(photos[np.arange(_IMAGES) % different] + noise, 0, 255).astype(np.uint8)
+
+
+class ProductMatrixTest(parameterized.TestCase):
+    @parameterized.parameters(
+        # depth multiplier, image size, classes, quantised
+        (0.25, 160, 2, True),
+        (0.25, 224, 10, True),
+        (0.5, 96, 1001, True),
+        (0.75, 64, 100, True),
+        (1.0, 64, 5000, True),
+        (0.25, 128, 2, False),
+        (0.5, 96, 1001, False),
+        (0.75, 64, 10, False),
+        (1.0, 32, 5000, False),
+    )
+    def test_checked(self, multiplier, size, classes, quantize):
+        config = ModelConfig(
+            image_size=size,
+            depth_multiplier=multiplier,
+            num_classes=classes,
+            quantize=quantize,
+        )
+        images = _images(size, min(classes, _IMAGES))
+        folder = self.create_tempdir().full_path
+        prefix = calibrated_network.write(folder, config, images)
+        built = checkpoint_products.build(config, prefix)
+        labels = [f"class {i}" for i in range(classes)]
+        # Raises where a rule is broken, or a figure off its limit.
+        checked = check.check(
+            model=built.tflite_model,
+            extractor=built.parts.extractor,
+            head=built.parts.head,
+            frozen=tf.GraphDef.FromString(built.frozen),
+            images=images,
+            labels=labels,
+        )
+        for kernels in Kernels:
+            for f in checked.agreement[kernels]:
+                print(f"{kernels.value} {f.name} {f.value:.5g} among {f.among} limit {f.limit}")
+        self.assertEqual(checked.quantised, quantize)
+        self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
+        product = model_file.parse(checked.model)
+        self.assertEqual(product_rules.check(product, quantised=quantize), [])
+        self.assertLen(product.subgraphs[0].operators, _OPERATORS)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,90 @@
+"""Networks that are wrong in one thing each, for tests that a comparison finds that.
+
+Each is a context within which the network is built wrong.
+"""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+from unittest import mock
+
+import tensorflow.compat.v1 as tf
+from tf_slim.layers import layers as slim_layers
+
+from classification.nets import batch_norm, fake_quant, mobilenet_v1_l2norm
+from tests.reference import reference_setting
+
+
+def _scope(**changes: Any) -> contextlib.AbstractContextManager:
+    """With other options of the layers."""
+    return mock.patch.object(
+        mobilenet_v1_l2norm,
+        "mobilenet_v1_l2norm_arg_scope",
+        functools.partial(mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope, **changes),
+    )
+
+
+@contextlib.contextmanager
+def _biased_variance() -> Iterator[None]:
+    """The moving variance follows that of the batch's n values, not n / (n - 1) times it."""
+    fused, move = slim_layers.nn.fused_batch_norm, batch_norm.Statistics._move
+
+    def biased(value: tf.Tensor, net: tf.Tensor) -> tf.Tensor:
+        count = float(net.shape[:3].num_elements())
+        return value * ((count - 1) / count)
+
+    def fused_biased(x: tf.Tensor, *args: Any, is_training: bool = True, **more: Any) -> Any:
+        outputs, mean, variance = fused(x, *args, is_training=is_training, **more)
+        return outputs, mean, biased(variance, x) if is_training else variance
+
+    fold = batch_norm.Statistics.fold_with_batch
+
+    def fold_biased(self: batch_norm.Statistics, raw: tf.Tensor) -> batch_norm.Fold:
+        def move_biased(_: Any, variable: tf.Variable, value: tf.Tensor) -> None:
+            is_variance = variable.op.name.endswith("variance")
+            move(self, variable, biased(value, raw) if is_variance else value)
+
+        with mock.patch.object(batch_norm.Statistics, "_move", move_biased):
+            return fold(self, raw)
+
+    with (
+        mock.patch.object(slim_layers.nn, "fused_batch_norm", fused_biased),
+        mock.patch.object(batch_norm.Statistics, "fold_with_batch", fold_biased),
+    ):
+        yield
+
+
+def _fake_quant(change: Callable[..., tuple[tf.Tensor, tf.Tensor, bool]]) -> Any:
+    """With other arguments of the fake-quant nodes."""
+    original = fake_quant._fake_quant
+
+    def changed(
+        inputs: tf.Tensor, low: tf.Tensor, high: tf.Tensor, *, narrow_range: bool = False
+    ) -> tf.Tensor:
+        low, high, narrow_range = change(low, high, narrow_range)
+        return original(inputs, low, high, narrow_range=narrow_range)
+
+    return mock.patch.object(fake_quant, "_fake_quant", changed)
+
+
+def _range_decay(decay: float) -> Any:
+    changed = functools.partial(reference_setting.Quantization, range_decay=decay)
+    return mock.patch.object(reference_setting, "Quantization", changed)
+
+
+# Of float networks and quantised ones.
+FLOAT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
+    "variance biased": _biased_variance,
+    "decay of moving statistics .9996": lambda: _scope(batch_norm_decay=0.9996),
+    "epsilon .0011": lambda: _scope(batch_norm_epsilon=0.0011),
+    "weight decay 5e-5": lambda: _scope(weight_decay=5e-5),
+}
+# Of quantised ones alone.
+QUANT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
+    "kernels in 256 levels": lambda: _fake_quant(lambda low, high, _: (low, high, False)),
+    "ranges a quantum wider": lambda: _fake_quant(
+        lambda low, high, narrow: (low, high + (high - low) / 255, narrow)
+    ),
+    "decay of ranges .99": lambda: _range_decay(0.99),
+}
