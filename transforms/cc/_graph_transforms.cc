@@ -26,6 +26,8 @@
 #include "tensorflow/core/framework/graph.pb.h"
 #include "transforms/cc/freeze.h"
 #include "transforms/cc/import_check.h"
+#include "transforms/cc/registry.h"
+#include "transforms/cc/status.h"
 #include "transforms/cc/transform.h"
 
 namespace imprinting {
@@ -80,7 +82,7 @@ absl::Status Parse(absl::string_view bytes, GraphDef* graph) {
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
   // An empty file is a graph to protobuf, and a mistake to people.
   if (!graph->ParseFromZeroCopyStream(&stream) || graph->node().empty()) {
-    return absl::InvalidArgumentError(
+    return Invalid(
         "expected a serialised GraphDef, got bytes that are none; a graph in text form has to be "
         "read as text");
   }
@@ -122,7 +124,7 @@ py::bytes Run(Function function) {
   auto graph = std::make_unique<GraphDef>();
   size_t size = 0;
   CheckUnlocked([&]() -> absl::Status {
-    if (absl::Status status = function(graph.get()); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(function(graph.get()));
     size = graph->ByteSizeLong();
     if (size <= INT_MAX) return absl::OkStatus();
     return absl::ResourceExhaustedError("the graph is larger than the 2 GiB that a file can be");
@@ -140,10 +142,9 @@ py::bytes Run(Function function) {
 py::bytes FreezeBytes(const py::bytes& graph, const std::string& checkpoint,
                       const std::vector<std::string>& outputs) {
   return Run([&, view = View(graph)](GraphDef* graph) -> absl::Status {
-    if (absl::Status status = Parse(view, graph); !status.ok()) return status;
-    absl::StatusOr<GraphDef> frozen = Freeze(*graph, checkpoint, outputs);
-    if (frozen.ok()) *graph = *std::move(frozen);
-    return frozen.status();
+    TF_RETURN_IF_ERROR(Parse(view, graph));
+    TF_ASSIGN_OR_RETURN(*graph, Freeze(*graph, checkpoint, outputs));
+    return absl::OkStatus();
   });
 }
 
@@ -151,7 +152,7 @@ py::bytes TransformBytes(const py::bytes& graph, const std::vector<std::string>&
                          const std::vector<std::string>& outputs,
                          const TransformParameters& transforms, bool fold_fake_quant) {
   return Run([&, view = View(graph)](GraphDef* graph) -> absl::Status {
-    if (absl::Status status = Parse(view, graph); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(Parse(view, graph));
     return Transform(graph, inputs, outputs, transforms, fold_fake_quant);
   });
 }
@@ -160,7 +161,7 @@ std::vector<std::string> UnknownOpsOf(const py::bytes& graph) {
   std::vector<std::string> unknown;
   CheckUnlocked([&, view = View(graph)]() -> absl::Status {
     GraphDef parsed;
-    if (absl::Status status = Parse(view, &parsed); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(Parse(view, &parsed));
     unknown = UnknownOps(parsed);
     return absl::OkStatus();
   });
@@ -187,10 +188,9 @@ py::bytes FromText(const py::bytes& text) {
     if (parser.ParseFromString(std::string(view), graph) && !graph->node().empty()) {
       return absl::OkStatus();
     }
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected a GraphDef in text form, got something else (",
+    return Invalid("expected a GraphDef in text form, got something else (",
                      error.text().empty() ? "no node" : absl::CHexEscape(error.text()),
-                     "); is it a binary one?"));
+                     "); is it a binary one?");
   });
 }
 

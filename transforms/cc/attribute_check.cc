@@ -79,7 +79,7 @@ absl::Status CheckAttr(const AttrValue& value, absl::string_view where);
 
 absl::Status CheckFunction(const tensorflow::NameAttrList& function, absl::string_view where) {
   for (const auto& [name, inner] : function.attr()) {
-    if (absl::Status status = CheckAttr(inner, where); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckAttr(inner, where));
   }
   return absl::OkStatus();
 }
@@ -88,16 +88,16 @@ absl::Status CheckAttr(const AttrValue& value, absl::string_view where) {
   if (value.has_tensor()) return CheckTensor(value.tensor(), where);
   if (value.has_shape()) return CheckShape(value.shape(), where);
   if (value.has_func()) {
-    if (absl::Status status = CheckFunction(value.func(), where); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckFunction(value.func(), where));
   }
   for (const auto& function : value.list().func()) {
-    if (absl::Status status = CheckFunction(function, where); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckFunction(function, where));
   }
   for (const auto& tensor : value.list().tensor()) {
-    if (absl::Status status = CheckTensor(tensor, where); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckTensor(tensor, where));
   }
   for (const auto& shape : value.list().shape()) {
-    if (absl::Status status = CheckShape(shape, where); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckShape(shape, where));
   }
   return absl::OkStatus();
 }
@@ -120,7 +120,7 @@ absl::Status CheckAttrs(const std::string& owner,
                      "\"");
     }
     const std::string where = absl::StrCat("attribute ", name, " of ", owner);
-    if (absl::Status status = CheckAttr(value, where); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckAttr(value, where));
   }
   return absl::OkStatus();
 }

@@ -3,8 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <new>
-#include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
@@ -23,21 +21,20 @@
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "tensorflow/core/framework/types.h"
 #include "tensorflow/core/framework/types.pb.h"
-#include "tensorflow/core/lib/io/iterator.h"
-#include "tensorflow/core/lib/io/table.h"
-#include "tensorflow/core/lib/io/table_options.h"
 #include "tensorflow/core/platform/env.h"
-#include "tensorflow/core/platform/file_system.h"
 #include "tensorflow/core/platform/tstring.h"
 #include "tensorflow/core/protobuf/tensor_bundle.pb.h"
 #include "tensorflow/core/protobuf/trackable_object_graph.pb.h"
 #include "tensorflow/core/util/tensor_bundle/naming.h"
 #include "tensorflow/core/util/tensor_bundle/tensor_bundle.h"
 #include "tensorflow/core/util/tensor_slice_reader.h"
+#include "transforms/cc/status.h"
+#include "transforms/cc/table_file.h"
 
 namespace imprinting {
 namespace {
 
+using tensorflow::BundleEntryProto;
 using tensorflow::DataType;
 using tensorflow::Env;
 using tensorflow::Tensor;
@@ -46,52 +43,21 @@ using tensorflow::TensorShape;
 // Where a checkpoint by object says which object's value is which variable's.
 constexpr char kObjectGraph[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
-template <typename... Parts>
-absl::Status Damaged(const std::string& path, const Parts&... parts) {
-  return absl::DataLossError(
-      absl::StrCat(path, " is damaged, or no checkpoint: ", parts..., "; copy or write it again"));
-}
-
-// As it is for the file system's errors; all others are those of a damaged file.
-absl::Status FileError(const std::string& path, const absl::Status& status) {
-  if (absl::IsPermissionDenied(status) || absl::IsNotFound(status)) return status;
-  return Damaged(path, status.message());
-}
-
-// Where a length in a damaged file is the size of a buffer, there is no memory for it.
-template <typename Function>
-auto Guarded(const std::string& path, Function function) -> decltype(function()) {
-  try {
-    return function();
-  } catch (const std::bad_alloc&) {
-    return Damaged(path, "it asks for more memory than there is");
-  } catch (const std::length_error&) {
-    return Damaged(path, "it asks for more memory than there is");
+// Whether an entry's numbers fit together.
+bool IsPlausible(const BundleEntryProto& entry, int shards) {
+  if (!TensorShape::IsValid(entry.shape()) || !tensorflow::DataType_IsValid(entry.dtype()) ||
+      entry.dtype() == tensorflow::DT_INVALID || tensorflow::IsRefType(entry.dtype()) ||
+      entry.offset() < 0 || entry.size() < 0) {
+    return false;
   }
-}
-
-// A table's rows, each block's checksum checked.
-absl::StatusOr<std::vector<std::pair<std::string, std::string>>> ReadTable(
-    const std::string& path) {
-  std::unique_ptr<tensorflow::RandomAccessFile> file;
-  if (absl::Status status = Env::Default()->NewRandomAccessFile(path, &file); !status.ok()) {
-    return status;
-  }
-  uint64_t size = 0;
-  if (absl::Status status = Env::Default()->GetFileSize(path, &size); !status.ok()) return status;
-  tensorflow::table::Table* opened = nullptr;
-  if (absl::Status status = tensorflow::table::Table::Open({}, file.get(), size, &opened);
-      !status.ok()) {
-    return FileError(path, status);
-  }
-  const std::unique_ptr<tensorflow::table::Table> table(opened);
-  const std::unique_ptr<tensorflow::table::Iterator> row(table->NewIterator());
-  std::vector<std::pair<std::string, std::string>> rows;
-  for (row->SeekToFirst(); row->Valid(); row->Next()) {
-    rows.emplace_back(row->key(), row->value());
-  }
-  if (!row->status().ok()) return FileError(path, row->status());
-  return rows;
+  // The entry of a partitioned variable has no data of its own: its slices have.
+  if (!entry.slices().empty()) return true;
+  if (entry.shard_id() < 0 || entry.shard_id() >= shards) return false;
+  const int64_t element = tensorflow::DataTypeSize(entry.dtype());
+  const int64_t count = TensorShape(entry.shape()).num_elements();
+  // A string takes a byte at least, that of its length.
+  if (element == 0) return entry.size() >= count;
+  return count <= INT64_MAX / element && entry.size() == count * element;
 }
 
 // Files PREFIX.index, a table of entries, and PREFIX.data-…, the values.
@@ -99,12 +65,12 @@ class Bundle : public Checkpoint {
  public:
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& prefix) {
     auto bundle = std::make_unique<Bundle>();
-    if (absl::Status status = bundle->ReadIndex(prefix); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(bundle->ReadIndex(prefix));
     bundle->reader_ = std::make_unique<tensorflow::BundleReader>(Env::Default(), prefix);
     if (!bundle->reader_->status().ok()) {
       return FileError(bundle->index_, bundle->reader_->status());
     }
-    if (absl::Status status = bundle->ReadObjects(); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(bundle->ReadObjects());
     return bundle;
   }
 
@@ -131,43 +97,28 @@ class Bundle : public Checkpoint {
   // Reads all of the index, and checks what the reader takes its word for.
   absl::Status ReadIndex(const std::string& prefix) {
     index_ = tensorflow::MetaFilename(prefix);
-    auto rows = ReadTable(index_);
-    if (!rows.ok()) return rows.status();
+    TF_ASSIGN_OR_RETURN(const Rows rows, ReadTable(index_));
     tensorflow::BundleHeaderProto header;
-    if (rows->empty() || !rows->front().first.empty() ||
-        !header.ParseFromString(rows->front().second)) {
+    if (rows.empty() || !rows[0].first.empty() || !header.ParseFromString(rows[0].second)) {
       return Damaged(index_, "it has no header");
     }
     std::vector<uint64_t> sizes;
     for (int shard = 0; shard < header.num_shards(); ++shard) {
       const std::string path = tensorflow::DataFilename(prefix, shard, header.num_shards());
-      uint64_t size = 0;
-      if (absl::Status status = Env::Default()->GetFileSize(path, &size); !status.ok()) {
-        return absl::IsNotFound(status) ? absl::NotFoundError(absl::StrCat(
-                                              "expected the file ", path, ", which belongs ", "to ",
-                                              index_, "; there is none"))
-                                        : status;
+      const absl::Status status = Env::Default()->GetFileSize(path, &sizes.emplace_back());
+      if (absl::IsNotFound(status)) {
+        return absl::NotFoundError(absl::StrCat("expected the file ", path, ", which belongs to ",
+                                                index_, "; there is none"));
       }
-      sizes.push_back(size);
+      TF_RETURN_IF_ERROR(status);
     }
-    for (size_t i = 1; i < rows->size(); ++i) {
-      const auto& [key, value] = (*rows)[i];
-      tensorflow::BundleEntryProto entry;
-      if (!entry.ParseFromString(value) || !TensorShape::IsValid(entry.shape()) ||
-          !tensorflow::DataType_IsValid(entry.dtype()) || entry.dtype() == tensorflow::DT_INVALID ||
-          tensorflow::IsRefType(entry.dtype()) || entry.offset() < 0 || entry.size() < 0) {
+    for (size_t i = 1; i < rows.size(); ++i) {
+      const auto& [key, value] = rows[i];
+      BundleEntryProto entry;
+      if (!entry.ParseFromString(value) || !IsPlausible(entry, header.num_shards())) {
         return Damaged(index_, "its entry ", absl::CHexEscape(key), " makes no sense");
       }
-      const int64_t element = tensorflow::DataTypeSize(entry.dtype());
-      const int64_t count = TensorShape(entry.shape()).num_elements();
-      // The entry of a partitioned variable has no data of its own: its slices have.
       if (entry.slices().empty()) {
-        if (entry.shard_id() < 0 || entry.shard_id() >= header.num_shards() ||
-            (element > 0 && (count > INT64_MAX / element || entry.size() != count * element)) ||
-            // A string takes a byte at least, that of its length.
-            (element == 0 && entry.size() < count)) {
-          return Damaged(index_, "its entry ", absl::CHexEscape(key), " makes no sense");
-        }
         const uint64_t size = sizes[entry.shard_id()];
         if (static_cast<uint64_t>(entry.offset()) > size ||
             static_cast<uint64_t>(entry.size()) > size - entry.offset()) {
@@ -183,11 +134,10 @@ class Bundle : public Checkpoint {
   // Learns which key is which variable's, of a checkpoint by object.
   absl::Status ReadObjects() {
     if (!entries_.contains(kObjectGraph)) return absl::OkStatus();
-    auto read = Read(kObjectGraph);
-    if (!read.ok()) return read.status();
+    TF_ASSIGN_OR_RETURN(const Tensor read, Read(kObjectGraph));
     tensorflow::TrackableObjectGraph graph;
-    if (read->dtype() != tensorflow::DT_STRING || read->dims() != 0 ||
-        !graph.ParseFromString(read->scalar<tensorflow::tstring>()())) {
+    if (read.dtype() != tensorflow::DT_STRING || read.dims() != 0 ||
+        !graph.ParseFromString(read.scalar<tensorflow::tstring>()())) {
       return Damaged(index_, "its description of objects cannot be read");
     }
     for (const auto& node : graph.nodes()) {
@@ -206,7 +156,7 @@ class Bundle : public Checkpoint {
   }
 
   std::string index_;
-  absl::flat_hash_map<std::string, tensorflow::BundleEntryProto> entries_;
+  absl::flat_hash_map<std::string, BundleEntryProto> entries_;
   absl::flat_hash_map<std::string, std::string> keys_;
   std::unique_ptr<tensorflow::BundleReader> reader_;
 };
@@ -227,7 +177,7 @@ class Tables : public Checkpoint {
                                                           const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
       // Finds damage, in values too, before the reader does, which takes more for granted.
-      if (auto rows = ReadTable(path); !rows.ok()) return rows.status();
+      TF_RETURN_IF_ERROR(ReadTable(path).status());
     }
     auto tables = std::make_unique<Tables>();
     tables->pattern_ = pattern;
@@ -287,7 +237,7 @@ std::string Prefix(absl::string_view path) {
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& path) {
   if (absl::StrContains(path, '\0')) {
-    return absl::InvalidArgumentError("expected a checkpoint's path, got one with a NUL in it");
+    return Invalid("expected a checkpoint's path, got one with a NUL in it");
   }
   Env* env = Env::Default();
   const auto is_file = [&](const std::string& path) {

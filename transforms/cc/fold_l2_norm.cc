@@ -24,6 +24,7 @@
 #include "tensorflow/core/platform/env.h"
 #include "transforms/cc/nodes.h"
 #include "transforms/cc/registry.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {
@@ -144,13 +145,8 @@ absl::StatusOr<absl::flat_hash_map<std::string, NodeDef>> Evaluate(
   // What fold_constants computes with. A session would get ready for much more than one run.
   tensorflow::GraphRunner runner(tensorflow::Env::Default());
   std::vector<tensorflow::Tensor> values;
-  if (absl::Status status = tensorflow::ConvertGraphDefToGraph({}, std::move(part), &evaluated);
-      !status.ok()) {
-    return status;
-  }
-  if (absl::Status status = runner.Run(&evaluated, nullptr, {}, names, &values); !status.ok()) {
-    return status;
-  }
+  TF_RETURN_IF_ERROR(tensorflow::ConvertGraphDefToGraph({}, std::move(part), &evaluated));
+  TF_RETURN_IF_ERROR(runner.Run(&evaluated, nullptr, {}, names, &values));
   absl::flat_hash_map<std::string, NodeDef> constants;
   for (size_t i = 0; i < names.size(); ++i) {
     NodeDef& constant = constants[names[i]];
@@ -194,9 +190,9 @@ absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext
     if (found == nullptr || !seen.insert(found->name()).second) continue;
     const NodeDef* source = finder.Normalised(*found);
     if (IsVariable(source->op())) {
-      return absl::InvalidArgumentError(absl::StrCat("expected constants as kernels, but that of ",
+      return Invalid("expected constants as kernels, but that of ",
                                                      node.name(), " is variable ", source->name(),
-                                                     ": freeze the graph first"));
+                                                     ": freeze the graph first");
     }
     // What is fed is no constant, whatever the graph has in its place.
     const NodesByName computed = Needed(*graph, {found->name()});
@@ -206,16 +202,15 @@ absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext
     if (!fed) names.push_back(found->name());
   }
   if (names.empty()) return absl::OkStatus();
-  auto constants = Evaluate(*graph, names);
-  if (!constants.ok()) return constants.status();
+  TF_ASSIGN_OR_RETURN(auto constants, Evaluate(*graph, names));
 
   // What nobody needs any more goes, of what computed the constants: other unused nodes are for
   // strip_unused_nodes to take.
   absl::flat_hash_set<std::string> candidates;
   for (const auto& [name, node] : Needed(*graph, names)) candidates.emplace(name);
   for (NodeDef& node : *graph->mutable_node()) {
-    const auto constant = constants->find(node.name());
-    if (constant != constants->end()) node = std::move(constant->second);
+    const auto constant = constants.find(node.name());
+    if (constant != constants.end()) node = std::move(constant->second);
   }
   absl::flat_hash_set<std::string> kept(context.input_names.begin(), context.input_names.end());
   kept.insert(context.output_names.begin(), context.output_names.end());

@@ -1,6 +1,7 @@
 #include "transforms/cc/freeze.h"
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -81,9 +82,8 @@ std::vector<const tensorflow::FunctionDef*> Called(const GraphDef& graph,
 
 absl::Status CheckConsumers(const GraphDef& graph, const NodesByName& needed) {
   const auto refuse = [](absl::string_view what) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected outputs that only read variables; they need ", what,
-                     ": freeze a graph for inference, as ./bazelw run export writes it"));
+    return Invalid("expected outputs that only read variables; they need ", what,
+                     ": freeze a graph for inference, as ./bazelw run export writes it");
   };
   for (const auto& [name, node] : needed) {
     for (int i = 0; i < node->input_size(); ++i) {
@@ -125,9 +125,8 @@ absl::Status CheckVariables(const GraphDef& graph, const NodesByName& needed,
             "export wrote, or use this one as it is"
           : absl::StrCat("the graph has ", elsewhere.size(), " elsewhere, ", Some(elsewhere),
                          ": are these the right outputs?");
-  return absl::InvalidArgumentError(
-      absl::StrCat("expected outputs that need variables, for the checkpoint to give values, got ",
-                   absl::StrJoin(outputs, ", "), ", with none; ", why));
+  return Invalid("expected outputs that need variables, for the checkpoint to give values, got ",
+                   absl::StrJoin(outputs, ", "), ", with none; ", why);
 }
 
 absl::Status Mismatch(const std::string& checkpoint, const std::string& name,
@@ -206,15 +205,14 @@ NodeDef Identity(const NodeDef& read) {
 absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkpoint,
                                 const std::vector<std::string>& outputs) {
   if (outputs.empty()) {
-    return absl::InvalidArgumentError("expected the names of outputs, got none");
+    return Invalid("expected the names of outputs, got none");
   }
-  if (absl::Status status = CheckStructure(graph); !status.ok()) return status;
-  if (absl::Status status = CheckTensors(graph, outputs, "output"); !status.ok()) return status;
+  TF_RETURN_IF_ERROR(CheckStructure(graph));
+  TF_RETURN_IF_ERROR(CheckTensors(graph, outputs, "output"));
   const NodesByName needed = Needed(graph, outputs);
-  if (absl::Status status = CheckConsumers(graph, needed); !status.ok()) return status;
-  if (absl::Status status = CheckVariables(graph, needed, outputs); !status.ok()) return status;
-  auto reader = Checkpoint::Open(checkpoint);
-  if (!reader.ok()) return reader.status();
+  TF_RETURN_IF_ERROR(CheckConsumers(graph, needed));
+  TF_RETURN_IF_ERROR(CheckVariables(graph, needed, outputs));
+  TF_ASSIGN_OR_RETURN(const std::unique_ptr<Checkpoint> reader, Checkpoint::Open(checkpoint));
 
   GraphDef frozen;
   *frozen.mutable_versions() = graph.versions();
@@ -227,12 +225,12 @@ absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkp
     } else if (!IsVariable(node.op())) {
       *frozen.add_node() = node;
       frozen.mutable_node(frozen.node_size() - 1)->clear_device();
-    } else if (const std::string name = NameInCheckpoint(node, **reader); name.empty()) {
+    } else if (const std::string name = NameInCheckpoint(node, *reader); name.empty()) {
       missing.push_back(node.name());
     } else {
-      auto value = Value(node, checkpoint, name, **reader);
-      if (!value.ok()) return value.status();
-      *frozen.add_node() = Constant(node, *value);
+      TF_ASSIGN_OR_RETURN(const tensorflow::Tensor value,
+                          Value(node, checkpoint, name, *reader));
+      *frozen.add_node() = Constant(node, value);
     }
   }
   if (!missing.empty()) {
@@ -242,7 +240,7 @@ absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkp
                      "; is it one of this network, with the same quantisation?"));
   }
   RemoveDangling(&frozen);
-  if (absl::Status status = CheckImport(&frozen); !status.ok()) return status;
+  TF_RETURN_IF_ERROR(CheckImport(&frozen));
   return frozen;
 }
 

@@ -83,8 +83,8 @@ absl::Status CheckConstant(const NodeDef& node) {
 }
 
 absl::Status CheckNode(const NodeDef& node) {
-  if (absl::Status status = CheckAttrs(node); !status.ok()) return status;
-  if (absl::Status status = CheckConstant(node); !status.ok()) return status;
+  TF_RETURN_IF_ERROR(CheckAttrs(node));
+  TF_RETURN_IF_ERROR(CheckConstant(node));
   return CheckOutputCount(node);
 }
 
@@ -101,12 +101,12 @@ absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
     if (!calls.emplace(name, std::move(called)).second) {
       return Invalid("expected each function once, got several named ", name);
     }
-    if (absl::Status status = CheckAttrs(name, function.attr()); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckAttrs(name, function.attr()));
     for (const auto& [index, arguments] : function.arg_attr()) {
-      if (absl::Status status = CheckAttrs(name, arguments.attr()); !status.ok()) return status;
+      TF_RETURN_IF_ERROR(CheckAttrs(name, arguments.attr()));
     }
     for (const NodeDef& node : function.node_def()) {
-      if (absl::Status status = CheckNode(node); !status.ok()) return status;
+      TF_RETURN_IF_ERROR(CheckNode(node));
     }
   }
   // Takes away, again and again, those that call none of the rest.
@@ -161,7 +161,7 @@ absl::Status CheckEdges(const GraphDef& graph, const NodesByName& nodes) {
       }
       control_seen = control;
       const std::string who = absl::StrCat("node ", node.name(), "'s input");
-      if (absl::Status status = CheckTensorName(nodes, input, who); !status.ok()) return status;
+      TF_RETURN_IF_ERROR(CheckTensorName(nodes, input, who));
     }
   }
   return absl::OkStatus();
@@ -218,10 +218,10 @@ absl::Status CheckStructure(const GraphDef& graph) {
     if (!nodes.emplace(node.name(), &node).second) {
       return Invalid("expected each name once, got several nodes ", node.name());
     }
-    if (absl::Status status = CheckNode(node); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckNode(node));
   }
-  if (absl::Status status = CheckFunctions(graph.library()); !status.ok()) return status;
-  if (absl::Status status = CheckEdges(graph, nodes); !status.ok()) return status;
+  TF_RETURN_IF_ERROR(CheckFunctions(graph.library()));
+  TF_RETURN_IF_ERROR(CheckEdges(graph, nodes));
   return CheckAcyclic(graph, nodes);
 }
 
@@ -252,7 +252,7 @@ absl::Status CheckTensors(const GraphDef& graph, const std::vector<std::string>&
     if (name.empty() || name[0] == '^') {
       return Invalid("expected the name of an ", what, ", got \"", absl::CHexEscape(name), "\"");
     }
-    if (absl::Status status = CheckTensorName(nodes, name, what); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckTensorName(nodes, name, what));
   }
   return absl::OkStatus();
 }

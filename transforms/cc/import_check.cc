@@ -23,6 +23,7 @@
 #include "tensorflow/core/graph/graph.h"
 #include "transforms/cc/graph_check.h"
 #include "transforms/cc/nodes.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {
@@ -107,7 +108,7 @@ std::vector<std::string> UnknownOps(const GraphDef& graph) {
 }
 
 absl::Status CheckImport(GraphDef* graph) {
-  if (absl::Status status = CheckStructure(*graph); !status.ok()) return status;
+  TF_RETURN_IF_ERROR(CheckStructure(*graph));
   if (!UnknownOps(*graph).empty()) return absl::OkStatus();
   // The imported graph has copies of all that this one holds.
   std::vector<std::pair<NodeDef*, std::string>> values;
@@ -125,8 +126,8 @@ absl::Status CheckImport(GraphDef* graph) {
     node->mutable_attr()->at("value").mutable_tensor()->mutable_tensor_content()->swap(content);
   }
   if (status.ok()) return status;
-  return absl::InvalidArgumentError(absl::StrCat(
-      "expected a graph that TensorFlow can import, got one that it cannot: ", status.message()));
+  return Invalid(
+      "expected a graph that TensorFlow can import, got one that it cannot: ", status.message());
 }
 
 }  // namespace imprinting

@@ -14,6 +14,7 @@
 #include "absl/strings/str_split.h"
 #include "tensorflow/core/framework/tensor_shape.h"
 #include "transforms/cc/registry.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {
@@ -70,26 +71,24 @@ absl::Status CheckShapeText(const std::string& parameter, const std::string& tex
   }
   tensorflow::TensorShape shape;
   if (tensorflow::TensorShape::BuildTensorShape(sizes, &shape).ok()) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("expected ", parameter,
+  return Invalid("expected ", parameter,
                    " of strip_unused_nodes to be sizes from 0 on, as in "
                    "\"1,224,224,3\", got \"",
-                   absl::CHexEscape(text), "\""));
+                   absl::CHexEscape(text), "\"");
 }
 
 absl::Status CheckValues(const std::string& name, const TransformFuncParameters& parameters) {
   for (const auto& [parameter, values] : parameters) {
     for (const std::string& value : values) {
       if (name == "strip_unused_nodes" && (parameter == "shape" || parameter == "shape_for_name")) {
-        if (absl::Status status = CheckShapeText(parameter, value); !status.ok()) return status;
+        TF_RETURN_IF_ERROR(CheckShapeText(parameter, value));
       }
       for (const Limits& limits : kLimits) {
         if (name != limits.transform || parameter != limits.parameter) continue;
         int64_t number = 0;
         if (!absl::SimpleAtoi(value, &number) || number < limits.least || number > limits.most) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("expected ", parameter, " of ", name, " in ", limits.least, "..",
-                           limits.most, ", got \"", absl::CHexEscape(value), "\""));
+          return Invalid("expected ", parameter, " of ", name, " in ", limits.least, "..",
+                           limits.most, ", got \"", absl::CHexEscape(value), "\"");
         }
       }
     }
@@ -106,22 +105,21 @@ bool ReadsFiles(const std::string& transform) {
 absl::Status CheckTransform(const std::string& name, const TransformFuncParameters& parameters) {
   const auto& registry = *tensorflow::graph_transforms::GetTransformRegistry();
   if (registry.count(name) == 0) {
-    return absl::InvalidArgumentError(absl::StrCat("there is no transform \"",
+    return Invalid("there is no transform \"",
                                                    absl::CHexEscape(name), "\"; there are ",
-                                                   absl::StrJoin(TransformNames(), ", ")));
+                                                   absl::StrJoin(TransformNames(), ", "));
   }
   const auto known = KnownParameters().find(name);
   for (const auto& [parameter, values] : parameters) {
     if (parameter == kIgnoreErrors) continue;
     if (known == KnownParameters().end()) {
-      return absl::InvalidArgumentError(absl::StrCat("transform ", name, " has no parameter \"",
+      return Invalid("transform ", name, " has no parameter \"",
                                                      absl::CHexEscape(parameter),
-                                                     "\"; it has only ", kIgnoreErrors));
+                                                     "\"; it has only ", kIgnoreErrors);
     }
     if (known->second.count(parameter) == 0) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("transform ", name, " has no parameter \"", absl::CHexEscape(parameter),
-                       "\"; it has ", absl::StrJoin(known->second, ", "), " and ", kIgnoreErrors));
+      return Invalid("transform ", name, " has no parameter \"", absl::CHexEscape(parameter),
+                       "\"; it has ", absl::StrJoin(known->second, ", "), " and ", kIgnoreErrors);
     }
   }
   return CheckValues(name, parameters);

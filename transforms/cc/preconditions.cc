@@ -58,9 +58,8 @@ absl::Status CheckFrozen(const GraphDef& graph, const std::vector<std::string>& 
   }
   if (variables.empty()) return absl::OkStatus();
   std::sort(variables.begin(), variables.end());
-  return absl::InvalidArgumentError(
-      absl::StrCat("expected constants for ", transform, " to work on, got a graph that holds ",
-                   variables.size(), " variables, ", Some(variables), ": freeze it first"));
+  return Invalid("expected constants for ", transform, " to work on, got a graph that holds ",
+                   variables.size(), " variables, ", Some(variables), ": freeze it first");
 }
 
 // The number of strings that a node's input holds as a constant; -1 where it is none.
@@ -83,9 +82,8 @@ absl::Status CheckSaver(const GraphDef& graph) {
     const std::vector<std::string> parts = absl::StrSplit(node.name(), '/');
     if (parts.size() == 2 && absl::StartsWith(parts[0], "save") &&
         absl::StartsWith(parts[1], "Assign") && node.input_size() < 2) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("expected node ", node.name(), " to assign a value to a variable, as a ",
-                       "saver's nodes of that name do, got ", node.input_size(), " inputs"));
+      return Invalid("expected node ", node.name(), " to assign a value to a variable, as a ",
+                       "saver's nodes of that name do, got ", node.input_size(), " inputs");
     }
   }
   for (const NodeDef& variable : graph.node()) {
@@ -101,11 +99,10 @@ absl::Status CheckSaver(const GraphDef& graph) {
     if (restore == nullptr || restore->op() != "RestoreV2" ||
         CountStrings(nodes, *restore, 1) < 0 ||
         CountStrings(nodes, *restore, 1) != CountStrings(nodes, *restore, 2)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("expected a saver's nodes, save/Assign… and save/RestoreV2, for variable ",
+      return Invalid("expected a saver's nodes, save/Assign… and save/RestoreV2, for variable ",
                        variable.name(),
                        ", by which sparsify_gather finds it in the checkpoint; there are none: ",
-                       "write the graph with its saver, or freeze it first"));
+                       "write the graph with its saver, or freeze it first");
     }
   }
   return absl::OkStatus();
@@ -116,16 +113,14 @@ absl::Status CheckSaver(const GraphDef& graph) {
 absl::Status CheckPreconditions(const GraphDef& graph, const std::vector<std::string>& inputs,
                                 const std::vector<std::string>& outputs,
                                 const std::string& transform) {
-  if (absl::Status status = CheckStructure(graph); !status.ok()) return status;
-  for (absl::Status status :
-       {CheckTensors(graph, inputs, "input"), CheckTensors(graph, outputs, "output")}) {
-    if (!status.ok()) return status;
-  }
+  TF_RETURN_IF_ERROR(CheckStructure(graph));
+  TF_RETURN_IF_ERROR(CheckTensors(graph, inputs, "input"));
+  TF_RETURN_IF_ERROR(CheckTensors(graph, outputs, "output"));
   if (Textual().count(transform) == 0) {
-    if (absl::Status status = CheckOps(graph); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckOps(graph));
   }
   if (OfConstants().count(transform) > 0) {
-    if (absl::Status status = CheckFrozen(graph, outputs, transform); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckFrozen(graph, outputs, transform));
   }
   return transform == "sparsify_gather" ? CheckSaver(graph) : absl::OkStatus();
 }

@@ -8,6 +8,9 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+// For TF_RETURN_IF_ERROR and TF_ASSIGN_OR_RETURN.
+#include "tensorflow/core/platform/errors.h"    // IWYU pragma: export
+#include "tensorflow/core/platform/statusor.h"  // IWYU pragma: export
 
 namespace imprinting {
 

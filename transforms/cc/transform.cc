@@ -26,6 +26,7 @@
 #include "transforms/cc/parameters.h"
 #include "transforms/cc/preconditions.h"
 #include "transforms/cc/registry.h"
+#include "transforms/cc/status.h"
 
 namespace imprinting {
 namespace {
@@ -141,16 +142,13 @@ absl::Status ApplyRegistered(const std::string& name, const TransformFuncContext
 // Does what TensorFlow's TransformGraph does, with fewer copies of the graph.
 absl::Status Apply(const std::string& name, const TransformFuncContext& context, GraphDef* graph) {
   bool ignore_errors = false;
-  if (absl::Status status =
-          tensorflow::graph_transforms::ShouldIgnoreErrors(context.params, &ignore_errors);
-      !status.ok()) {
-    return status;
-  }
+  TF_RETURN_IF_ERROR(
+      tensorflow::graph_transforms::ShouldIgnoreErrors(context.params, &ignore_errors));
   const absl::Status status =
       name == kFoldL2Norm ? FoldL2Norm(context, graph) : ApplyRegistered(name, context, graph);
   // TensorFlow's word for an op or an attribute that it does not find, as for a file.
   if (absl::IsNotFound(status) && !ReadsFiles(name) && !ignore_errors) {
-    return absl::InvalidArgumentError(status.message());
+    return Invalid(status.message());
   }
   if (!status.ok() && !ignore_errors) return status;
   if (!status.ok()) LOG(ERROR) << name << ": Ignoring error " << status.message();
@@ -174,21 +172,20 @@ absl::StatusOr<TransformParameters> ParseTransforms(const std::string& text) {
   };
   TransformParameters parsed;
   if (absl::Status status = parse(text, &parsed); !status.ok()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("expected transforms as NAME(PARAMETER=VALUE, …) NAME …, got \"",
-                     absl::CHexEscape(text), "\": ", absl::CHexEscape(status.message())));
+    return Invalid("expected transforms as NAME(PARAMETER=VALUE, …) NAME …, got \"",
+                     absl::CHexEscape(text), "\": ", absl::CHexEscape(status.message()));
   }
   // The parser drops a last transform without its end; with the end put there it does not.
   for (const char* end : {")", "value)"}) {
     TransformParameters closed;
     if (parse(text + end, &closed).ok() && closed.size() > parsed.size()) {
-      return absl::InvalidArgumentError(absl::StrCat("expected a ) at the end of the transform ",
+      return Invalid("expected a ) at the end of the transform ",
                                                      closed.back().first, " in \"",
-                                                     absl::CHexEscape(text), "\""));
+                                                     absl::CHexEscape(text), "\"");
     }
   }
   for (const auto& [name, parameters] : parsed) {
-    if (absl::Status status = CheckTransform(name, parameters); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckTransform(name, parameters));
   }
   return parsed;
 }
@@ -197,20 +194,18 @@ absl::Status Transform(GraphDef* graph, const std::vector<std::string>& inputs,
                        const std::vector<std::string>& outputs,
                        const TransformParameters& transforms, bool fold_fake_quant) {
   if (transforms.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("expected a transform, got none; there are ",
-                                                   absl::StrJoin(TransformNames(), ", ")));
+    return Invalid("expected a transform, got none; there are ",
+                                                   absl::StrJoin(TransformNames(), ", "));
   }
   if (outputs.empty()) {
-    return absl::InvalidArgumentError("expected the names of outputs, got none");
+    return Invalid("expected the names of outputs, got none");
   }
   for (const auto& [name, parameters] : transforms) {
-    if (absl::Status status = CheckTransform(name, parameters); !status.ok()) return status;
+    TF_RETURN_IF_ERROR(CheckTransform(name, parameters));
   }
   for (const auto& [name, given] : transforms) {
     // Anew for each: some transforms leave a graph that the next would stumble over.
-    if (absl::Status status = CheckPreconditions(*graph, inputs, outputs, name); !status.ok()) {
-      return status;
-    }
+    TF_RETURN_IF_ERROR(CheckPreconditions(*graph, inputs, outputs, name));
     const absl::Status status = Apply(
         name, {Canonical(inputs), Canonical(outputs), WithDefaults(name, given, fold_fake_quant)},
         graph);
