@@ -1,4 +1,4 @@
-"""Tests of the program freeze_graph: what it writes, and how it fails."""
+"""Tests of the program freeze_graph: its input, output, messages and errors."""
 
 import os
 
@@ -35,53 +35,55 @@ class FreezeGraphTest(absltest.TestCase):
     def run_program(self, *flags):
         return program_testing.run(freeze_graph.main, *flags)
 
-    def test_binary_and_text(self):
+    def test_binary_and_text_input(self):
         for flags in (
             ("--input_graph=graph.pb", "--input_binary"),
             ("--input_graph=graph.pbtxt",),
-            # As people give it to TensorFlow's tool.
+            # A common way to call TensorFlow's tool.
             ("--input_graph=graph.pbtxt", "--clear_devices=true"),
         ):
             status, out, err = self.run_program(*flags, *self.flags)
             self.assertEqual((status, err), (None, ""))
             self.assertRegex(
-                out, r"^Frozen with model.ckpt up to y.\nWritten to frozen.pb \(\d+ bytes\)\n$"
+                out,
+                r"^Frozen with model.ckpt, for outputs y.\nWritten to frozen.pb \(\d+ bytes\)\n$",
             )
             with open("frozen.pb", "rb") as file:
                 frozen = file.read()
             self.assertEqual(testing.constant(frozen, "w").tolist(), [[1, 2], [3, 4]])
             os.remove("frozen.pb")
 
-    def test_flags_of_tensorflows_tool(self):
+    def test_flags_of_tensorflow(self):
         binary = ("--input_graph=graph.pb", "--input_binary", *self.flags)
         names = "values are read from the checkpoint by their variables' names"
-        for flags, said in (
+        for flags, message in (
             (("--restore_op_name=save/restore_all",), f"Ignored --restore_op_name: {names}.\n"),
             (
-                # As a command line was that TensorFlow 1 came with.
+                # As in a command line of TensorFlow 1's own scripts.
                 ("--restore_op_name", "save/restore_all", "--filename_tensor_name", "save/Const:0",
                  "--initializer_nodes=", "--input_saver=", "--variable_names_blacklist="),
                 f"Ignored --restore_op_name and --filename_tensor_name: {names}.\n",
             ),
             (
                 ("--checkpoint_version=2", "--saved_model_tags=serve"),
-                "Ignored --checkpoint_version: the checkpoint's files tell its format.\n"
+                "Ignored --checkpoint_version: the format is recognised from the checkpoint's "
+                "files.\n"
                 "Ignored --saved_model_tags: a graph has no tags.\n",
             ),
         ):  # fmt: skip
             status, out, err = self.run_program(*binary, *flags)
             self.assertEqual((status, err), (None, ""))
-            self.assertStartsWith(out, said + "Frozen with model.ckpt up to y.\n")
+            self.assertStartsWith(out, message + "Frozen with model.ckpt, for outputs y.\n")
         os.remove("frozen.pb")
         for flag, instead in (
-            ("input_saver", "leave it out, unless the saver restores under other names"),
-            ("initializer_nodes", "save a checkpoint after these were"),
-            ("variable_names_whitelist", "all variables that the outputs need become constants"),
-            ("variable_names_denylist", "all variables that the outputs need become constants"),
+            ("input_saver", "a saver that uses other names is not supported"),
+            ("initializer_nodes", "run them before the checkpoint is saved"),
+            ("variable_names_whitelist", "omit it: all variables that the outputs depend on"),
+            ("variable_names_denylist", "omit it: all variables that the outputs depend on"),
             ("input_meta_graph", "give that as --input_graph"),
             ("input_saved_model_dir", "give that as --input_graph"),
         ):
-            # Before what is missing is named: some stand in place of other flags.
+            # This error comes before that for missing flags: some of these flags replace others.
             for others in (binary, ()):
                 status, out, err = self.run_program(*others, f"--{flag}=a/b")
                 self.assertEqual((status, out), (1, ""))
@@ -89,10 +91,10 @@ class FreezeGraphTest(absltest.TestCase):
                 self.assertIn(instead, err)
         self.assertFalse(os.path.exists("frozen.pb"))
 
-    def test_a_graph_that_is_frozen_already(self):
+    def test_frozen_graph(self):
         self.run_program("--input_graph=graph.pb", "--input_binary", *self.flags)
         os.replace("frozen.pb", "again.pb")
-        # What the checkpoint is does not matter.
+        # The checkpoint need not exist.
         for checkpoint in ("model.ckpt", "none"):
             status, out, err = self.run_program(
                 "--input_graph=again.pb", "--input_binary", *self.flags,
@@ -100,25 +102,25 @@ class FreezeGraphTest(absltest.TestCase):
             )  # fmt: skip
             self.assertEqual((status, out), (1, ""))
             self.assertStartsWith(
-                err, "prog: expected outputs that need variables, for the checkpoint to give values"
+                err, "prog: expected outputs that depend on variables, got outputs that do not (y)"
             )
-            self.assertIn("the graph has none: it is frozen already", err)
+            self.assertIn("the graph has no variables, so it is frozen already", err)
         self.assertFalse(os.path.exists("frozen.pb"))
 
-    def test_errors_leave_nothing(self):
+    def test_errors_write_no_file(self):
         binary = ("--input_graph=graph.pb", "--input_binary", *self.flags)
-        for flags, said in (
+        for flags, message in (
             ((), "expected --input_graph, --input_checkpoint, --output_graph, --output_node_n"),
             (("--input_graph=graph.pb", *self.flags), "graph.pb: expected a GraphDef in text form"),
             (("--input_graph=none.pb", *self.flags), "none.pb: No such file or directory"),
             ((*binary, "--input_checkpoint=none"), "expected a checkpoint, got none: "),
-            ((*binary, "--output_node_names=z"), 'output "z" is not in the graph'),
+            ((*binary, "--output_node_names=z"), "expected a tensor of the graph as output"),
             ((*binary, "--output_graph=none/frozen.pb"), "expected a folder none to write"),
             ((*binary, "--noclear_devices"), "expected --clear_devices"),
         ):
             status, out, err = self.run_program(*flags)
             self.assertEqual((status, out), (1, ""))
-            self.assertStartsWith(err, "prog: " + said)
+            self.assertStartsWith(err, "prog: " + message)
         self.assertFalse(os.path.exists("frozen.pb"))
 
 

@@ -1,9 +1,9 @@
-"""TensorFlow's graph transforms, freezing, and folding of normalised kernels, on graphs as bytes.
+"""Freezes and transforms TensorFlow graphs, which are serialised GraphDefs.
 
-The work is done by the C++ module `_graph_transforms`, which holds no Python lock while it
-runs. Nothing here imports the Python side of TensorFlow. Graphs are serialised GraphDefs; equal
-graphs give equal bytes. Importing this sets the C library's allocator to keep up to 128 MiB of
-freed memory, which graphs are copied through in a third less time.
+Wraps the C++ extension `transforms.cc._graph_transforms`, which releases Python's global
+interpreter lock while it works, and does not import TensorFlow's Python modules. Equal graphs give
+equal bytes. Importing this module sets the C library's allocator to keep up to 128 MiB of freed
+memory, so that transforms, which copy graphs, take a third less time.
 """
 
 import os
@@ -14,33 +14,35 @@ from third_party.tensorflow import chatter
 with chatter.held_back():
     from transforms.cc import _graph_transforms
 
-# A transform's name, alone or with its parameters, each of which may be given several values.
+# The name of a transform, alone or with its parameters. A parameter may have several values.
 Value = str | int | float
 Transform = str | tuple[str, Mapping[str, Value | Sequence[Value]]]
 
 
 def freeze(graph: bytes, *, checkpoint: str, outputs: Sequence[str]) -> bytes:
-    """Puts the values of a checkpoint's variables into a graph, as constants.
+    """Replaces a graph's variables by constants with their values from a checkpoint.
 
     Args:
-      graph: with variables, of TensorFlow 1's kind or by handle.
-      checkpoint: its prefix, or one of its files. Files of the format V2 (PREFIX.index, …) are
-        read, with variables by name or by object, and those of the format V1 (one file PREFIX, or
+      graph: a graph with reference variables (TensorFlow 1) or resource variables.
+      checkpoint: the checkpoint's prefix, or one of its files. The checkpoint has format V2
+        (PREFIX.index, …), with variables by name or by object, or format V1 (one file PREFIX, or
         several).
-      outputs: names of nodes. What these do not need is left out.
+      outputs: names of tensors, NODE or NODE:INDEX. Nodes that these do not depend on are removed.
 
     Returns:
-      The frozen graph, its nodes in the order of the graph's, without devices, and without
-      references to nodes that were left out. TensorFlow can import it, unless it has ops that
-      TensorFlow does not know.
+      The frozen graph, with its nodes in the same order, without devices, and without references
+      to nodes that were removed. TensorFlow can import it, unless it has ops that TensorFlow does
+      not know.
 
     Raises:
-      FileNotFoundError: if there is no such checkpoint, or a part of it is missing.
-      PermissionError: if it may not be read.
-      ValueError: if the bytes are no graph or its parts do not fit together; for an output that
-        it lacks, or none; if what the outputs need changes variables, as training does, or has
-        none, as in a graph that is frozen already; if TensorFlow cannot import the result; if the
-        checkpoint is damaged, lacks a variable, or has it in another shape or type.
+      FileNotFoundError: if the checkpoint or one of its files does not exist.
+      PermissionError: if the checkpoint may not be read.
+      ValueError: if the graph is not valid; if there are no outputs, or the graph does not have
+        one; if the outputs depend on an operation that changes variables, as in training, or do not
+        depend on a variable, as in a graph that is frozen already; if TensorFlow cannot import the
+        result; if the checkpoint is damaged, does not have a variable, or has it with another shape
+        or type.
+      MemoryError: if the graph is larger than 2 GiB, or there is not enough memory for it.
       RuntimeError: for an error inside TensorFlow.
     """
     return _graph_transforms.freeze(graph, os.fsencode(checkpoint), _names("outputs", outputs))
@@ -54,32 +56,33 @@ def transform(
     transforms: str | Sequence[Transform],
     fold_fake_quant: bool = False,
 ) -> bytes:
-    """Applies graph transforms in turn.
+    """Applies graph transforms one after another.
 
-    `fold_l2_norm` is a transform of this project's. It makes constants of L2-normalised
-    convolution kernels, w rsqrt(sum(w^2)), of any size: the last layer of Qi, Brown and Lowe,
-    arXiv 1712.07136, section 3. All others are TensorFlow's.
+    All transforms are TensorFlow's, except `fold_l2_norm`. That turns L2-normalised convolution
+    kernels, w rsqrt(sum(w^2)), into constants, whatever their size: the last layer of Qi, Brown and
+    Lowe, arXiv 1712.07136, section 3.
 
     Args:
-      graph: frozen, for transforms that work on constants.
-      inputs: names of tensors, NODE or NODE:INDEX, that are fed.
-      outputs: names of tensors that are fetched.
-      transforms: in TensorFlow's syntax, `NAME(PARAMETER=VALUE, …) NAME …`, or as a list of names
-        and of pairs of a name and its parameters.
-      fold_fake_quant: whether fold_constants behaves as TensorFlow's own: it then computes
-        fake-quant nodes of constants, and the range of every kernel is lost, and it passes over
-        constants of more than 10 MiB. Else it keeps fake-quant nodes, and has no limit.
+      graph: a graph, which must be frozen for transforms that work on constants.
+      inputs: names of the tensors that are fed, NODE or NODE:INDEX.
+      outputs: names of the tensors that are fetched, NODE or NODE:INDEX.
+      transforms: the transforms in TensorFlow's syntax, `NAME(PARAMETER=VALUE, …) NAME …`, or a
+        list in which each item is a name or a pair of a name and its parameters.
+      fold_fake_quant: whether fold_constants behaves as in TensorFlow: it computes fake-quant nodes
+        of constants, so the ranges of kernels are lost, and does not fold constants of more than
+        10 MiB. Otherwise it keeps fake-quant nodes and folds constants of any size.
 
     Returns:
-      The graph that the transforms make of it, without references to nodes that they removed.
-      TensorFlow can import it, unless it has ops that TensorFlow does not know.
+      The transformed graph, without references to nodes that were removed. TensorFlow can import
+      it, unless it has ops that TensorFlow does not know.
 
     Raises:
-      ValueError: if the bytes are no graph, or its parts do not fit together; for a transform, a
-        parameter, an input or an output that there is not; for no transform, or no output; for
-        variables in a graph for fold_constants and other transforms of constants; if TensorFlow
-        cannot import the result.
-      FileNotFoundError: if a transform is to read a file that there is not.
+      ValueError: if the graph is not valid; for an unknown transform or parameter; if there are no
+        transforms or no outputs, or the graph does not have one of the inputs or outputs; if a
+        transform that works on constants, such as fold_constants, gets a graph with variables; if
+        TensorFlow cannot import the result.
+      FileNotFoundError: if a file that a transform reads does not exist.
+      MemoryError: if the graph is larger than 2 GiB, or there is not enough memory for it.
       RuntimeError: for an error inside TensorFlow.
     """
     return _graph_transforms.transform(
@@ -92,45 +95,45 @@ def transform(
 
 
 def from_text(text: bytes) -> bytes:
-    """The serialised graph of a GraphDef in text form.
+    """Returns the serialised graph for a GraphDef in text form.
 
     Raises:
-      ValueError: if it is none.
+      ValueError: if the text is not a GraphDef, or has no nodes.
     """
     return _graph_transforms.from_text(text)
 
 
 def unknown_ops(graph: bytes) -> list[str]:
-    """The ops of a graph that TensorFlow does not know, sorted.
+    """Returns the ops of a graph that TensorFlow does not know, sorted.
 
-    Whether TensorFlow can import a graph with such an op, only a program tells that has them.
+    A graph with such ops can be imported only by a program that has loaded a library with them.
 
     Raises:
-      ValueError: if the bytes are no graph.
+      ValueError: if the bytes are not a serialised graph.
     """
     return _graph_transforms.unknown_ops(graph)
 
 
 def transform_names() -> list[str]:
-    """The names of all transforms, sorted."""
+    """Returns the names of all transforms, sorted."""
     return _graph_transforms.transform_names()
 
 
 def parse_transforms(text: str) -> list[tuple[str, dict[str, list[str]]]]:
-    """Reads transforms in TensorFlow's syntax.
+    """Reads transforms in TensorFlow's syntax, `NAME(PARAMETER=VALUE, …) NAME …`.
 
     Returns:
-      Names, each with its parameters and all their values.
+      Pairs of a name and its parameters, each with its values.
 
     Raises:
-      ValueError: if the text is not of that syntax, or names an unknown transform or parameter.
+      ValueError: for a syntax error, or an unknown transform or parameter.
     """
     return _graph_transforms.parse_transforms(text)
 
 
 def _names(what: str, names: Sequence[str]) -> list[str]:
     if isinstance(names, str):
-        raise ValueError(f"expected {what} as a list of names, got one string, {names!r}")
+        raise ValueError(f"expected a list of names as {what}, got the string {names!r}")
     return list(names)
 
 
@@ -146,5 +149,5 @@ def _parsed(transforms: str | Sequence[Transform]) -> list[tuple[str, dict[str, 
 
 def _values(given: Value | Sequence[Value]) -> list[str]:
     values = [given] if isinstance(given, str | int | float) else list(given)
-    # As TensorFlow writes truth.
+    # TensorFlow writes booleans in lower case.
     return [str(v).lower() if isinstance(v, bool) else str(v) for v in values]

@@ -1,4 +1,4 @@
-"""Tests of the Python side of the extension: its arguments, its syntax, and its manners."""
+"""Tests of graph_transforms: arguments, the syntax of transforms, and the interpreter lock."""
 
 import pathlib
 import statistics
@@ -13,7 +13,7 @@ from transforms.testing import quantised_layer, transform
 
 
 class GraphTransformsTest(absltest.TestCase):
-    def test_every_transform_of_tensorflow_is_there(self):
+    def test_transform_names(self):
         names = graph_transforms.transform_names()
         self.assertContainsSubset(
             {"strip_unused_nodes", "fold_constants", "fold_batch_norms", "quantize_weights"}, names
@@ -21,7 +21,7 @@ class GraphTransformsTest(absltest.TestCase):
         self.assertIn("fold_l2_norm", names)
         self.assertEqual(names, sorted(names))
 
-    def test_both_ways_to_write_transforms(self):
+    def test_transforms_as_text_and_as_list(self):
         graph = quantised_layer()
         text = 'strip_unused_nodes(type=half, shape="1,5") rename_op(old_op_name=MatMul,' \
                " new_op_name=MyMatMul)"  # fmt: skip
@@ -48,7 +48,7 @@ class GraphTransformsTest(absltest.TestCase):
             [("strip_unused_nodes", {}), ("fold_constants", {"ignore_errors": ["true"]})],
         )
 
-    def test_text(self):
+    def test_from_text(self):
         graph = tf.GraphDef.FromString(quantised_layer())
         read = graph_transforms.from_text(str(graph).encode())
         self.assertEqual(tf.GraphDef.FromString(read), graph)
@@ -57,7 +57,7 @@ class GraphTransformsTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, r"something else \(no node\)"):
             graph_transforms.from_text(b"")
 
-    def test_python_goes_on_meanwhile(self):
+    def test_other_threads_run_during_a_transform(self):
         graph = quantised_layer(size=1 << 22)
         counted, done, progress = 0, False, []
 
@@ -74,18 +74,18 @@ class GraphTransformsTest(absltest.TestCase):
         while not done:
             counted += 1
         thread.join()
-        # Held back, the count would stand still in nearly every call.
+        # With the lock held, the count would not change in nearly every call.
         self.assertGreater(statistics.median(progress), 100)
 
-    def test_the_stub_names_what_the_module_has(self):
+    def test_stub_has_all_functions(self):
         stub = pathlib.Path(_graph_transforms.__file__).with_suffix(".pyi").read_text()
         names = [name for name in dir(_graph_transforms) if not name.startswith("_")]
         for name in names:
             self.assertIn(f"def {name}(", stub)
         self.assertLen(names, stub.count("def "))
 
-    def test_names_and_values_of_other_types(self):
-        with self.assertRaisesRegex(ValueError, "outputs as a list of names, got one string, 'y'"):
+    def test_argument_types(self):
+        with self.assertRaisesRegex(ValueError, "a list of names as outputs, got the string 'y'"):
             transform(quantised_layer(), "strip_unused_nodes", outputs="y")
         listed = [("quantize_weights", {"minimum_size": 5, "ignore_errors": False})]
         text = "quantize_weights(minimum_size=5, ignore_errors=false)"

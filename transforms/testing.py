@@ -1,4 +1,4 @@
-"""What the tests of graph transforms share: small graphs, checkpoints, running graphs."""
+"""Helpers of the tests of graph transforms: small graphs, checkpoints, running graphs."""
 
 import os
 from collections import Counter
@@ -19,29 +19,29 @@ def save(folder: str, session: tf.Session, *, version: int = tf.train.SaverDef.V
 
 
 def nodes(graph: bytes) -> dict[str, tf.NodeDef]:
-    """The nodes of a serialised graph by their names."""
+    """Returns the nodes of a serialised graph by their names."""
     return {node.name: node for node in tf.GraphDef.FromString(graph).node}
 
 
 def ops(graph: bytes) -> Counter[str]:
-    """How many nodes of each op a serialised graph has."""
+    """Counts the nodes of each op in a serialised graph."""
     return Counter(node.op for node in tf.GraphDef.FromString(graph).node)
 
 
 def run(graph: bytes, fetches: str | Sequence[str], feeds: Mapping[str, Any] | None = None) -> Any:
-    """Runs a serialised graph."""
+    """Runs a serialised graph, and returns the values of the fetches."""
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(tf.GraphDef.FromString(graph), name="")
         return session.run(fetches, feeds)
 
 
 def constant(graph: bytes, name: str) -> np.ndarray:
-    """The value of a graph's constant."""
+    """Returns the value of a constant in a serialised graph."""
     return tf.make_ndarray(nodes(graph)[name].attr["value"].tensor)
 
 
 def quantised_layer(*, size: int = 4) -> bytes:
-    """A dense layer with a scaled and fake-quantised kernel, and a node that nobody needs."""
+    """Returns a dense layer with a scaled and fake-quantised kernel, and an unused node."""
     with tf.Graph().as_default() as graph:
         x = tf.placeholder(tf.float32, [1, 3], name="x")
         kernel = tf.constant(np.linspace(-1, 1, 3 * size, dtype=np.float32).reshape(3, size))
@@ -55,6 +55,6 @@ def quantised_layer(*, size: int = 4) -> bytes:
 def transform(
     graph: bytes, transforms: str | Sequence[graph_transforms.Transform], **options: Any
 ) -> bytes:
-    """Applies transforms to a graph from x to y."""
+    """Applies transforms to a graph with input x and output y."""
     options = {"inputs": ["x"], "outputs": ["y"]} | options
     return graph_transforms.transform(graph, transforms=transforms, **options)

@@ -6,9 +6,9 @@ r"""Applies graph transforms, TensorFlow's and this project's fold_l2_norm, to a
 
 Transforms are given as NAME or NAME(PARAMETER=VALUE, PARAMETER=VALUE), separated by spaces.
 
-TensorFlow's own fold_constants computes the fake-quant nodes of kernels, too, and so loses the
-ranges that a quantised network was trained with; and it passes over constants of more than
-10 MiB. Here it keeps fake-quant nodes and has no limit, unless --fold_fake_quant is given.
+In TensorFlow, fold_constants computes the fake-quant nodes of kernels, so that a quantised network
+loses its ranges, and does not fold constants of more than 10 MiB. Here it keeps fake-quant nodes
+and folds constants of any size, unless --fold_fake_quant is given.
 """
 
 from absl import flags
@@ -18,25 +18,27 @@ from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 
-path_flags.define("in_graph", "", "File of the graph: a GraphDef, binary or text.")
-path_flags.define("out_graph", "", "Where to write the result, in binary.")
+path_flags.define("in_graph", "", "File with the graph, a GraphDef, in binary or as text.")
+path_flags.define("out_graph", "", "File to write the result to, in binary.")
 flags.DEFINE_list("inputs", [], "Names of the inputs, separated by commas.")
 flags.DEFINE_list("outputs", [], "Names of the outputs, separated by commas.")
 flags.DEFINE_string(
     "transforms",
     "",
-    "What to apply, in turn. There are " + ", ".join(graph_transforms.transform_names()) + ".",
+    "Transforms to apply, in turn. There are "
+    + ", ".join(graph_transforms.transform_names())
+    + ".",
 )
 flags.DEFINE_bool(
     "fold_fake_quant",
     False,
-    "Whether fold_constants behaves as TensorFlow's own: folds through fake-quant nodes, whose "
-    "ranges are lost, and nothing of more than 10 MiB.",
+    "Whether fold_constants behaves as in TensorFlow: folds fake-quant nodes, whose ranges are "
+    "lost, and does not fold constants of more than 10 MiB.",
 )
 
 
 def _is_text(data: bytes) -> bool:
-    """Whether a graph is written for people: a binary one has unprintable bytes."""
+    """Whether a graph is in text form: a binary one has unprintable bytes."""
     try:
         return all(c.isprintable() or c.isspace() for c in data[:1000].decode())
     except UnicodeDecodeError:
@@ -44,7 +46,7 @@ def _is_text(data: bytes) -> bool:
 
 
 def main() -> None:
-    """Reads, transforms, writes."""
+    """Reads, transforms and writes the graph."""
     program.require("in_graph", "out_graph", "outputs", "transforms")
     with open(FLAGS.in_graph, "rb") as file:
         graph = file.read()
@@ -62,13 +64,13 @@ def main() -> None:
     names = [name for name, _ in transforms]
     if "fold_constants" in names and not FLAGS.fold_fake_quant and b"FakeQuant" in graph:
         print(
-            "fold_constants kept the fake-quant nodes, and with them the quantisation ranges; "
-            "--fold_fake_quant folds them, as TensorFlow's own does."
+            "fold_constants kept the fake-quant nodes and their quantisation ranges; "
+            "--fold_fake_quant folds them, as TensorFlow does."
         )
     if unknown := graph_transforms.unknown_ops(result):
         print(
-            f"TensorFlow does not know {', '.join(unknown)}, so that only a program that does can "
-            "tell whether the result can be imported."
+            f"TensorFlow does not know the ops {', '.join(unknown)}, so it was not checked that "
+            "the result can be imported."
         )
     print(
         f"Applied {', '.join(names)}.\nWritten to {FLAGS.out_graph} ({len(result):,} bytes, "

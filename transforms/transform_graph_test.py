@@ -1,4 +1,4 @@
-"""Tests of the program transform_graph: what it reads, writes and says, and how it fails."""
+"""Tests of the program transform_graph: its input, output, messages and errors."""
 
 import os
 
@@ -29,7 +29,7 @@ class TransformGraphTest(absltest.TestCase):
         with open("out.pb", "rb") as file:
             return testing.ops(file.read())
 
-    def test_binary_and_text(self):
+    def test_binary_and_text_input(self):
         for name in ("graph.pb", "graph.pbtxt"):
             status, out, err = self.run_program(
                 f"--in_graph={name}", "--transforms=strip_unused_nodes"
@@ -39,33 +39,33 @@ class TransformGraphTest(absltest.TestCase):
             self.assertGreater(self.ops()["MatMul"], 0)
             os.remove("out.pb")
 
-    def test_fake_quant_nodes_are_kept_and_that_is_said(self):
+    def test_fake_quant_nodes_are_kept_by_default(self):
         flags = ("--in_graph=graph.pb", "--transforms=fold_constants")
-        said = "--fold_fake_quant folds them, as TensorFlow's own does."
+        message = "--fold_fake_quant folds them, as TensorFlow does."
         _, out, _ = self.run_program(*flags)
-        self.assertIn(said, out)
+        self.assertIn(message, out)
         self.assertEqual(self.ops()["FakeQuantWithMinMaxVars"], 1)
         _, out, _ = self.run_program(*flags, "--fold_fake_quant")
-        self.assertNotIn(said, out)
+        self.assertNotIn(message, out)
         self.assertEqual(self.ops()["FakeQuantWithMinMaxVars"], 0)
 
-    def test_ops_that_tensorflow_does_not_know_are_said(self):
+    def test_unknown_ops_are_reported(self):
         rename = "--transforms=rename_op(old_op_name=MatMul, new_op_name=MyMatMul)"
         status, out, _ = self.run_program("--in_graph=graph.pb", rename)
         self.assertIsNone(status)
-        self.assertStartsWith(out, "TensorFlow does not know MyMatMul, so that only a program")
+        self.assertStartsWith(out, "TensorFlow does not know the ops MyMatMul, so ")
         self.assertEqual(self.ops()["MyMatMul"], 1)
 
-    def test_errors_leave_nothing(self):
+    def test_errors_write_no_file(self):
         with open("typo.pbtxt", "w") as file:
             file.write('node { name: "x"\nopp: "Placeholder" }')
         with open("other.pb", "wb") as file:
             file.write(b"\xff" * 20)
         strip = "--transforms=strip_unused_nodes"
-        for flags, said in (
-            ((), "expected --in_graph, --transforms; --help explains"),
-            (("--in_graph=graph.pb", "--transforms=nope"), 'there is no transform "nope"'),
-            (("--in_graph=graph.pb", strip, "--outputs=z"), 'output "z" is not in the graph'),
+        for flags, message in (
+            ((), "expected --in_graph, --transforms; "),
+            (("--in_graph=graph.pb", "--transforms=nope"), 'expected the name of a transform'),
+            (("--in_graph=graph.pb", strip, "--outputs=z"), 'expected a tensor of the graph as '),
             (("--in_graph=none.pb", strip), "none.pb: No such file or directory"),
             (
                 ("--in_graph=graph.pb", "--transforms=remove_attribute(attribute_name=T)"),
@@ -77,7 +77,7 @@ class TransformGraphTest(absltest.TestCase):
         ):  # fmt: skip
             status, out, err = self.run_program(*flags)
             self.assertEqual((status, out), (1, ""))
-            self.assertStartsWith(err, "prog: " + said)
+            self.assertStartsWith(err, "prog: " + message)
         self.assertFalse(os.path.exists("out.pb"))
 
 

@@ -88,7 +88,7 @@ class ContractSequenceTest(absltest.TestCase):
         self.assertLen(before, 2 * 29 + 3)
         self.assertEqual(after, before)
         self.assertIn("fold_constants kept the fake-quant nodes", self.said)
-        self.assertIn("--fold_fake_quant folds them, as TensorFlow's own does", self.said)
+        self.assertIn("--fold_fake_quant folds them, as TensorFlow does", self.said)
 
     def test_nothing_is_computed_of_constants_any_more(self):
         ops = Counter(node.op for node in self.graph("folded.pb").node)
@@ -148,17 +148,17 @@ class ContractSequenceTest(absltest.TestCase):
             (
                 _TRANSFORM,
                 (*_FOLD, "--out_graph=none.pb", "--transforms=fold_everything"),
-                'transform_graph: there is no transform "fold_everything"; there are ',
+                'transform_graph: expected the name of a transform, got "fold_everything"; ',
             ),
             (
                 _TRANSFORM,
                 (*_FOLD, "--out_graph=none.pb", "--in_graph=graph.pb"),
-                "transform_graph: expected constants for fold_constants to work on, got a ",
+                "transform_graph: expected a frozen graph for fold_constants, got one with ",
             ),
             (
                 _TRANSFORM,
                 (*_FOLD, "--out_graph=none.pb", "--outputs=nothing"),
-                'transform_graph: output "nothing" is not in the graph',
+                'transform_graph: expected a tensor of the graph as output, got "nothing"',
             ),
         ):
             self.assertStartsWith(self.run_program(program, *flags, fails=True), said)

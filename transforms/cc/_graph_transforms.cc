@@ -1,5 +1,6 @@
-// The Python module _graph_transforms: arguments in, bytes or an exception out.
-// Its Python side, with the documentation, is transforms/graph_transforms.py.
+// The Python module _graph_transforms: converts arguments, results and errors.
+//
+// transforms/graph_transforms.py wraps it, and has the documentation.
 
 #include <malloc.h>
 
@@ -38,15 +39,15 @@ namespace py = pybind11;
 using tensorflow::GraphDef;
 using tensorflow::graph_transforms::TransformParameters;
 
-[[noreturn]] void Throw(PyObject* kind, absl::string_view message) {
-  // A path in the message may be of any bytes.
+[[noreturn]] void Throw(PyObject* type, absl::string_view message) {
+  // A path in the message need not be valid UTF-8.
   PyObject* text = PyUnicode_DecodeUTF8(message.data(), message.size(), "replace");
-  if (text != nullptr) PyErr_SetObject(kind, text);
+  if (text != nullptr) PyErr_SetObject(type, text);
   Py_XDECREF(text);
   throw py::error_already_set();
 }
 
-// Throws the exception that a status is to people.
+// Throws the Python exception that corresponds to a status, unless that is OK.
 void Check(const absl::Status& status) {
   switch (status.code()) {
     case absl::StatusCode::kOk:
@@ -75,32 +76,38 @@ absl::string_view View(const py::bytes& bytes) {
   return absl::string_view(data, size);
 }
 
+// Checks that a graph is not larger than the largest message of protobuf.
+absl::Status CheckSize(size_t size) {
+  if (size <= INT_MAX) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("expected a graph of at most ", INT_MAX, " bytes, got ", size));
+}
+
 absl::Status Parse(absl::string_view bytes, GraphDef* graph) {
-  if (bytes.size() > INT_MAX) {
-    return absl::ResourceExhaustedError("the graph is larger than the 2 GiB that a file can be");
-  }
+  TF_RETURN_IF_ERROR(CheckSize(bytes.size()));
   google::protobuf::io::ArrayInputStream stream(bytes.data(), static_cast<int>(bytes.size()));
-  // An empty file is a graph to protobuf, and a mistake to people.
+  // Protobuf reads an empty file as an empty graph, but it is most likely a mistake.
   if (!graph->ParseFromZeroCopyStream(&stream) || graph->node().empty()) {
     return Invalid(
-        "expected a serialised GraphDef, got bytes that are none; a graph in text form has to be "
-        "read as text");
+        "expected a serialised GraphDef, got something else; if it is a GraphDef in text form, "
+        "read it as text");
   }
   return absl::OkStatus();
 }
 
-// Writes the graph to a place that is as large as it is.
+// Writes the graph to a buffer of exactly its size.
 absl::Status Write(const GraphDef& graph, char* bytes, size_t size) {
   google::protobuf::io::ArrayOutputStream stream(bytes, static_cast<int>(size));
   google::protobuf::io::CodedOutputStream coded(&stream);
   coded.SetSerializationDeterministic(true);
   if (!graph.SerializeToCodedStream(&coded)) {
-    return absl::InternalError("the graph is larger than it says");
+    return absl::InternalError(
+        absl::StrCat("expected a serialised graph of ", size, " bytes, got a larger one"));
   }
   return absl::OkStatus();
 }
 
-// Runs a function that returns a status, without Python's lock.
+// Calls a function that returns a status, with Python's lock released, and throws its error.
 template <typename Function>
 void CheckUnlocked(Function function) {
   absl::Status status;
@@ -117,8 +124,8 @@ void CheckUnlocked(Function function) {
   Check(status);
 }
 
-// Runs a function that makes a graph, and serialises that. The graph is written to where Python
-// wants it, and freed, without Python's lock, which only the memory for it needs.
+// Calls a function that makes a graph, and serialises the graph. Python's lock is held only to
+// allocate the result.
 template <typename Function>
 py::bytes Run(Function function) {
   auto graph = std::make_unique<GraphDef>();
@@ -126,8 +133,7 @@ py::bytes Run(Function function) {
   CheckUnlocked([&]() -> absl::Status {
     TF_RETURN_IF_ERROR(function(graph.get()));
     size = graph->ByteSizeLong();
-    if (size <= INT_MAX) return absl::OkStatus();
-    return absl::ResourceExhaustedError("the graph is larger than the 2 GiB that a file can be");
+    return CheckSize(size);
   });
   auto output = py::reinterpret_steal<py::bytes>(PyBytes_FromStringAndSize(nullptr, size));
   if (!output) throw py::error_already_set();
@@ -168,7 +174,7 @@ std::vector<std::string> UnknownOpsOf(const py::bytes& graph) {
   return unknown;
 }
 
-// Keeps the first of a text's errors, which protobuf would print.
+// Keeps the first error in a text, instead of printing all of them as protobuf does.
 class FirstError : public google::protobuf::io::ErrorCollector {
  public:
   void RecordError(int line, int column, absl::string_view message) override {
@@ -189,16 +195,15 @@ py::bytes FromText(const py::bytes& text) {
       return absl::OkStatus();
     }
     return Invalid("expected a GraphDef in text form, got something else (",
-                     error.text().empty() ? "no node" : absl::CHexEscape(error.text()),
-                     "); is it a binary one?");
+                   error.text().empty() ? "no node" : absl::CHexEscape(error.text()), ")");
   });
 }
 
-// Lets the process keep up to 128 MiB of what it has freed. glibc would take blocks as large as a
-// constant from the kernel, page by page, and give them back, in each of the transforms' copies of
-// a graph: a third of the time that they take.
+// Lets the process keep up to 128 MiB of freed memory. Otherwise, for each copy of a graph that a
+// transform makes, glibc requests memory for the large constants from the kernel and returns it
+// afterwards, which takes a third of the transform's time.
 void KeepMemory() {
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // The most that glibc takes from its heap.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);  // The highest threshold that glibc accepts.
   mallopt(M_TRIM_THRESHOLD, 128 << 20);
 }
 
@@ -214,7 +219,7 @@ TransformParameters ParseText(const std::string& text) {
 PYBIND11_MODULE(_graph_transforms, m) {
   imprinting::KeepMemory();
   imprinting::RegisterTransforms();
-  m.doc() = "TensorFlow's graph transforms; graph_transforms.py has the documentation.";
+  m.doc() = "TensorFlow's graph transforms. graph_transforms.py has the documentation.";
   m.def("freeze", &imprinting::FreezeBytes, pybind11::arg("graph"), pybind11::arg("checkpoint"),
         pybind11::arg("outputs"));
   m.def("transform", &imprinting::TransformBytes, pybind11::arg("graph"), pybind11::arg("inputs"),

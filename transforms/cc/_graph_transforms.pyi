@@ -1,3 +1,5 @@
+"""The C++ extension. transforms/graph_transforms.py wraps it, and has the documentation."""
+
 def freeze(graph: bytes, checkpoint: bytes, outputs: list[str]) -> bytes: ...
 def transform(
     graph: bytes,

@@ -25,53 +25,54 @@ namespace {
 
 using tensorflow::AttrValue;
 
-// Of a tensor of strings without as many of them.
+// The most elements of a tensor of strings that does not list as many strings. It takes no space in
+// a file, but does in memory.
 constexpr int64_t kMaxEmptyElements = 1 << 20;
 
 absl::Status CheckTensor(const tensorflow::TensorProto& tensor, absl::string_view where) {
   const tensorflow::DataType type = tensor.dtype();
   if (!tensorflow::DataType_IsValid(type) || type == tensorflow::DT_INVALID ||
       tensorflow::IsRefType(type)) {
-    return Invalid("expected a tensor of a known type at ", where, ", got type number ",
+    return Invalid("expected a tensor of a known type in ", where, ", got type number ",
                    static_cast<int>(type));
   }
   if (!tensorflow::TensorShape::IsValid(tensor.tensor_shape())) {
-    return Invalid("expected a tensor of a valid shape at ", where, ", got ",
+    return Invalid("expected a tensor of a valid shape in ", where, ", got ",
                    tensorflow::TensorShape::DebugString(tensor.tensor_shape()));
   }
   const int64_t count = tensorflow::TensorShape(tensor.tensor_shape()).num_elements();
   const int64_t size = std::max(tensorflow::DataTypeSize(type), 1);
   if (count > kMaxTensorBytes / size) {
-    return Invalid("expected a tensor of at most ", kMaxTensorBytes, " bytes at ", where, ", got ",
+    return Invalid("expected a tensor of at most ", kMaxTensorBytes, " bytes in ", where, ", got ",
                    tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " of ",
                    tensorflow::DataTypeString(type));
   }
   if (tensorflow::DataTypeSize(type) == 0) {
-    // What has no fixed size is as good as empty in a file, and takes room as soon as it is read.
     if (count > std::max<int64_t>(kMaxEmptyElements, tensor.string_val_size())) {
-      return Invalid("expected at most ", kMaxEmptyElements, " elements at ", where, ", got ",
+      return Invalid("expected at most ", kMaxEmptyElements, " elements in ", where, ", got ",
                      tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " of ",
                      tensorflow::DataTypeString(type));
     }
-    // Only reading them tells whether strings are strings.
+    // The contents of strings and other types without a fixed size can only be checked by reading.
     tensorflow::Tensor read;
     if (!read.FromProto(tensor)) {
-      return Invalid("the tensor at ", where, " cannot be read: its contents are not of its type");
+      return Invalid("expected contents of type ", tensorflow::DataTypeString(type), " in ", where,
+                     ", got contents that cannot be read as that type");
     }
     return absl::OkStatus();
   }
   const int64_t bytes = static_cast<int64_t>(tensor.tensor_content().size());
   if (bytes != 0 && bytes != count * size) {
-    return Invalid("expected ", count * size, " bytes in the tensor at ", where, ", as its shape ",
+    return Invalid("expected ", count * size, " bytes in ", where, ", for a tensor of shape ",
                    tensorflow::TensorShape::DebugString(tensor.tensor_shape()), " and type ",
-                   tensorflow::DataTypeString(type), " say, got ", bytes);
+                   tensorflow::DataTypeString(type), ", got ", bytes);
   }
   return absl::OkStatus();
 }
 
 absl::Status CheckShape(const tensorflow::TensorShapeProto& shape, absl::string_view where) {
   if (tensorflow::PartialTensorShape::IsValid(shape)) return absl::OkStatus();
-  return Invalid("expected a valid shape at ", where, ", got ",
+  return Invalid("expected a valid shape in ", where, ", got ",
                  tensorflow::PartialTensorShape::DebugString(shape));
 }
 
@@ -116,8 +117,8 @@ absl::Status CheckAttrs(const std::string& owner,
                         const google::protobuf::Map<std::string, AttrValue>& attrs) {
   for (const auto& [name, value] : attrs) {
     if (!IsName(name)) {
-      return Invalid("expected names for attributes of ", owner, ", got \"", absl::CHexEscape(name),
-                     "\"");
+      return Invalid("expected a valid name for an attribute of ", owner, ", got \"",
+                     absl::CHexEscape(name), "\"");
     }
     const std::string where = absl::StrCat("attribute ", name, " of ", owner);
     TF_RETURN_IF_ERROR(CheckAttr(value, where));

@@ -1,4 +1,4 @@
-// Whether the attributes of nodes and functions hold what they say.
+// Checks of the attributes of nodes and functions.
 
 #ifndef TRANSFORMS_CC_ATTRIBUTE_CHECK_H_
 #define TRANSFORMS_CC_ATTRIBUTE_CHECK_H_
@@ -14,13 +14,18 @@
 
 namespace imprinting {
 
-// Of a constant. The serialised graph, which holds it, cannot be larger either.
+// The largest constant, in bytes: a serialised graph, which contains it, cannot be larger either.
 inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 31;
 
-// Whether it is a name as nodes, ops, functions and attributes have them.
+// Whether it is a valid name for a node, op, function or attribute.
 bool IsName(absl::string_view name);
 
-// Checks names, tensors and shapes of the attributes of a node or a function.
+// Checks the names of the attributes of a node or a function, and the tensors and shapes in them.
+// Returns InvalidArgument for the first that is not valid, such as a tensor whose contents do not
+// have the size that its shape and type say.
+//
+// Args:
+//   owner: the node or function, for the message.
 absl::Status CheckAttrs(const std::string& owner,
                         const google::protobuf::Map<std::string, tensorflow::AttrValue>& attrs);
 

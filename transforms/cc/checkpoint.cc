@@ -40,27 +40,27 @@ using tensorflow::Env;
 using tensorflow::Tensor;
 using tensorflow::TensorShape;
 
-// Where a checkpoint by object says which object's value is which variable's.
+// The key of the description of a checkpoint by object: which variable has which key.
 constexpr char kObjectGraph[] = "_CHECKPOINTABLE_OBJECT_GRAPH";
 
-// Whether an entry's numbers fit together.
-bool IsPlausible(const BundleEntryProto& entry, int shards) {
+// Whether the reader can use an entry: it does not check one itself.
+bool IsValid(const BundleEntryProto& entry, int shards) {
   if (!TensorShape::IsValid(entry.shape()) || !tensorflow::DataType_IsValid(entry.dtype()) ||
       entry.dtype() == tensorflow::DT_INVALID || tensorflow::IsRefType(entry.dtype()) ||
       entry.offset() < 0 || entry.size() < 0) {
     return false;
   }
-  // The entry of a partitioned variable has no data of its own: its slices have.
+  // The entry of a partitioned variable has no data: the entries of its slices have.
   if (!entry.slices().empty()) return true;
   if (entry.shard_id() < 0 || entry.shard_id() >= shards) return false;
   const int64_t element = tensorflow::DataTypeSize(entry.dtype());
   const int64_t count = TensorShape(entry.shape()).num_elements();
-  // A string takes a byte at least, that of its length.
+  // A string takes at least one byte, for its length.
   if (element == 0) return entry.size() >= count;
   return count <= INT64_MAX / element && entry.size() == count * element;
 }
 
-// Files PREFIX.index, a table of entries, and PREFIX.data-…, the values.
+// Format V2: PREFIX.index, a table of entries, and PREFIX.data-…, files of values.
 class Bundle : public Checkpoint {
  public:
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& prefix) {
@@ -94,7 +94,7 @@ class Bundle : public Checkpoint {
   }
 
  private:
-  // Reads all of the index, and checks what the reader takes its word for.
+  // Reads and checks all of the index, which the reader relies on without checking it.
   absl::Status ReadIndex(const std::string& prefix) {
     index_ = tensorflow::MetaFilename(prefix);
     TF_ASSIGN_OR_RETURN(const Rows rows, ReadTable(index_));
@@ -108,15 +108,16 @@ class Bundle : public Checkpoint {
       const absl::Status status = Env::Default()->GetFileSize(path, &sizes.emplace_back());
       if (absl::IsNotFound(status)) {
         return absl::NotFoundError(absl::StrCat("expected the file ", path, ", which belongs to ",
-                                                index_, "; there is none"));
+                                                index_,
+                                                ", got none; copy all files of the checkpoint"));
       }
       TF_RETURN_IF_ERROR(status);
     }
     for (size_t i = 1; i < rows.size(); ++i) {
       const auto& [key, value] = rows[i];
       BundleEntryProto entry;
-      if (!entry.ParseFromString(value) || !IsPlausible(entry, header.num_shards())) {
-        return Damaged(index_, "its entry ", absl::CHexEscape(key), " makes no sense");
+      if (!entry.ParseFromString(value) || !IsValid(entry, header.num_shards())) {
+        return Damaged(index_, "its entry ", absl::CHexEscape(key), " is not valid");
       }
       if (entry.slices().empty()) {
         const uint64_t size = sizes[entry.shard_id()];
@@ -131,7 +132,7 @@ class Bundle : public Checkpoint {
     return absl::OkStatus();
   }
 
-  // Learns which key is which variable's, of a checkpoint by object.
+  // Reads which variable has which key, if this is a checkpoint by object.
   absl::Status ReadObjects() {
     if (!entries_.contains(kObjectGraph)) return absl::OkStatus();
     TF_ASSIGN_OR_RETURN(const Tensor read, Read(kObjectGraph));
@@ -170,18 +171,18 @@ std::string Escaped(const std::string& path) {
   return escaped;
 }
 
-// Files of the format V1: tables that hold the values themselves.
+// Format V1: tables that contain the values.
 class Tables : public Checkpoint {
  public:
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& pattern,
                                                           const std::vector<std::string>& paths) {
     for (const std::string& path : paths) {
-      // Finds damage, in values too, before the reader does, which takes more for granted.
+      // Finds damage, also in values, that the reader does not check for.
       TF_RETURN_IF_ERROR(ReadTable(path).status());
     }
     auto tables = std::make_unique<Tables>();
     tables->pattern_ = pattern;
-    // The reader takes a pattern, in which a folder's brackets would mean something else.
+    // The reader expects a pattern, in which a bracket in a folder's name has another meaning.
     tables->reader_ = std::make_unique<tensorflow::checkpoint::TensorSliceReader>(
         paths.size() == 1 ? Escaped(paths[0]) : pattern);
     if (!tables->reader_->status().ok()) return FileError(pattern, tables->reader_->status());
@@ -216,14 +217,14 @@ class Tables : public Checkpoint {
   tensorflow::checkpoint::TensorSliceReader::VarToShapeMap shapes_;
 };
 
-// Whether a text is DIGITS-of-DIGITS, as in the names of files of values.
+// Whether a text has the form 00000-of-00001, as at the end of the names of files of values.
 bool IsShard(absl::string_view text) {
   return text.size() == 14 && text.substr(5, 4) == "-of-" &&
          absl::c_all_of(text.substr(0, 5), absl::ascii_isdigit) &&
          absl::c_all_of(text.substr(9), absl::ascii_isdigit);
 }
 
-// The prefix that a path means: itself, or, of a checkpoint's file, what its files have in common.
+// The prefix for a path: for one of the files of a checkpoint, what their names have in common.
 std::string Prefix(absl::string_view path) {
   for (const absl::string_view ending : {".index", ".meta"}) {
     if (absl::ConsumeSuffix(&path, ending)) return std::string(path);
@@ -237,7 +238,7 @@ std::string Prefix(absl::string_view path) {
 
 absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& path) {
   if (absl::StrContains(path, '\0')) {
-    return Invalid("expected a checkpoint's path, got one with a NUL in it");
+    return Invalid("expected the path of a checkpoint, got one that contains a NUL character");
   }
   Env* env = Env::Default();
   const auto is_file = [&](const std::string& path) {
@@ -252,6 +253,7 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& 
   if (is_file(prefix)) {
     return Guarded(prefix, [&] { return Tables::Open(prefix, {prefix}); });
   }
+  // Two strings, because "??-" is a trigraph.
   const std::string pattern = absl::StrCat(prefix, "-?????", "-of-?????");
   std::vector<std::string> shards;
   if (env->GetMatchingPaths(pattern, &shards).ok() && !shards.empty()) {
@@ -259,7 +261,7 @@ absl::StatusOr<std::unique_ptr<Checkpoint>> Checkpoint::Open(const std::string& 
   }
   return absl::NotFoundError(absl::StrCat("expected a checkpoint, got ", prefix,
                                           ": there is no file ", tensorflow::MetaFilename(prefix),
-                                          ", and none of the older format, ", prefix));
+                                          " (format V2) or ", prefix, " (format V1)"));
 }
 
 }  // namespace imprinting

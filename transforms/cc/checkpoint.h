@@ -1,4 +1,4 @@
-// The values of variables, out of a checkpoint of any of TensorFlow's formats.
+// Reads the values of variables from a checkpoint in any of TensorFlow's formats.
 
 #ifndef TRANSFORMS_CC_CHECKPOINT_H_
 #define TRANSFORMS_CC_CHECKPOINT_H_
@@ -18,21 +18,22 @@ class Checkpoint {
  public:
   virtual ~Checkpoint() = default;
 
-  // Opens a checkpoint: files PREFIX.index and PREFIX.data-…, with variables by name (TensorFlow 1)
-  // or by object (TensorFlow 2), or files of the older format V1, PREFIX or PREFIX-?????-of-?????.
+  // Opens a checkpoint: files PREFIX.index and PREFIX.data-… (format V2), with variables by name
+  // (TensorFlow 1) or by object (TensorFlow 2), or files PREFIX or PREFIX-?????-of-????? (format
+  // V1).
   //
   // Args:
   //   path: the prefix, or one of the files PREFIX.index, PREFIX.data-… and PREFIX.meta.
   //
-  // Returns NotFound where there is none, PermissionDenied where it may not be read, and DataLoss
-  // where a file is damaged: too short, or with wrong checksums.
+  // Returns NotFound if there is no such checkpoint, PermissionDenied if it may not be read, and
+  // DataLoss if a file is damaged: too short, or with wrong checksums.
   static absl::StatusOr<std::unique_ptr<Checkpoint>> Open(const std::string& path);
 
-  // Whether it holds the variable; if so, type and shape are set.
+  // Returns whether the checkpoint has the variable, and if so sets its type and shape.
   virtual bool Find(const std::string& name, tensorflow::DataType* type,
                     tensorflow::TensorShape* shape) const = 0;
 
-  // Reads a variable that it holds. Returns DataLoss where the data is damaged.
+  // Reads a variable that the checkpoint has. Returns DataLoss if its data is damaged.
   virtual absl::StatusOr<tensorflow::Tensor> Read(const std::string& name) = 0;
 };
 

@@ -34,15 +34,15 @@ using tensorflow::NodeDef;
 
 bool IsConvolution(absl::string_view op) { return op == "Conv2D" || op == "DepthwiseConv2dNative"; }
 
-// Looks for the normalised kernels of a graph.
+// Finds the normalised kernels of a graph.
 class Finder {
  public:
   explicit Finder(const GraphDef& graph) : nodes_(IndexNodes(graph)) {}
 
-  // The node that normalises the filter of a convolution; null where none does.
+  // The node whose output is the normalised kernel of a convolution; null if there is none.
   const NodeDef* Normalisation(const NodeDef& convolution) const {
     const NodeDef* node = Input(convolution, 1);
-    // Between the two, a kernel may be scaled by a folded batch norm, and quantised.
+    // After normalisation, a kernel may be multiplied by a folded batch norm, and quantised.
     while (node != nullptr) {
       if (Normalised(*node) != nullptr) return node;
       if (node->op() == "Mul") {
@@ -59,7 +59,7 @@ class Finder {
     return nullptr;
   }
 
-  // The constant, or the variable, that the node normalises; null where it does no such thing.
+  // The constant or variable that the node normalises; null if it does not normalise one.
   const NodeDef* Normalised(const NodeDef& node) const {
     if (node.op() == "Mul") {
       for (int kernel : {0, 1}) {
@@ -99,14 +99,15 @@ class Finder {
     return source->op() == "Const" || IsVariable(source->op()) ? source : nullptr;
   }
 
-  // The constant or variable whose squares are summed, and kept from zero, as the node's value.
+  // The constant or variable whose squared norm the node computes, possibly with a lower limit or
+  // an epsilon; null if it does not compute one.
   const NodeDef* SquaredNormOf(const NodeDef* node) const {
     node = Skip(node);
     if (node == nullptr) return nullptr;
     if (node->op() == "Maximum" || node->op() == "Add" || node->op() == "AddV2") {
       for (int i : {0, 1}) {
-        const NodeDef* least = Skip(Input(*node, 1 - i));
-        if (least == nullptr || least->op() != "Const") continue;
+        const NodeDef* epsilon = Skip(Input(*node, 1 - i));
+        if (epsilon == nullptr || epsilon->op() != "Const") continue;
         if (const NodeDef* source = SumOfSquares(Skip(Input(*node, i)))) return source;
       }
       return nullptr;
@@ -128,7 +129,8 @@ class Finder {
   const NodesByName nodes_;
 };
 
-// Computes nodes that depend on constants alone: their values, as constants of the same names.
+// Computes nodes that depend only on constants. Returns their values, as constants with the same
+// names.
 absl::StatusOr<absl::flat_hash_map<std::string, NodeDef>> Evaluate(
     const GraphDef& graph, const std::vector<std::string>& names) {
   GraphDef part;
@@ -142,7 +144,7 @@ absl::StatusOr<absl::flat_hash_map<std::string, NodeDef>> Evaluate(
     copy->mutable_attr()->erase("_output_shapes");
   }
   tensorflow::Graph evaluated(tensorflow::OpRegistry::Global());
-  // What fold_constants computes with. A session would get ready for much more than one run.
+  // As in fold_constants. A session would take longer to create.
   tensorflow::GraphRunner runner(tensorflow::Env::Default());
   std::vector<tensorflow::Tensor> values;
   TF_RETURN_IF_ERROR(tensorflow::ConvertGraphDefToGraph({}, std::move(part), &evaluated));
@@ -159,7 +161,7 @@ absl::StatusOr<absl::flat_hash_map<std::string, NodeDef>> Evaluate(
   return constants;
 }
 
-// Drops those of the candidates that no node reads, and nobody else.
+// Removes candidates that no node reads, except those to keep.
 void DropUnread(const absl::flat_hash_set<std::string>& candidates,
                 const absl::flat_hash_set<std::string>& kept, GraphDef* graph) {
   int count = 0;
@@ -190,11 +192,10 @@ absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext
     if (found == nullptr || !seen.insert(found->name()).second) continue;
     const NodeDef* source = finder.Normalised(*found);
     if (IsVariable(source->op())) {
-      return Invalid("expected constants as kernels, but that of ",
-                                                     node.name(), " is variable ", source->name(),
-                                                     ": freeze the graph first");
+      return Invalid("expected constants as kernels of convolutions, got variable ", source->name(),
+                     " in node ", node.name(), "; freeze the graph first");
     }
-    // What is fed is no constant, whatever the graph has in its place.
+    // An input is fed when the graph runs, so it is not a constant.
     const NodesByName computed = Needed(*graph, {found->name()});
     const bool fed =
         std::any_of(context.input_names.begin(), context.input_names.end(),
@@ -204,8 +205,7 @@ absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext
   if (names.empty()) return absl::OkStatus();
   TF_ASSIGN_OR_RETURN(auto constants, Evaluate(*graph, names));
 
-  // What nobody needs any more goes, of what computed the constants: other unused nodes are for
-  // strip_unused_nodes to take.
+  // Only nodes that computed the constants are removed: strip_unused_nodes removes others.
   absl::flat_hash_set<std::string> candidates;
   for (const auto& [name, node] : Needed(*graph, names)) candidates.emplace(name);
   for (NodeDef& node : *graph->mutable_node()) {

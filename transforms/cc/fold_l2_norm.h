@@ -1,4 +1,4 @@
-// The graph transform fold_l2_norm: L2-normalised convolution kernels become constants.
+// The graph transform fold_l2_norm: turns L2-normalised convolution kernels into constants.
 
 #ifndef TRANSFORMS_CC_FOLD_L2_NORM_H_
 #define TRANSFORMS_CC_FOLD_L2_NORM_H_
@@ -9,16 +9,17 @@
 
 namespace imprinting {
 
-// Folds what normalises a constant kernel of a convolution, and nothing else.
+// Replaces each normalised constant kernel of a convolution by its value, a constant (the class
+// vectors of Qi, Brown and Lowe, arXiv 1712.07136, section 3.1). Changes nothing else.
 //
-// Known are the forms w * rsqrt(max(sum(square(w)), epsilon)), as tf.nn.l2_normalize writes it
-// (Qi, Brown and Lowe, arXiv 1712.07136, section 3.1, is where the kernel comes from), and
-// w / sqrt(sum(square(w))), as w / tf.norm(w); along any axes, for kernels of any size, behind
-// fake-quant nodes too, which stay. TensorFlow's own kernels compute the constant, so that it has
-// the bits that the unfolded graph computes.
+// Recognises w * rsqrt(max(sum(square(w)), epsilon)), the form of tf.nn.l2_normalize(w), and
+// w / sqrt(sum(square(w))), the form of w / tf.norm(w), along any axes and for kernels of any size.
+// A multiplication by a folded batch norm and fake-quant nodes may follow, and are kept.
+// TensorFlow's own kernels compute the constant, so it is equal to the unfolded graph's result bit
+// for bit.
 //
-// Takes no parameters. Returns InvalidArgument where a kernel that is to be folded is a variable;
-// the graph is then as it was.
+// Has no parameters. Returns InvalidArgument if a normalised kernel is a variable, and then leaves
+// the graph as it was.
 absl::Status FoldL2Norm(const tensorflow::graph_transforms::TransformFuncContext& context,
                         tensorflow::GraphDef* graph);
 

@@ -38,14 +38,14 @@ using tensorflow::NodeDef;
 constexpr char kHandle[] = "VarHandleOp";
 constexpr char kReadHandle[] = "ReadVariableOp";
 
-// Whether the op takes this input as a reference, and so may change the variable behind it.
+// Whether the input is a reference, with which the node may change a variable.
 bool TakesReference(const NodeDef& node, int input) {
   const tensorflow::OpDef* op = FindOp(node.op());
-  // Ops on references take no lists: argument and input have the same number.
+  // Ops with references have no lists, so arguments and inputs have the same indices.
   return op != nullptr && input < op->input_arg_size() && op->input_arg(input).is_ref();
 }
 
-// Whether the op changes a variable, makes one that no checkpoint has, or reads a checkpoint.
+// Whether the node changes a variable, makes one that no checkpoint has, or reads a checkpoint.
 bool IsOfTraining(const NodeDef& node) {
   if (node.op() == "TemporaryVariable" || node.op() == "Restore" || node.op() == "RestoreV2" ||
       node.op() == "RestoreSlice" || absl::StartsWith(node.op(), "Assign")) {
@@ -57,7 +57,7 @@ bool IsOfTraining(const NodeDef& node) {
   return false;
 }
 
-// The functions that nodes call, and those that these call in turn.
+// The functions that the nodes call, directly or through other functions.
 std::vector<const tensorflow::FunctionDef*> Called(const GraphDef& graph,
                                                    const NodesByName& needed) {
   std::vector<const tensorflow::FunctionDef*> called;
@@ -80,10 +80,11 @@ std::vector<const tensorflow::FunctionDef*> Called(const GraphDef& graph,
   return called;
 }
 
+// Checks that nodes only read variables.
 absl::Status CheckConsumers(const GraphDef& graph, const NodesByName& needed) {
-  const auto refuse = [](absl::string_view what) {
-    return Invalid("expected outputs that only read variables; they need ", what,
-                     ": freeze a graph for inference, as ./bazelw run export writes it");
+  const auto error = [](const auto&... what) {
+    return Invalid("expected outputs that only read variables, got outputs that depend on ",
+                   what..., "; freeze a graph for inference, such as ./bazelw run export writes");
   };
   for (const auto& [name, node] : needed) {
     for (int i = 0; i < node->input_size(); ++i) {
@@ -93,24 +94,24 @@ absl::Status CheckConsumers(const GraphDef& graph, const NodesByName& needed) {
       const bool reads =
           source->op() == kHandle ? node->op() == kReadHandle : !TakesReference(*node, i);
       if (!reads) {
-        return refuse(
-            absl::StrCat("node ", name, ", a ", node->op(), " of variable ", source->name()));
+        return error("node ", name, " (", node->op(), "), which may change variable ",
+                     source->name());
       }
     }
-    if (IsOfTraining(*node)) return refuse(absl::StrCat("node ", name, ", a ", node->op()));
+    if (IsOfTraining(*node)) return error("node ", name, " (", node->op(), ")");
   }
   for (const tensorflow::FunctionDef* function : Called(graph, needed)) {
     for (const NodeDef& node : function->node_def()) {
       if (!IsVariable(node.op()) && !IsOfTraining(node)) continue;
-      return refuse(absl::StrCat("function ", function->signature().name(), ", which holds ",
-                                 node.name(), ", a ", node.op()));
+      return error("function ", function->signature().name(), ", with node ", node.name(), " (",
+                   node.op(), ")");
     }
   }
   return absl::OkStatus();
 }
 
-// There is nothing to freeze in a graph that was frozen before, and another checkpoint would change
-// none of its values.
+// Checks that there are variables to freeze. In a graph that is frozen already there are none, and
+// its values would not be those of the checkpoint.
 absl::Status CheckVariables(const GraphDef& graph, const NodesByName& needed,
                             const std::vector<std::string>& outputs) {
   std::vector<std::string> elsewhere;
@@ -121,22 +122,22 @@ absl::Status CheckVariables(const GraphDef& graph, const NodesByName& needed,
   }
   const std::string why =
       elsewhere.empty()
-          ? "the graph has none: it is frozen already, or needs no checkpoint; give the graph that "
-            "export wrote, or use this one as it is"
-          : absl::StrCat("the graph has ", elsewhere.size(), " elsewhere, ", Some(elsewhere),
-                         ": are these the right outputs?");
-  return Invalid("expected outputs that need variables, for the checkpoint to give values, got ",
-                   absl::StrJoin(outputs, ", "), ", with none; ", why);
+          ? "the graph has no variables, so it is frozen already or needs no checkpoint: give the "
+            "graph that export wrote, or use this one as it is"
+          : absl::StrCat("the graph has variables that they do not depend on, ",
+                         FirstNames(elsewhere), ": check the names of the outputs");
+  return Invalid("expected outputs that depend on variables, got outputs that do not (",
+                 absl::StrJoin(outputs, ", "), "); ", why);
 }
 
 absl::Status Mismatch(const std::string& checkpoint, const std::string& name,
                       absl::string_view what, absl::string_view expected, absl::string_view got) {
   return absl::FailedPreconditionError(absl::StrCat(
-      "expected variable ", name, " with ", what, " ", expected, ", as the graph has it, got ", got,
-      " in ", checkpoint, ": is the checkpoint one of this network?"));
+      "expected variable ", name, " with ", what, " ", expected, ", as in the graph, got ", got,
+      " in ", checkpoint, "; give a checkpoint of this network"));
 }
 
-// A variable's value, if it is what the graph says.
+// A variable's value, if it has the type and the shape that the graph declares.
 absl::StatusOr<tensorflow::Tensor> Value(const NodeDef& node, const std::string& prefix,
                                          const std::string& name, Checkpoint& checkpoint) {
   tensorflow::DataType type;
@@ -156,13 +157,13 @@ absl::StatusOr<tensorflow::Tensor> Value(const NodeDef& node, const std::string&
   }
   if (shape.num_elements() > kMaxTensorBytes / std::max(tensorflow::DataTypeSize(type), 1)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "expected variables of at most ", kMaxTensorBytes, " bytes, which a graph can hold, got ",
-        name, " of shape ", shape.DebugString(), " in ", prefix));
+        "expected variables of at most ", kMaxTensorBytes, " bytes, to fit in a graph, got ", name,
+        " of shape ", shape.DebugString(), " in ", prefix));
   }
   return checkpoint.Read(name);
 }
 
-// The name that the checkpoint has a variable under; empty where it lacks it.
+// A variable's name in the checkpoint; empty if the checkpoint does not have the variable.
 std::string NameInCheckpoint(const NodeDef& node, const Checkpoint& checkpoint) {
   std::vector<std::string> names = {node.name()};
   const auto shared = node.attr().find("shared_name");
@@ -181,10 +182,8 @@ NodeDef Constant(const NodeDef& variable, const tensorflow::Tensor& value) {
   NodeDef node;
   node.set_name(variable.name());
   node.set_op("Const");
-  for (const std::string& input : variable.input()) {
-    // Variables have no inputs but control inputs.
-    *node.add_input() = input;
-  }
+  // These are control inputs: variables have no others.
+  *node.mutable_input() = variable.input();
   (*node.mutable_attr())["dtype"].set_type(value.dtype());
   value.AsProtoTensorContent((*node.mutable_attr())["value"].mutable_tensor());
   return node;
@@ -204,9 +203,7 @@ NodeDef Identity(const NodeDef& read) {
 
 absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkpoint,
                                 const std::vector<std::string>& outputs) {
-  if (outputs.empty()) {
-    return Invalid("expected the names of outputs, got none");
-  }
+  if (outputs.empty()) return Invalid("expected the names of outputs, got none");
   TF_RETURN_IF_ERROR(CheckStructure(graph));
   TF_RETURN_IF_ERROR(CheckTensors(graph, outputs, "output"));
   const NodesByName needed = Needed(graph, outputs);
@@ -228,16 +225,15 @@ absl::StatusOr<GraphDef> Freeze(const GraphDef& graph, const std::string& checkp
     } else if (const std::string name = NameInCheckpoint(node, *reader); name.empty()) {
       missing.push_back(node.name());
     } else {
-      TF_ASSIGN_OR_RETURN(const tensorflow::Tensor value,
-                          Value(node, checkpoint, name, *reader));
+      TF_ASSIGN_OR_RETURN(const tensorflow::Tensor value, Value(node, checkpoint, name, *reader));
       *frozen.add_node() = Constant(node, value);
     }
   }
   if (!missing.empty()) {
     return absl::FailedPreconditionError(
-        absl::StrCat("expected a checkpoint with all variables that the outputs need, got ",
-                     checkpoint, ", which lacks ", missing.size(), ": ", Some(missing),
-                     "; is it one of this network, with the same quantisation?"));
+        absl::StrCat("expected a checkpoint with all variables that the outputs depend on, got ",
+                     checkpoint, ", which does not have ", FirstNames(missing),
+                     "; give a checkpoint of this network, with the same quantisation"));
   }
   RemoveDangling(&frozen);
   TF_RETURN_IF_ERROR(CheckImport(&frozen));

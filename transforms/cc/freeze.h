@@ -1,4 +1,4 @@
-// Freezing: a graph's variables become constants, with the values of a checkpoint.
+// Freezing: turns a graph's variables into constants, with their values from a checkpoint.
 
 #ifndef TRANSFORMS_CC_FREEZE_H_
 #define TRANSFORMS_CC_FREEZE_H_
@@ -11,18 +11,18 @@
 
 namespace imprinting {
 
-// Returns the part of the graph that the outputs need, in its order, with constants for variables.
-// Devices are cleared: they are those that the graph was trained on. TensorFlow can import it,
-// unless it holds ops that TensorFlow does not know.
+// Returns the nodes that the outputs depend on, in the graph's order, with constants in place of
+// variables. Devices are cleared, because they are those of training. TensorFlow can import the
+// result, unless it has ops that TensorFlow does not know.
 //
 // Args:
-//   checkpoint: its prefix, or one of its files.
-//   outputs: names of nodes, or of their outputs.
+//   checkpoint: the checkpoint's prefix, or one of its files.
+//   outputs: names of tensors, NODE or NODE:INDEX.
 //
-// Returns InvalidArgument for a graph that is none, for outputs that it lacks, and where what the
-// outputs need holds operations that change variables, or no variable; NotFound, PermissionDenied
-// and DataLoss as Checkpoint::Open does; FailedPrecondition where the checkpoint lacks a variable,
-// or has it with another shape or type.
+// Returns InvalidArgument if the graph is not valid or does not have the outputs, and if the
+// outputs depend on an operation that changes variables or do not depend on a variable; NotFound,
+// PermissionDenied and DataLoss as Checkpoint::Open; FailedPrecondition if the checkpoint does not
+// have a variable, or has it with another shape or type.
 absl::StatusOr<tensorflow::GraphDef> Freeze(const tensorflow::GraphDef& graph,
                                             const std::string& checkpoint,
                                             const std::vector<std::string>& outputs);

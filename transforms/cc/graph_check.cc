@@ -33,10 +33,11 @@ using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 using tensorflow::OpDef;
 
-// Of one node's. No network has a node with more, and TensorFlow makes a list of that length.
+// The most outputs of a node: more than a network needs, but few enough for TensorFlow to make a
+// list of them.
 constexpr int64_t kMaxOutputs = 1 << 16;
 
-// How many outputs a node has; -1 where its op is not known, or it is not as its op is declared.
+// The number of outputs of a node; -1 if its op is unknown, or it does not match the declaration.
 int64_t CountOutputs(const NodeDef& node) {
   const OpDef* op = FindOp(node.op());
   if (op == nullptr) return -1;
@@ -69,7 +70,7 @@ absl::Status CheckOutputCount(const NodeDef& node) {
   return absl::OkStatus();
 }
 
-// TensorFlow takes the type of a constant's value for granted where it computes shapes.
+// Checks the type of a constant's value, which TensorFlow relies on when it computes shapes.
 absl::Status CheckConstant(const NodeDef& node) {
   const auto type = node.attr().find("dtype");
   const auto value = node.attr().find("value");
@@ -78,7 +79,7 @@ absl::Status CheckConstant(const NodeDef& node) {
     return absl::OkStatus();
   }
   return Invalid("expected a value of type ", tensorflow::DataTypeString(type->second.type()),
-                 " in node ", node.name(), ", as its attribute dtype says, got ",
+                 " in node ", node.name(), ", as in its attribute dtype, got ",
                  tensorflow::DataTypeString(value->second.tensor().dtype()));
 }
 
@@ -88,18 +89,18 @@ absl::Status CheckNode(const NodeDef& node) {
   return CheckOutputCount(node);
 }
 
-// Checks a graph's functions: one that calls itself is one that TensorFlow never finishes to read.
+// Checks a graph's functions. TensorFlow would never finish reading one that calls itself.
 absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
   absl::flat_hash_map<std::string, std::vector<std::string>> calls;
   for (const tensorflow::FunctionDef& function : library.function()) {
     const std::string& name = function.signature().name();
     if (!IsName(name)) {
-      return Invalid("expected a function's name, got \"", absl::CHexEscape(name), "\"");
+      return Invalid("expected a valid name for a function, got \"", absl::CHexEscape(name), "\"");
     }
     std::vector<std::string> called;
     for (const NodeDef& node : function.node_def()) AddCalled(node, &called);
     if (!calls.emplace(name, std::move(called)).second) {
-      return Invalid("expected each function once, got several named ", name);
+      return Invalid("expected functions with different names, got several named ", name);
     }
     TF_RETURN_IF_ERROR(CheckAttrs(name, function.attr()));
     for (const auto& [index, arguments] : function.arg_attr()) {
@@ -109,7 +110,7 @@ absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
       TF_RETURN_IF_ERROR(CheckNode(node));
     }
   }
-  // Takes away, again and again, those that call none of the rest.
+  // Removes functions that call none of the others, until there are none or only recursive ones.
   for (bool changed = true; changed;) {
     changed = false;
     for (auto it = calls.begin(); it != calls.end();) {
@@ -128,23 +129,23 @@ absl::Status CheckFunctions(const tensorflow::FunctionDefLibrary& library) {
 }
 
 absl::Status CheckTensorName(const NodesByName& nodes, absl::string_view name,
-                             absl::string_view who) {
+                             absl::string_view what) {
   const tensorflow::TensorId id = tensorflow::ParseTensorName(name);
   const auto found = nodes.find(id.first);
   if (found == nodes.end()) {
-    return Invalid(who, " \"", absl::CHexEscape(name), "\" is not in the graph: there is no node ",
-                   absl::CHexEscape(id.first));
+    return Invalid("expected a tensor of the graph as ", what, ", got \"", absl::CHexEscape(name),
+                   "\"; there is no node ", absl::CHexEscape(id.first));
   }
   if (name[0] == '^') return absl::OkStatus();
-  // Read anew: TensorFlow's number is what an int holds of it.
+  // TensorFlow's parser truncates a large index to an int.
   int64_t index = 0;
   const size_t colon = name.find(':');
   if (colon != name.npos && !absl::SimpleAtoi(name.substr(colon + 1), &index)) index = kMaxOutputs;
   const int64_t outputs = std::clamp<int64_t>(CountOutputs(*found->second), -1, kMaxOutputs);
   if (index >= (outputs < 0 ? kMaxOutputs : outputs)) {
-    return Invalid(who, " \"", name, "\" is not in the graph: node ", found->first, ", of op ",
-                   found->second->op(), ", has ",
-                   outputs < 0 ? "not as many" : absl::StrCat(outputs),
+    return Invalid("expected a tensor of the graph as ", what, ", got \"", name, "\"; node ",
+                   found->first, ", of op ", found->second->op(), ", has ",
+                   outputs < 0 ? "fewer" : absl::StrCat(outputs),
                    outputs == 1 ? " output" : " outputs");
   }
   return absl::OkStatus();
@@ -156,18 +157,18 @@ absl::Status CheckEdges(const GraphDef& graph, const NodesByName& nodes) {
     for (const std::string& input : node.input()) {
       const bool control = !input.empty() && input[0] == '^';
       if (control_seen && !control) {
-        return Invalid("expected node ", node.name(), " to have its control inputs last, got \"",
-                       absl::CHexEscape(input), "\" after one");
+        return Invalid("expected the control inputs of node ", node.name(),
+                       " after its other inputs, got \"", absl::CHexEscape(input), "\" after one");
       }
       control_seen = control;
-      const std::string who = absl::StrCat("node ", node.name(), "'s input");
-      TF_RETURN_IF_ERROR(CheckTensorName(nodes, input, who));
+      const std::string what = absl::StrCat("input of node ", node.name());
+      TF_RETURN_IF_ERROR(CheckTensorName(nodes, input, what));
     }
   }
   return absl::OkStatus();
 }
 
-// Sorts by Kahn's algorithm; what is left is on a cycle, or behind one.
+// Sorts by Kahn's algorithm. Nodes that remain are on a cycle, or depend on one.
 absl::Status CheckAcyclic(const GraphDef& graph, const NodesByName& nodes) {
   absl::flat_hash_map<const NodeDef*, int> waiting;
   absl::flat_hash_map<const NodeDef*, std::vector<const NodeDef*>> consumers;
@@ -176,7 +177,7 @@ absl::Status CheckAcyclic(const GraphDef& graph, const NodesByName& nodes) {
     int inputs = 0;
     for (const std::string& input : node.input()) {
       const NodeDef* source = nodes.at(NodeName(input));
-      // The one edge by which a loop goes round.
+      // A while loop is a cycle through this op.
       if (source->op() == "NextIteration" || source->op() == "RefNextIteration") continue;
       consumers[source].push_back(&node);
       ++inputs;
@@ -196,8 +197,8 @@ absl::Status CheckAcyclic(const GraphDef& graph, const NodesByName& nodes) {
   if (sorted == graph.node_size()) return absl::OkStatus();
   for (const NodeDef& node : graph.node()) {
     if (waiting[&node] > 0) {
-      return Invalid("expected a graph without cycles, got one on which node ", node.name(),
-                     " depends");
+      return Invalid("expected a graph without cycles, got one in which node ", node.name(),
+                     " is on a cycle or depends on one");
     }
   }
   return absl::OkStatus();
@@ -209,14 +210,15 @@ absl::Status CheckStructure(const GraphDef& graph) {
   NodesByName nodes;
   for (const NodeDef& node : graph.node()) {
     if (!IsName(node.name())) {
-      return Invalid("expected a node's name, got \"", absl::CHexEscape(node.name()), "\"");
+      return Invalid("expected a valid name for a node, got \"", absl::CHexEscape(node.name()),
+                     "\"");
     }
     if (!IsName(node.op())) {
-      return Invalid("expected node ", node.name(), " to name its op, got \"",
+      return Invalid("expected a valid op for node ", node.name(), ", got \"",
                      absl::CHexEscape(node.op()), "\"");
     }
     if (!nodes.emplace(node.name(), &node).second) {
-      return Invalid("expected each name once, got several nodes ", node.name());
+      return Invalid("expected nodes with different names, got several named ", node.name());
     }
     TF_RETURN_IF_ERROR(CheckNode(node));
   }
@@ -238,8 +240,8 @@ absl::Status CheckOps(const GraphDef& graph) {
       status = tensorflow::ValidateNodeDef(node, *op);
     }
     if (!status.ok()) {
-      return Invalid("node ", node.name(), " is not as its op, ", node.op(),
-                     ", is declared: ", status.message());
+      return Invalid("expected node ", node.name(), " to match the declaration of its op, ",
+                     node.op(), ", got one that does not: ", status.message());
     }
   }
   return absl::OkStatus();

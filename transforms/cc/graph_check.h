@@ -1,8 +1,7 @@
-// Whether a graph is one that TensorFlow's transforms can be trusted with.
+// Checks of graphs, before TensorFlow's transforms get them.
 //
-// They take a graph's word for much: that its names are unique, that edges lead somewhere, that a
-// tensor is as large as its shape says. Where it is not so they pass over it in silence, or end the
-// process.
+// Transforms assume that names are unique, that inputs exist and that tensors have the size of
+// their shapes. Given another graph, they silently return a wrong result or end the process.
 
 #ifndef TRANSFORMS_CC_GRAPH_CHECK_H_
 #define TRANSFORMS_CC_GRAPH_CHECK_H_
@@ -16,18 +15,19 @@
 
 namespace imprinting {
 
-// Checks names, edges, constants and shapes. Ops may be unknown, and need not be as declared.
+// Checks names, inputs, constants, shapes and functions, and that there are no cycles. Ops may be
+// unknown, and nodes need not match the declaration of their op.
 absl::Status CheckStructure(const tensorflow::GraphDef& graph);
 
-// Checks besides that each node of a known op is as that op is declared, which transforms rely on
-// that evaluate nodes or look for patterns of them.
+// Checks that each node of a known op matches the op's declaration. Transforms that evaluate nodes
+// or look for patterns of nodes rely on it.
 absl::Status CheckOps(const tensorflow::GraphDef& graph);
 
-// Checks that the graph has each of the tensors. Expects a graph that passes CheckStructure.
+// Checks that the graph, which passes CheckStructure, has each of the tensors.
 //
 // Args:
-//   names: of tensors, "NODE" or "NODE:INDEX".
-//   what: what these are, for the message: "input" or "output".
+//   names: names of tensors, "NODE" or "NODE:INDEX".
+//   what: what the tensors are, for the message: "input" or "output".
 absl::Status CheckTensors(const tensorflow::GraphDef& graph, const std::vector<std::string>& names,
                           absl::string_view what);
 

@@ -31,14 +31,15 @@ namespace {
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 
-// The attribute that names the nodes whose device a node shares, each behind "loc:@".
+// The attribute that lists the nodes whose device a node shares, and the prefix of their names.
 constexpr char kColocation[] = "_class";
-constexpr char kNode[] = "loc:@";
+constexpr char kNodePrefix[] = "loc:@";
 
-// Of a constant whose values no shape is computed from.
+// The size from which a constant is large: no shape is computed from the values of such a constant.
 constexpr size_t kLargeBytes = 1 << 16;
 
-// Replaces the names of nodes in `_class`, and leaves out those that change returns false for.
+// Calls change for each name of a node in `_class`, to change it. Removes those for which it
+// returns false.
 template <typename Change>
 void ChangeColocation(NodeDef* node, Change change) {
   const auto found = node->mutable_attr()->find(kColocation);
@@ -47,12 +48,12 @@ void ChangeColocation(NodeDef* node, Change change) {
   std::vector<std::string> kept;
   for (const std::string& entry : list->s()) {
     absl::string_view name = entry;
-    if (!absl::ConsumePrefix(&name, kNode)) {
+    if (!absl::ConsumePrefix(&name, kNodePrefix)) {
       kept.push_back(entry);
       continue;
     }
     std::string changed(name);
-    if (change(&changed)) kept.push_back(absl::StrCat(kNode, changed));
+    if (change(&changed)) kept.push_back(absl::StrCat(kNodePrefix, changed));
   }
   list->clear_s();
   for (std::string& entry : kept) list->add_s(std::move(entry));
@@ -110,7 +111,7 @@ std::vector<std::string> UnknownOps(const GraphDef& graph) {
 absl::Status CheckImport(GraphDef* graph) {
   TF_RETURN_IF_ERROR(CheckStructure(*graph));
   if (!UnknownOps(*graph).empty()) return absl::OkStatus();
-  // The imported graph has copies of all that this one holds.
+  // Without the large values, of which importing would make copies.
   std::vector<std::pair<NodeDef*, std::string>> values;
   for (NodeDef& node : *graph->mutable_node()) {
     const auto value = node.mutable_attr()->find("value");
@@ -126,8 +127,8 @@ absl::Status CheckImport(GraphDef* graph) {
     node->mutable_attr()->at("value").mutable_tensor()->mutable_tensor_content()->swap(content);
   }
   if (status.ok()) return status;
-  return Invalid(
-      "expected a graph that TensorFlow can import, got one that it cannot: ", status.message());
+  return Invalid("expected a graph that TensorFlow can import, got one that it cannot: ",
+                 status.message());
 }
 
 }  // namespace imprinting

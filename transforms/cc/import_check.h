@@ -1,4 +1,4 @@
-// Whether TensorFlow can import a graph, and putting right what would keep it from that.
+// Checks whether TensorFlow can import a graph, and corrects references that would prevent it.
 
 #ifndef TRANSFORMS_CC_IMPORT_CHECK_H_
 #define TRANSFORMS_CC_IMPORT_CHECK_H_
@@ -11,26 +11,27 @@
 
 namespace imprinting {
 
-// Removes control inputs from nodes that the graph lacks, and from attributes `_class` the nodes
-// that it lacks, with which a node was to share its device.
+// Removes control inputs from nodes that the graph does not have. Also removes such nodes from
+// attributes `_class`, which list the nodes whose device a node shares.
 void RemoveDangling(tensorflow::GraphDef* graph);
 
-// Gives the nodes in attributes `_class` the names that they have now.
+// Updates the names of nodes in attributes `_class` after nodes were renamed.
 //
 // Args:
-//   before: the names that the graph's nodes had, in their order.
+//   before: the earlier name of each node, in the order of the graph's nodes.
 void FollowRenaming(const std::vector<std::string>& before, tensorflow::GraphDef* graph);
 
-// The ops that TensorFlow does not know, and the graph has no functions for; sorted.
+// The ops that neither TensorFlow knows nor the graph has functions for, sorted.
 std::vector<std::string> UnknownOps(const tensorflow::GraphDef& graph);
 
-// Imports the graph, to see whether TensorFlow can. With ops that TensorFlow does not know, as
-// libraries of one's own have them, it cannot here: then the graph's structure alone is checked.
+// Checks that TensorFlow can import the graph, by importing it. If the graph has ops that
+// TensorFlow does not know, such as those of a library that is not loaded here, only CheckStructure
+// is called.
 //
 // Args:
-//   graph: is as it was afterwards.
+//   graph: changed during the call, and restored before it returns.
 //
-// Returns InvalidArgument where it cannot be imported.
+// Returns InvalidArgument if the graph cannot be imported.
 absl::Status CheckImport(tensorflow::GraphDef* graph);
 
 }  // namespace imprinting

@@ -1,4 +1,4 @@
-"""Tests that TensorFlow can import what freezing and every transform make of a graph."""
+"""Tests that TensorFlow can import the results of freezing and of every transform."""
 
 import os
 
@@ -8,7 +8,7 @@ from absl.testing import absltest, parameterized
 
 from transforms import graph_transforms, testing
 
-# What transforms that do nothing without parameters are given.
+# Parameters for the transforms that do nothing without them.
 _PARAMETERS = {
     "insert_logging": "(op=Relu6)",
     "quantize_nodes": "(fallback_min=-6, fallback_max=6)",
@@ -25,7 +25,7 @@ _FEED = np.linspace(0, 1, 48, dtype=np.float32).reshape(1, 4, 4, 3)
 
 
 def _colocations(graph: bytes) -> dict[str, list[str]]:
-    """The nodes that each node's attribute `_class` names."""
+    """Returns the names in the attribute `_class` of each node."""
     return {
         name: [entry.decode().removeprefix("loc:@") for entry in node.attr["_class"].list.s]
         for name, node in testing.nodes(graph).items()
@@ -39,9 +39,9 @@ class ImportTest(parameterized.TestCase):
         self.folder = self.create_tempdir().full_path
 
     def frozen(self) -> bytes:
-        """Two convolutions, quantised, with batch norm, equal variables, and what freezing does.
+        """Returns a frozen graph with two quantised convolutions with batch norm.
 
-        Their variables' readers share the variables' devices, which attributes say.
+        It has duplicate nodes, and attributes that list the nodes whose device a node shares.
         """
         with (
             tf.Graph().as_default() as graph,
@@ -72,7 +72,7 @@ class ImportTest(parameterized.TestCase):
         return graph_transforms.freeze(data, checkpoint=prefix, outputs=["y"])
 
     def with_logged_ranges(self, frozen: bytes, name: str) -> str:
-        """The transform that takes ranges from what a quantised graph logged, behind that one."""
+        """Returns a transform that reads logged ranges, after one that makes nodes for them."""
         quantised = testing.nodes(testing.transform(frozen, "quantize_nodes"))
         ranges = [node.name for node in quantised.values() if node.op == "RequantizationRange"]
         self.assertNotEmpty(ranges)
@@ -81,7 +81,7 @@ class ImportTest(parameterized.TestCase):
             file.writelines(f";{node}__print__;__requant_min_max:[-6][6]\n" for node in ranges)
         return f'quantize_nodes {name}(min_max_log_file="{log}")'
 
-    def assert_refers_to_nothing_missing(self, graph: bytes):
+    def assert_no_dangling_references(self, graph: bytes):
         nodes = testing.nodes(graph)
         for named in _colocations(graph).values():
             self.assertContainsSubset(named, nodes)
@@ -95,18 +95,18 @@ class ImportTest(parameterized.TestCase):
             with self.subTest(name):
                 text = name + _PARAMETERS.get(name, "")
                 if name == "remove_attribute":
-                    # Nothing is left that TensorFlow could import.
+                    # Without its types, TensorFlow cannot import the graph.
                     with self.assertRaisesRegex(ValueError, "graph that TensorFlow can import"):
                         testing.transform(frozen, text)
                     continue
                 if name == "freeze_requantization_ranges":
                     text = self.with_logged_ranges(frozen, name)
                 result = testing.transform(frozen, text)
-                self.assert_refers_to_nothing_missing(result)
+                self.assert_no_dangling_references(result)
                 actual = testing.run(result, "y:0", {"x:0": _FEED})
                 np.testing.assert_allclose(actual, expected, atol=0.05)
 
-    def test_a_chain_of_all_that_remove_nodes(self):
+    def test_transforms_that_remove_nodes_together(self):
         names = "merge_duplicate_nodes remove_nodes(op=Identity) strip_unused_nodes "
         names += "fold_constants merge_duplicate_nodes obfuscate_names sort_by_execution_order"
         frozen = self.frozen()
@@ -117,13 +117,13 @@ class ImportTest(parameterized.TestCase):
             atol=1e-6,
         )
 
-    def test_references_to_removed_nodes_go_and_others_stay(self):
+    def test_references_to_removed_nodes_are_removed(self):
         merged = testing.transform(self.frozen(), "merge_duplicate_nodes")
-        self.assert_refers_to_nothing_missing(merged)
+        self.assert_no_dangling_references(merged)
         self.assertEqual(_colocations(merged)["w/read"], ["w"])
         self.assertLess(len(_colocations(merged)), len(_colocations(self.frozen())))
 
-    def test_references_follow_a_renaming(self):
+    def test_references_to_renamed_nodes(self):
         frozen = self.frozen()
         renamed = testing.transform(frozen, f"rename_node{_PARAMETERS['rename_node']}")
         self.assertEqual(_colocations(renamed)["layer/kernel/read"], ["renamed"])
@@ -135,7 +135,7 @@ class ImportTest(parameterized.TestCase):
         }
         self.assertEqual(_colocations(obfuscated), expected)
 
-    def test_what_refers_to_nothing_from_the_start(self):
+    def test_references_that_dangle_in_the_input(self):
         def change(graph: bytes) -> bytes:
             parsed = tf.GraphDef.FromString(graph)
             by_name = {node.name: node for node in parsed.node}
@@ -148,7 +148,7 @@ class ImportTest(parameterized.TestCase):
         self.assertEqual(colocations["w/read"], ["w", "group"])
         self.assertNotIn("y", colocations)
 
-    def test_freezing_leaves_out_what_nodes_are_placed_with(self):
+    def test_freezing_removes_references(self):
         with tf.Graph().as_default() as graph, tf.Session() as session:
             w = tf.get_variable("w", initializer=[[1.0, 2.0]], use_resource=False)
             unneeded = tf.constant(1.0, name="unneeded")
@@ -165,21 +165,21 @@ class ImportTest(parameterized.TestCase):
     def test_control_inputs_from_removed_nodes(self):
         with tf.Graph().as_default() as graph:
             x = tf.placeholder(tf.float32, [2], name="x")
-            with tf.control_dependencies([tf.check_numerics(x, "no number")]):
+            with tf.control_dependencies([tf.check_numerics(x, "not a number")]):
                 tf.identity(tf.nn.relu(x), name="y")
         data = graph.as_graph_def().SerializeToString()
         self.assertIn("^CheckNumerics", testing.nodes(data)["Relu"].input)
         removed = testing.transform(data, "remove_nodes(op=CheckNumerics)")
         self.assertEqual(testing.run(removed, "y:0", {"x:0": [-1, 2]}).tolist(), [0, 2])
 
-    def test_ops_that_tensorflow_does_not_know(self):
+    def test_unknown_ops(self):
         text = "rename_op(old_op_name=Relu6, new_op_name=MyRelu)"
         result = testing.transform(self.frozen(), text)
         self.assertEqual(graph_transforms.unknown_ops(result), ["MyRelu"])
-        self.assert_refers_to_nothing_missing(result)
+        self.assert_no_dangling_references(result)
         self.assertEqual(graph_transforms.unknown_ops(self.frozen()), [])
 
-    def test_values_of_any_size_are_as_they_were(self):
+    def test_large_values_are_restored(self):
         graph = testing.quantised_layer(size=1 << 15)
         result = testing.transform(graph, "sort_by_execution_order")
         for name, node in testing.nodes(graph).items():

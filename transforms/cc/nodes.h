@@ -1,4 +1,4 @@
-// The nodes of a graph: by name, what needs which, which are variables.
+// Functions for the nodes of a graph. They expect a graph that passes CheckStructure.
 
 #ifndef TRANSFORMS_CC_NODES_H_
 #define TRANSFORMS_CC_NODES_H_
@@ -17,23 +17,22 @@ namespace imprinting {
 // A graph's nodes by their names.
 using NodesByName = absl::flat_hash_map<absl::string_view, const tensorflow::NodeDef*>;
 
-// Expects a graph that passes CheckStructure.
 NodesByName IndexNodes(const tensorflow::GraphDef& graph);
 
-// The name of the node that an input or a tensor's name means: "y" for "y", "y:1" and "^y".
+// The name of the node in the name of an input or a tensor: "y" for "y", "y:1" and "^y".
 absl::string_view NodeName(absl::string_view input);
 
-// The nodes that the outputs need, themselves included, data and control inputs followed.
+// The outputs' nodes and all nodes that these depend on, by data or control inputs.
 NodesByName Needed(const tensorflow::GraphDef& graph, const std::vector<std::string>& outputs);
 
-// Adds the names of what a node may call: its op, which may be a function's name, and the functions
-// in its attributes.
+// Adds the names of all functions that a node may call: its op, which can be the name of a
+// function, and the functions in its attributes.
 void AddCalled(const tensorflow::NodeDef& node, std::vector<std::string>* names);
 
-// How TensorFlow declares an op; null where it does not know it.
+// TensorFlow's declaration of an op; null if TensorFlow does not know the op.
 const tensorflow::OpDef* FindOp(const std::string& op);
 
-// Whether the op's nodes are variables.
+// Whether nodes of this op are variables.
 bool IsVariable(absl::string_view op);
 
 }  // namespace imprinting

@@ -21,7 +21,7 @@ namespace {
 
 using tensorflow::graph_transforms::TransformFuncParameters;
 
-// What each transform reads of its parameters: TensorFlow passes over others in silence.
+// The parameters that each transform reads. TensorFlow silently ignores others.
 const std::map<std::string, std::set<std::string>>& KnownParameters() {
   static const auto& known = *new std::map<std::string, std::set<std::string>>{
       {"fold_constants",
@@ -45,10 +45,10 @@ const std::map<std::string, std::set<std::string>>& KnownParameters() {
   return known;
 }
 
-// Every transform takes this one: whether to go on without it where it fails.
+// A parameter of every transform: whether to continue without the transform if it fails.
 constexpr char kIgnoreErrors[] = "ignore_errors";
 
-// The whole numbers that a parameter may be, where TensorFlow takes any.
+// The range of an integer parameter for which TensorFlow accepts any integer.
 struct Limits {
   const char* transform;
   const char* parameter;
@@ -72,9 +72,8 @@ absl::Status CheckShapeText(const std::string& parameter, const std::string& tex
   tensorflow::TensorShape shape;
   if (tensorflow::TensorShape::BuildTensorShape(sizes, &shape).ok()) return absl::OkStatus();
   return Invalid("expected ", parameter,
-                   " of strip_unused_nodes to be sizes from 0 on, as in "
-                   "\"1,224,224,3\", got \"",
-                   absl::CHexEscape(text), "\"");
+                 " of strip_unused_nodes to be sizes of 0 or more, such as \"1,224,224,3\", got \"",
+                 absl::CHexEscape(text), "\"");
 }
 
 absl::Status CheckValues(const std::string& name, const TransformFuncParameters& parameters) {
@@ -88,7 +87,7 @@ absl::Status CheckValues(const std::string& name, const TransformFuncParameters&
         int64_t number = 0;
         if (!absl::SimpleAtoi(value, &number) || number < limits.least || number > limits.most) {
           return Invalid("expected ", parameter, " of ", name, " in ", limits.least, "..",
-                           limits.most, ", got \"", absl::CHexEscape(value), "\"");
+                         limits.most, ", got \"", absl::CHexEscape(value), "\"");
         }
       }
     }
@@ -105,21 +104,19 @@ bool ReadsFiles(const std::string& transform) {
 absl::Status CheckTransform(const std::string& name, const TransformFuncParameters& parameters) {
   const auto& registry = *tensorflow::graph_transforms::GetTransformRegistry();
   if (registry.count(name) == 0) {
-    return Invalid("there is no transform \"",
-                                                   absl::CHexEscape(name), "\"; there are ",
-                                                   absl::StrJoin(TransformNames(), ", "));
+    return Invalid("expected the name of a transform, got \"", absl::CHexEscape(name),
+                   "\"; there are ", absl::StrJoin(TransformNames(), ", "));
   }
   const auto known = KnownParameters().find(name);
   for (const auto& [parameter, values] : parameters) {
     if (parameter == kIgnoreErrors) continue;
     if (known == KnownParameters().end()) {
-      return Invalid("transform ", name, " has no parameter \"",
-                                                     absl::CHexEscape(parameter),
-                                                     "\"; it has only ", kIgnoreErrors);
+      return Invalid("expected a parameter of ", name, ", got \"", absl::CHexEscape(parameter),
+                     "\"; there is only ", kIgnoreErrors);
     }
     if (known->second.count(parameter) == 0) {
-      return Invalid("transform ", name, " has no parameter \"", absl::CHexEscape(parameter),
-                       "\"; it has ", absl::StrJoin(known->second, ", "), " and ", kIgnoreErrors);
+      return Invalid("expected a parameter of ", name, ", got \"", absl::CHexEscape(parameter),
+                     "\"; there are ", absl::StrJoin(known->second, ", "), " and ", kIgnoreErrors);
     }
   }
   return CheckValues(name, parameters);

@@ -1,4 +1,4 @@
-// The parameters of graph transforms: which there are, and what they may be.
+// Checks of the parameters of graph transforms.
 
 #ifndef TRANSFORMS_CC_PARAMETERS_H_
 #define TRANSFORMS_CC_PARAMETERS_H_
@@ -10,13 +10,13 @@
 
 namespace imprinting {
 
-// Returns InvalidArgument for a transform or a parameter that there is not, and for values that
-// TensorFlow's transforms take without a look, and make nonsense of.
+// Returns InvalidArgument for an unknown transform or parameter, and for values that TensorFlow's
+// transforms accept without a check but cannot use.
 absl::Status CheckTransform(
     const std::string& name,
     const tensorflow::graph_transforms::TransformFuncParameters& parameters);
 
-// Whether the transform reads a file that a parameter names.
+// Whether the transform reads a file whose path is a parameter.
 bool ReadsFiles(const std::string& transform);
 
 }  // namespace imprinting

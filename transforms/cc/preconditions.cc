@@ -26,7 +26,7 @@ namespace {
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 
-// Those that do not mind what ops a graph has, and may be there to put them right.
+// Transforms that do not depend on the ops of a graph, and can serve to correct them.
 const std::set<std::string>& Textual() {
   static const auto& names = *new std::set<std::string>{"add_default_attributes",
                                                         "obfuscate_names",
@@ -42,7 +42,7 @@ const std::set<std::string>& Textual() {
   return names;
 }
 
-// Those that work on constants, and find nothing where there are variables instead.
+// Transforms that work on constants, and would do nothing to variables.
 const std::set<std::string>& OfConstants() {
   static const auto& names =
       *new std::set<std::string>{"fold_batch_norms",     "fold_constants",   "fold_l2_norm",
@@ -58,11 +58,11 @@ absl::Status CheckFrozen(const GraphDef& graph, const std::vector<std::string>& 
   }
   if (variables.empty()) return absl::OkStatus();
   std::sort(variables.begin(), variables.end());
-  return Invalid("expected constants for ", transform, " to work on, got a graph that holds ",
-                   variables.size(), " variables, ", Some(variables), ": freeze it first");
+  return Invalid("expected a frozen graph for ", transform, ", got one with variables (",
+                 FirstNames(variables), "); freeze it first");
 }
 
-// The number of strings that a node's input holds as a constant; -1 where it is none.
+// The number of strings in an input that is a constant; -1 if it is not a constant of strings.
 int64_t CountStrings(const NodesByName& nodes, const NodeDef& node, int input) {
   if (input >= node.input_size()) return -1;
   const NodeDef* constant = nodes.at(NodeName(node.input(input)));
@@ -73,17 +73,17 @@ int64_t CountStrings(const NodesByName& nodes, const NodeDef& node, int input) {
   return tensorflow::TensorShape(value->second.tensor().tensor_shape()).num_elements();
 }
 
-// sparsify_gather looks for each variable's place in the checkpoint by way of the nodes that a
-// tf.train.Saver restores it with, save/Assign… and save/RestoreV2, and counts on their being
-// there.
+// Checks for the nodes save/Assign… and save/RestoreV2, with which a tf.train.Saver restores
+// variables. sparsify_gather uses them, without a check, to find each variable in the checkpoint.
 absl::Status CheckSaver(const GraphDef& graph) {
   const NodesByName nodes = IndexNodes(graph);
   for (const NodeDef& node : graph.node()) {
     const std::vector<std::string> parts = absl::StrSplit(node.name(), '/');
     if (parts.size() == 2 && absl::StartsWith(parts[0], "save") &&
         absl::StartsWith(parts[1], "Assign") && node.input_size() < 2) {
-      return Invalid("expected node ", node.name(), " to assign a value to a variable, as a ",
-                       "saver's nodes of that name do, got ", node.input_size(), " inputs");
+      return Invalid("expected node ", node.name(),
+                     " to have at least 2 inputs, as a saver's nodes of that name have, got ",
+                     node.input_size());
     }
   }
   for (const NodeDef& variable : graph.node()) {
@@ -99,10 +99,10 @@ absl::Status CheckSaver(const GraphDef& graph) {
     if (restore == nullptr || restore->op() != "RestoreV2" ||
         CountStrings(nodes, *restore, 1) < 0 ||
         CountStrings(nodes, *restore, 1) != CountStrings(nodes, *restore, 2)) {
-      return Invalid("expected a saver's nodes, save/Assign… and save/RestoreV2, for variable ",
-                       variable.name(),
-                       ", by which sparsify_gather finds it in the checkpoint; there are none: ",
-                       "write the graph with its saver, or freeze it first");
+      return Invalid("expected a saver's nodes save/Assign… and save/RestoreV2 for variable ",
+                     variable.name(),
+                     ", with which sparsify_gather finds it in the checkpoint, got none; write the "
+                     "graph with its saver, or freeze it first");
     }
   }
   return absl::OkStatus();

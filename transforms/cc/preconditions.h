@@ -1,4 +1,4 @@
-// What each graph transform needs of a graph, and does not check itself.
+// Checks of what a graph transform requires of a graph but does not check itself.
 
 #ifndef TRANSFORMS_CC_PRECONDITIONS_H_
 #define TRANSFORMS_CC_PRECONDITIONS_H_
@@ -11,7 +11,7 @@
 
 namespace imprinting {
 
-// Returns InvalidArgument where the graph is not one that the transform can be trusted with.
+// Returns InvalidArgument if the transform could crash on the graph, or silently do nothing useful.
 absl::Status CheckPreconditions(const tensorflow::GraphDef& graph,
                                 const std::vector<std::string>& inputs,
                                 const std::vector<std::string>& outputs,

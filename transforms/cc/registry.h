@@ -1,4 +1,5 @@
-// What the TensorFlow library exports of its graph transforms, whose headers its wheel lacks.
+// TensorFlow's registry of graph transforms. Its library exports these declarations, but the wheel
+// does not contain their headers.
 
 #ifndef TRANSFORMS_CC_REGISTRY_H_
 #define TRANSFORMS_CC_REGISTRY_H_
@@ -14,10 +15,10 @@
 
 namespace tensorflow::graph_transforms {
 
-// A transform's parameters: each has the values that it was given, in their order.
+// The parameters of a transform, each with its values in the order in which they were given.
 using TransformFuncParameters = std::map<std::string, std::vector<std::string>>;
 
-// Transforms by name, in the order in which to apply them.
+// Names of transforms with their parameters, in the order in which to apply them.
 using TransformParameters = std::vector<std::pair<std::string, TransformFuncParameters>>;
 
 struct TransformFuncContext {
@@ -33,7 +34,7 @@ std::map<std::string, TransformFunc>* GetTransformRegistry();
 
 absl::Status ParseTransformParameters(const std::string& transforms, TransformParameters* parsed);
 
-// What each transform does with its parameter ignore_errors.
+// Reads the parameter ignore_errors, which every transform has.
 absl::Status ShouldIgnoreErrors(const TransformFuncParameters& parameters, bool* ignore_errors);
 
 absl::Status IsGraphValid(const GraphDef& graph);
@@ -42,7 +43,7 @@ absl::Status IsGraphValid(const GraphDef& graph);
 
 namespace imprinting {
 
-// The names in TensorFlow's registry, sorted.
+// The names of all registered transforms, sorted.
 std::vector<std::string> TransformNames();
 
 }  // namespace imprinting

@@ -14,7 +14,7 @@ constexpr size_t kNamesShown = 5;
 
 }  // namespace
 
-std::string Some(std::vector<std::string> names) {
+std::string FirstNames(std::vector<std::string> names) {
   const size_t rest = names.size() > kNamesShown ? names.size() - kNamesShown : 0;
   names.resize(names.size() - rest);
   return absl::StrCat(absl::StrJoin(names, ", "), rest ? absl::StrCat(" and ", rest, " more") : "");

@@ -1,4 +1,4 @@
-// Errors, and texts for their messages.
+// Makes errors, and passes them on.
 
 #ifndef TRANSFORMS_CC_STATUS_H_
 #define TRANSFORMS_CC_STATUS_H_
@@ -14,14 +14,14 @@
 
 namespace imprinting {
 
-// An InvalidArgument error.
+// Returns an InvalidArgument error, whose message the parts make up as in absl::StrCat.
 template <typename... Parts>
 absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
 }
 
-// A few of the names, for messages: "a, b, c and 5 more".
-std::string Some(std::vector<std::string> names);
+// The first names of a list, for a message: "a, b, c, d, e and 5 more".
+std::string FirstNames(std::vector<std::string> names);
 
 }  // namespace imprinting
 

@@ -37,12 +37,12 @@ using tensorflow::graph_transforms::TransformFuncContext;
 using tensorflow::graph_transforms::TransformFuncParameters;
 using tensorflow::graph_transforms::TransformParameters;
 
-// Of a constant that is worth setting aside.
+// The size from which a constant is worth setting aside.
 constexpr size_t kLargeBytes = 1 << 16;
 
 constexpr char kFoldL2Norm[] = "fold_l2_norm";
 
-// The ops that hold quantisation ranges.
+// The ops that have quantisation ranges.
 const std::vector<std::string>& FakeQuantOps() {
   static const auto& ops = *new std::vector<std::string>{
       "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel",
@@ -55,14 +55,14 @@ TransformFuncParameters WithDefaults(const std::string& name, TransformFuncParam
   if (name != "fold_constants" || fold_fake_quant) return parameters;
   auto& excluded = parameters["exclude_op"];
   excluded.insert(excluded.end(), FakeQuantOps().begin(), FakeQuantOps().end());
-  // What is larger than 10 MiB would be left as it is, without a word.
+  // By default, it silently does not fold larger constants than 10 MiB.
   if (parameters.count("max_constant_size_in_bytes") == 0) {
     parameters["max_constant_size_in_bytes"] = {absl::StrCat(kMaxTensorBytes)};
   }
   return parameters;
 }
 
-// "y:0" and "y" are the same; most transforms know the second form alone.
+// Writes "y:0" as "y", the only form that most transforms know.
 std::vector<std::string> Canonical(const std::vector<std::string>& names) {
   std::vector<std::string> canonical;
   for (const std::string& name : names) {
@@ -71,17 +71,17 @@ std::vector<std::string> Canonical(const std::vector<std::string>& names) {
   return canonical;
 }
 
-// Values of constants, by the names of their nodes.
+// The values of constants by the names of their nodes.
 using Values = absl::flat_hash_map<std::string, tensorflow::TensorProto>;
 
-// Takes large values out of a graph that the transform does not read: it would copy them several
-// times. What it sees is zeros of the same type and shape.
+// Removes large values that the transform does not read from the graph, and returns them: the
+// transform would copy them several times. Zeros of the same type and shape take their place.
 Values SetAside(const std::string& transform, const TransformFuncContext& context,
                 GraphDef* graph) {
   Values values;
   absl::flat_hash_set<absl::string_view> read;
   if (transform == "fold_constants") {
-    // What it does not compute, by exclude_op, it does not read the inputs of.
+    // It does not read the inputs of nodes that it does not compute.
     absl::flat_hash_set<std::string> excluded;
     if (const auto found = context.params.find("exclude_op"); found != context.params.end()) {
       excluded.insert(found->second.begin(), found->second.end());
@@ -113,13 +113,13 @@ Values SetAside(const std::string& transform, const TransformFuncContext& contex
 void PutBack(Values values, GraphDef* graph) {
   for (NodeDef& node : *graph->mutable_node()) {
     const auto value = values.find(node.name());
-    // A constant that is an input has become a placeholder.
+    // strip_unused_nodes turns a constant that is an input into a placeholder.
     if (value == values.end() || node.op() != "Const") continue;
     (*node.mutable_attr())["value"].mutable_tensor()->Swap(&value->second);
   }
 }
 
-// Where it fails, the graph is as it was.
+// Applies a transform of the registry. If it fails, the graph is as it was.
 absl::Status ApplyRegistered(const std::string& name, const TransformFuncContext& context,
                              GraphDef* graph) {
   std::vector<std::string> names;
@@ -129,29 +129,29 @@ absl::Status ApplyRegistered(const std::string& name, const TransformFuncContext
   const absl::Status status =
       tensorflow::graph_transforms::GetTransformRegistry()->at(name)(*graph, context, &transformed);
   if (status.ok()) {
-    // Transforms leave functions out.
+    // Transforms do not copy functions.
     transformed.mutable_library()->Swap(graph->mutable_library());
     graph->Swap(&transformed);
-    // These two keep the nodes' order.
+    // Both keep the order of the nodes.
     if (name == "rename_node" || name == "obfuscate_names") FollowRenaming(names, graph);
   }
   PutBack(std::move(values), graph);
   return status;
 }
 
-// Does what TensorFlow's TransformGraph does, with fewer copies of the graph.
+// As TensorFlow's TransformGraph for one transform, with fewer copies of the graph.
 absl::Status Apply(const std::string& name, const TransformFuncContext& context, GraphDef* graph) {
   bool ignore_errors = false;
   TF_RETURN_IF_ERROR(
       tensorflow::graph_transforms::ShouldIgnoreErrors(context.params, &ignore_errors));
   const absl::Status status =
       name == kFoldL2Norm ? FoldL2Norm(context, graph) : ApplyRegistered(name, context, graph);
-  // TensorFlow's word for an op or an attribute that it does not find, as for a file.
+  // TensorFlow returns NotFound not only for files, but also for unknown ops and attributes.
   if (absl::IsNotFound(status) && !ReadsFiles(name) && !ignore_errors) {
     return Invalid(status.message());
   }
   if (!status.ok() && !ignore_errors) return status;
-  if (!status.ok()) LOG(ERROR) << name << ": Ignoring error " << status.message();
+  if (!status.ok()) LOG(ERROR) << name << ": ignored the error: " << status.message();
   RemoveDangling(graph);
   return tensorflow::graph_transforms::IsGraphValid(*graph);
 }
@@ -173,15 +173,14 @@ absl::StatusOr<TransformParameters> ParseTransforms(const std::string& text) {
   TransformParameters parsed;
   if (absl::Status status = parse(text, &parsed); !status.ok()) {
     return Invalid("expected transforms as NAME(PARAMETER=VALUE, …) NAME …, got \"",
-                     absl::CHexEscape(text), "\": ", absl::CHexEscape(status.message()));
+                   absl::CHexEscape(text), "\": ", absl::CHexEscape(status.message()));
   }
-  // The parser drops a last transform without its end; with the end put there it does not.
+  // The parser ignores a last transform without ")". With the ")" added, it finds one more.
   for (const char* end : {")", "value)"}) {
     TransformParameters closed;
     if (parse(text + end, &closed).ok() && closed.size() > parsed.size()) {
-      return Invalid("expected a ) at the end of the transform ",
-                                                     closed.back().first, " in \"",
-                                                     absl::CHexEscape(text), "\"");
+      return Invalid("expected a ) at the end of transform ", closed.back().first, ", got \"",
+                     absl::CHexEscape(text), "\"");
     }
   }
   for (const auto& [name, parameters] : parsed) {
@@ -195,16 +194,14 @@ absl::Status Transform(GraphDef* graph, const std::vector<std::string>& inputs,
                        const TransformParameters& transforms, bool fold_fake_quant) {
   if (transforms.empty()) {
     return Invalid("expected a transform, got none; there are ",
-                                                   absl::StrJoin(TransformNames(), ", "));
+                   absl::StrJoin(TransformNames(), ", "));
   }
-  if (outputs.empty()) {
-    return Invalid("expected the names of outputs, got none");
-  }
+  if (outputs.empty()) return Invalid("expected the names of outputs, got none");
   for (const auto& [name, parameters] : transforms) {
     TF_RETURN_IF_ERROR(CheckTransform(name, parameters));
   }
   for (const auto& [name, given] : transforms) {
-    // Anew for each: some transforms leave a graph that the next would stumble over.
+    // Before each, because the result of one transform may not be valid for the next.
     TF_RETURN_IF_ERROR(CheckPreconditions(*graph, inputs, outputs, name));
     const absl::Status status = Apply(
         name, {Canonical(inputs), Canonical(outputs), WithDefaults(name, given, fold_fake_quant)},

@@ -1,4 +1,4 @@
-// TensorFlow's graph transforms, behind checks of what they are given.
+// Applies graph transforms, after checks of their arguments.
 
 #ifndef TRANSFORMS_CC_TRANSFORM_H_
 #define TRANSFORMS_CC_TRANSFORM_H_
@@ -13,27 +13,27 @@
 
 namespace imprinting {
 
-// Puts the transforms of this project into TensorFlow's registry.
+// Adds this project's transforms to TensorFlow's registry.
 void RegisterTransforms();
 
-// Reads transforms as TensorFlow's tool writes them: `NAME(PARAMETER=VALUE, …) NAME …`. Returns
-// InvalidArgument for what is not of that form, is not closed, or names no transform.
+// Reads transforms in the syntax of TensorFlow's tool: `NAME(PARAMETER=VALUE, …) NAME …`. Returns
+// InvalidArgument for text that does not have that form, a missing ")", and unknown names.
 absl::StatusOr<tensorflow::graph_transforms::TransformParameters> ParseTransforms(
     const std::string& text);
 
-// Applies transforms in turn. TensorFlow can import the result, unless it holds ops that TensorFlow
-// does not know.
+// Applies transforms one after another. TensorFlow can import the result, unless it has ops that
+// TensorFlow does not know.
 //
 // Args:
-//   graph: is changed in place.
-//   inputs, outputs: names of tensors, NODE or NODE:INDEX. No output is an error.
-//   transforms: names with their parameters. Unknown ones of either are errors.
-//   fold_fake_quant: whether fold_constants computes fake-quant nodes, too, and their ranges are
-//     lost, as it does in TensorFlow. Else it leaves them, and folds constants of any size.
+//   graph: changed in place.
+//   inputs, outputs: names of tensors, NODE or NODE:INDEX. There must be an output.
+//   transforms: names with their parameters.
+//   fold_fake_quant: whether fold_constants behaves as in TensorFlow: it computes fake-quant nodes,
+//     whose ranges are lost, and does not fold constants of more than 10 MiB. Otherwise it keeps
+//     fake-quant nodes and folds constants of any size.
 //
-// Returns InvalidArgument where any of that is not as it should be, a transform says so, or the
-// result cannot be imported;
-// other codes as transforms return them.
+// Returns InvalidArgument for an argument that is not valid, and if the result cannot be imported;
+// other errors from the transforms.
 absl::Status Transform(tensorflow::GraphDef* graph, const std::vector<std::string>& inputs,
                        const std::vector<std::string>& outputs,
                        const tensorflow::graph_transforms::TransformParameters& transforms,
