@@ -31,7 +31,6 @@
 namespace imprinting {
 namespace {
 
-using tensorflow::AttrValue;
 using tensorflow::GraphDef;
 using tensorflow::NodeDef;
 

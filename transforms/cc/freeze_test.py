@@ -1,6 +1,5 @@
 """Tests of freezing: the values, what is removed, and errors."""
 
-
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized

@@ -1,4 +1,4 @@
-// Functions for the nodes of a graph. They expect a graph that passes CheckStructure.
+// Functions for the nodes of a graph.
 
 #ifndef TRANSFORMS_CC_NODES_H_
 #define TRANSFORMS_CC_NODES_H_
@@ -14,15 +14,17 @@
 
 namespace imprinting {
 
-// A graph's nodes by their names.
+// The nodes of a graph by their names.
 using NodesByName = absl::flat_hash_map<absl::string_view, const tensorflow::NodeDef*>;
 
+// Expects a graph that passes CheckStructure.
 NodesByName IndexNodes(const tensorflow::GraphDef& graph);
 
 // The name of the node in the name of an input or a tensor: "y" for "y", "y:1" and "^y".
 absl::string_view NodeName(absl::string_view input);
 
-// The outputs' nodes and all nodes that these depend on, by data or control inputs.
+// The outputs' nodes and all nodes that these depend on, by data or control inputs. Expects a graph
+// that passes CheckStructure and has the outputs.
 NodesByName Needed(const tensorflow::GraphDef& graph, const std::vector<std::string>& outputs);
 
 // Adds the names of all functions that a node may call: its op, which can be the name of a
