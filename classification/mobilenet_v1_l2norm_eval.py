@@ -28,6 +28,7 @@ from classification.base.progress_bar import ProgressBar
 from classification.data.dataset import Dataset, open_dataset
 from classification.evaluation import class_counts, evaluator, report_files, terminal_table
 from classification.nets import checkpoints, model_flags
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files, path_flags
 
@@ -90,7 +91,7 @@ def main() -> None:
     dataset = open_dataset(dataset_dir, FLAGS.dataset_split_name)
     if FLAGS.eval_dir:
         os.makedirs(FLAGS.eval_dir, exist_ok=True)
-    step = checkpoints.global_step(checkpoint)
+    step = checkpoint.global_step
     at = "" if step is None else f" (step {step:,})"
     print(f"Evaluating {checkpoint}{at} on {_describe(dataset)}.", flush=True)
     with contextlib.ExitStack() as stack:
@@ -104,7 +105,9 @@ def main() -> None:
         print(f"Wrote {', '.join(report_files.FILES)} in {FLAGS.output_dir}.")
 
 
-def _evaluate(checkpoint: str, config: ModelConfig, dataset: Dataset, folder: str | None) -> None:
+def _evaluate(
+    checkpoint: Checkpoint, config: ModelConfig, dataset: Dataset, folder: str | None
+) -> None:
     """Evaluates, prints the result, and writes the report in a folder, if there is one."""
     with ProgressBar() as progress:
         result = evaluator.evaluate(

@@ -75,18 +75,18 @@ def main() -> None:
     if embedding_only:
         del given["num_classes"]
     if network is None:
-        checkpoint, folder, config = None, None, ModelConfig(**given)
+        checkpoint, config = None, ModelConfig(**given)
     else:
-        checkpoint, folder = checkpoints.find(network), checkpoints.folder(network)
+        checkpoint = checkpoints.find(network)
         config = model_flags.resolve(network, given)
     path = FLAGS.output_file
     if not path:
-        if folder is None:
+        if checkpoint is None:
             raise ValueError(
                 "expected --output_file with flags that describe a network, or --checkpoint_dir"
             )
         ending = "pbtxt" if FLAGS.write_text_graphdef else "pb"
-        path = os.path.join(folder, f"inference_graph.{ending}")
+        path = os.path.join(checkpoint.folder, f"inference_graph.{ending}")
     graph = export.build(
         config=config,
         batch_size=FLAGS.batch_size,
@@ -95,7 +95,7 @@ def main() -> None:
         checkpoint=checkpoint,
     )
     graph.write(path, text=FLAGS.write_text_graphdef)
-    source = "described by flags" if folder is None else f"of {folder}"
+    source = "described by flags" if checkpoint is None else f"of {checkpoint.folder}"
     classes = "up to the embedding" if embedding_only else f"{config.num_classes} classes"
     print(
         f"Network {source}: {'quantised' if config.quantize else 'float'}, {classes}, "

@@ -36,7 +36,7 @@ from classification.data.dataset import Dataset, open_dataset
 from classification.nets import checkpoints
 from classification.nets.model_config import ModelConfig
 from classification.training import flag_defaults, optimizers, train_loop, trainer
-from classification.training.step_display import Display
+from classification.training.step_display import ConsoleDisplay
 from classification.training.training_config import TrainingConfig
 from transforms.base import path_flags, program
 
@@ -169,7 +169,7 @@ _CLUSTER_FLAGS = ("master", "task", "ps_tasks", "worker_replicas")
 _CONFIG_FLAGS = tuple(
     field.name
     for field in dataclasses.fields(TrainingConfig)
-    if field.name not in ("freeze_base", "save_summaries_steps")
+    if field.name != "save_summaries_steps"
 )
 
 
@@ -304,7 +304,6 @@ def main() -> None:
     by_seconds = FLAGS["save_summaries_secs"].present
     steps = 0 if by_seconds else flag_defaults.summary_steps(values["number_of_steps"])
     config = TrainingConfig(
-        freeze_base=FLAGS.freeze_base_model,
         save_summaries_steps=steps,
         **{name: values[name] for name in _CONFIG_FLAGS},
     )
@@ -322,7 +321,7 @@ def main() -> None:
         sep="\n",
         flush=True,
     )
-    with Display(
+    with ConsoleDisplay(
         last_step=config.number_of_steps,
         every_n_steps=config.log_every_n_steps,
         batch_size=config.batch_size,

@@ -14,7 +14,7 @@ _PROGRAM = runfiles.path("classification/mobilenet_v1_l2norm_train")
 
 
 class TrainTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self._folder = self.create_tempdir().full_path
 
@@ -25,7 +25,7 @@ class TrainTest(absltest.TestCase):
         )
         return done.returncode, done.stdout.splitlines(), done.stderr
 
-    def test_chooses_for_the_digits_and_lets_flags_win(self) -> None:
+    def test_chooses_for_the_digits_and_lets_flags_win(self):
         status, lines, errors = self._run("--number_of_steps=3", "--image_size=40")
         self.assertEqual(status, 0, errors)
         self.assertIn("digits, 1437 real images", lines[0])
@@ -47,7 +47,7 @@ class TrainTest(absltest.TestCase):
         self.assertEqual(config.labels, tuple("0123456789"))
         self.assertTrue(config.quantize)
 
-    def test_interrupt_leaves_a_checkpoint_to_go_on_from(self) -> None:
+    def test_interrupt_leaves_a_checkpoint_to_go_on_from(self):
         command = [_PROGRAM, "--quantize=false", "--checkpoint_dir=net", "--log_every_n_steps=1"]
         command += ["--batch_size=8"]
         running = subprocess.Popen(command, cwd=self._folder, stdout=subprocess.PIPE, text=True)
@@ -66,7 +66,7 @@ class TrainTest(absltest.TestCase):
             "--quantize=false", "--checkpoint_dir=moved", f"--number_of_steps={step + 2}"
         )
         self.assertEqual(status, 0, errors)
-        self.assertIn(f"Going on from moved/model.ckpt-{step}, step {step}.", lines)
+        self.assertIn(f"Continuing from moved/model.ckpt-{step}, step {step}.", lines)
         self.assertIn(f"Trained to step {step + 2}. The network is in moved.", lines)
 
 

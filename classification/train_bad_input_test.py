@@ -14,7 +14,7 @@ from classification.base import program_testing
 from classification.data import testing as data_testing
 from classification.nets import checkpoints, model_config
 from classification.testing import digits_networks
-from classification.training import folder_lock
+from classification.training import run_folder
 
 _SMALL = (
     "--image_size=32",
@@ -28,7 +28,7 @@ _BAD = 13
 
 
 class TrainBadInputTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         # Paths in messages are as the user gives them, below where he stands.
         self.addCleanup(os.chdir, os.getcwd())
@@ -63,7 +63,7 @@ class TrainBadInputTest(absltest.TestCase):
         data_testing.write_records(path, examples)
         return path
 
-    def test_values_out_of_range(self) -> None:
+    def test_values_out_of_range(self):
         for flag, expected in {
             "--batch_size=0": "--batch_size to be at least 1, got 0",
             "--number_of_steps=-5": "--number_of_steps to be at least 1, got -5",
@@ -81,7 +81,7 @@ class TrainBadInputTest(absltest.TestCase):
             with self.subTest(flag):
                 self._assert_leaves_nothing(expected, flag)
 
-    def test_a_bad_flag_leaves_nothing_where_models_go_by_default(self) -> None:
+    def test_a_bad_flag_leaves_nothing_where_models_go_by_default(self):
         status, out, err = program_testing.run_program(
             mobilenet_v1_l2norm_train.main, "--batch_size=0"
         )
@@ -89,7 +89,7 @@ class TrainBadInputTest(absltest.TestCase):
         self.assertRegex(err, "^prog: .*--batch_size to be at least 1, got 0")
         self.assertEmpty(os.listdir())
 
-    def test_flags_that_do_not_go_together(self) -> None:
+    def test_flags_that_do_not_go_together(self):
         for flag, expected in {
             "--cache_features=memory": "--freeze_base_model with --cache_features",
             "--update_base_statistics": "--freeze_base_model with --update_base_statistics",
@@ -118,7 +118,7 @@ class TrainBadInputTest(absltest.TestCase):
             *_SMALL,
         )
 
-    def test_bad_tf_config(self) -> None:
+    def test_bad_tf_config(self):
         self.addCleanup(os.environ.pop, "TF_CONFIG", None)
         for text, expected in {
             "{": "expected JSON in TF_CONFIG, got '{'",
@@ -128,7 +128,7 @@ class TrainBadInputTest(absltest.TestCase):
             os.environ["TF_CONFIG"] = text
             self._assert_leaves_nothing(expected)
 
-    def test_no_data(self) -> None:
+    def test_no_data(self):
         os.mkdir("empty")
         pathlib.Path("file").touch()
         # Not even root can read it.
@@ -143,7 +143,7 @@ class TrainBadInputTest(absltest.TestCase):
             with self.subTest(path):
                 self._assert_leaves_nothing(expected, f"--dataset_dir={path}")
 
-    def test_photos_are_to_be_converted_first(self) -> None:
+    def test_photos_are_to_be_converted_first(self):
         for photo in (
             "my photos/a/1.JPG",
             "splits/train/a/1.png",
@@ -161,7 +161,7 @@ class TrainBadInputTest(absltest.TestCase):
         os.makedirs("none/folder")
         self._assert_leaves_nothing("none, but it holds folder. Rename", "--dataset_dir=none")
 
-    def test_bad_files_of_records(self) -> None:
+    def test_bad_files_of_records(self):
         path = pathlib.Path(self._write_data())
         whole = path.read_bytes()
         path.write_bytes(whole[:-100])
@@ -181,7 +181,7 @@ class TrainBadInputTest(absltest.TestCase):
                 "--dataset_dir=data",
             )
 
-    def test_a_bad_record_in_the_middle_costs_no_steps(self) -> None:
+    def test_a_bad_record_in_the_middle_costs_no_steps(self):
         flags = ("--dataset_dir=data", "--number_of_steps=9", *_SMALL)
         path = self._write_data()
         image = data_testing.encode_png(np.zeros([12, 10, 3], np.uint8))
@@ -212,10 +212,10 @@ class TrainBadInputTest(absltest.TestCase):
         self._write_data()
         status, out, err = self._run(*flags)
         self.assertIsNone(status, err)
-        self.assertIn(f"Going on from out/model.ckpt-{step}, step {step}.", out)
+        self.assertIn(f"Continuing from out/model.ckpt-{step}, step {step}.", out)
         np.testing.assert_equal(_variables("out"), _variables("expected"))
 
-    def test_a_bad_record_among_those_whose_features_are_kept(self) -> None:
+    def test_a_bad_record_among_those_whose_features_are_kept(self):
         digits_networks.write_network("start", digits_networks.DIGITS)
         path = self._write_data()
         data = bytearray(pathlib.Path(path).read_bytes())
@@ -231,7 +231,7 @@ class TrainBadInputTest(absltest.TestCase):
         )
         self.assertEmpty(os.listdir("features"))
 
-    def test_no_checkpoint_to_start_from(self) -> None:
+    def test_no_checkpoint_to_start_from(self):
         os.mkdir("empty")
         pathlib.Path("noise.index").write_bytes(b"noise" * 100)
         os.symlink("loop", "loop.index")
@@ -244,7 +244,7 @@ class TrainBadInputTest(absltest.TestCase):
             with self.subTest(path):
                 self._assert_leaves_nothing(expected, f"--fine_tune_checkpoint={path}")
 
-    def test_a_checkpoint_to_start_from_that_does_not_fit(self) -> None:
+    def test_a_checkpoint_to_start_from_that_does_not_fit(self):
         prefix = digits_networks.write_network("start", digits_networks.DIGITS)
         start = ("--fine_tune_checkpoint=start", "--quantize=false", "--batch_size=8")
         self._assert_leaves_nothing(
@@ -256,7 +256,7 @@ class TrainBadInputTest(absltest.TestCase):
         os.truncate(path, os.path.getsize(path) // 2)
         self._assert_leaves_nothing(f"{prefix} cannot be read as a checkpoint to its end", *start)
 
-    def test_another_number_of_classes_keeps_the_base(self) -> None:
+    def test_another_number_of_classes_keeps_the_base(self):
         self._write_data()
         digits_networks.write_network("start", digits_networks.DIGITS)
         status, out, err = self._run(
@@ -278,7 +278,7 @@ class TrainBadInputTest(absltest.TestCase):
         name = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"
         self.assertEqual(after[name].shape, (1, 1, 1024, 3))
 
-    def test_flags_that_contradict_the_folder(self) -> None:
+    def test_flags_that_contradict_the_folder(self):
         digits_networks.DIGITS.write(self._out())
         before = os.listdir("out")
         for flag, expected in {
@@ -295,7 +295,7 @@ class TrainBadInputTest(absltest.TestCase):
                 )
         self.assertEqual(os.listdir("out"), before)
 
-    def test_folders_that_cannot_be_trained_in(self) -> None:
+    def test_folders_that_cannot_be_trained_in(self):
         pathlib.Path("file").touch()
         os.symlink("loop", "loop")
         for path, expected in {
@@ -312,12 +312,12 @@ class TrainBadInputTest(absltest.TestCase):
             pathlib.Path(out, name).write_bytes(b"noise" * 100)
         self._assert_fails("whole checkpoint to go on from in out, got 1 that cannot be read")
 
-    def test_a_second_training_in_a_folder(self) -> None:
-        with folder_lock.hold(self._out()):
+    def test_a_second_training_in_a_folder(self):
+        with run_folder.lock(self._out(), print):
             self._assert_fails("nobody else trains in, got out, in which process [0-9]+ on .* does")
-        self.assertEqual(os.listdir("out"), [folder_lock.FILE_NAME])
+        self.assertEqual(os.listdir("out"), [run_folder.LOCK_FILE])
 
-    def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(self) -> None:
+    def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(self):
         self._assert_fails(
             r"prog: the loss is no longer a number.*--learning_rate below 1e\+30 may help. The "
             "newest checkpoint left is out/model.ckpt-0\n$",
@@ -328,7 +328,7 @@ class TrainBadInputTest(absltest.TestCase):
         for name, value in _variables("out").items():
             self.assertTrue(np.all(np.isfinite(value)), name)
 
-    def test_a_full_disk_leaves_the_last_checkpoint(self) -> None:
+    def test_a_full_disk_leaves_the_last_checkpoint(self):
         flags = ("--quantize=false", "--batch_norm_decay=0.5", *_SMALL)
         self.assertIsNone(self._run(*flags, "--number_of_steps=2")[0])
         before = {name: os.path.getsize(f"out/{name}") for name in os.listdir("out")}
@@ -348,7 +348,7 @@ class TrainBadInputTest(absltest.TestCase):
         self.assertEqual(after, before)
         status, out, err = self._run(*flags, "--number_of_steps=4")
         self.assertIsNone(status, err)
-        self.assertIn("Going on from out/model.ckpt-2, step 2.", out)
+        self.assertIn("Continuing from out/model.ckpt-2, step 2.", out)
         self.assertIn("Trained to step 4.", out)
 
     def _out(self) -> str:
@@ -358,8 +358,8 @@ class TrainBadInputTest(absltest.TestCase):
 
 
 def _variables(folder: str) -> dict[str, np.ndarray]:
-    prefix = checkpoints.find(folder)
-    return checkpoints.read(prefix, checkpoints.shapes(prefix))
+    checkpoint = checkpoints.find(folder)
+    return checkpoint.read(checkpoint.shapes)
 
 
 if __name__ == "__main__":

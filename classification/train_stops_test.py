@@ -15,7 +15,7 @@ _STEPS = 400
 
 
 class TrainStopsTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self.folder = self.create_tempdir().full_path
 
@@ -36,7 +36,7 @@ class TrainStopsTest(absltest.TestCase):
             text=True,
         )
 
-    def test_goes_on_and_reaches_the_same_number_of_steps(self) -> None:
+    def test_goes_on_and_reaches_the_same_number_of_steps(self):
         net = os.path.join(self.folder, "net")
         with self._start() as running:
             while not checkpoints.newest_step(net):
@@ -56,7 +56,7 @@ class TrainStopsTest(absltest.TestCase):
                     running.terminate()
                     break
             lines.extend(running.stdout)
-        self.assertIn(f"Going on from net/model.ckpt-{killed}, step {killed}.\n", lines)
+        self.assertIn(f"Continuing from net/model.ckpt-{killed}, step {killed}.\n", lines)
         self.assertEqual(running.returncode, 128 + signal.SIGTERM)
         terminated = checkpoints.newest_step(net)
         self.assertIn(
@@ -69,11 +69,11 @@ class TrainStopsTest(absltest.TestCase):
         with self._start() as running:
             out, _ = running.communicate()
         self.assertEqual(running.returncode, 0)
-        self.assertIn(f"Going on from net/model.ckpt-{terminated}, step {terminated}.", out)
+        self.assertIn(f"Continuing from net/model.ckpt-{terminated}, step {terminated}.", out)
         self.assertIn(f"Trained to step {_STEPS}. The network is in net.", out)
         self.assertEqual(checkpoints.newest_step(net), _STEPS)
-        for prefix in checkpoints.by_step(net):
-            self.assertIsNone(checkpoints.damage(prefix))
+        for checkpoint in checkpoints.by_step(net):
+            self.assertIsNone(checkpoint.damage)
 
 
 if __name__ == "__main__":

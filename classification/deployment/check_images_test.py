@@ -8,6 +8,7 @@ from absl.testing import absltest, parameterized
 
 from classification.data import dataset, preprocessing, shipped_files, testing
 from classification.deployment import check_images
+from classification.images import windows
 from transforms.base import pixel_scaling
 
 
@@ -91,7 +92,7 @@ class FilesTest(parameterized.TestCase):
         paths = [self.write_grey("a", 50), self.write("b", testing.encode_png(pixels))]
         images, description = check_images.of_files(paths, 5, image_size=16)
         self.assertEqual(self.greys(images[:3]), [50] * 3)
-        second = check_images.windows(50, 60, 2)[1]
+        second = windows.parts(50, 60, 2)[1]
         np.testing.assert_array_equal(images[3], evaluated(pixels, 16))
         np.testing.assert_array_equal(images[4], evaluated(second.of(pixels), 16))
         self.assertEqual(

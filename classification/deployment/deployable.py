@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.data import records
-from classification.nets import checkpoints, factory, model_config
+from classification.nets import factory, model_config, variable_names
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 from transforms.base import labels as label_files
@@ -21,7 +22,6 @@ from transforms.base import labels as label_files
 # which class vectors are means, single components come to 0.3; and quanta of 1/254 still are half
 # the embedding's own.
 KERNEL_ROOM = 0.5
-_KERNEL_RANGE = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights_quant/"
 
 CHECKPOINT = "model.ckpt"
 FILE_NAMES = (
@@ -42,11 +42,11 @@ def variables(config: ModelConfig) -> tuple[tf.Variable, ...]:
         return tuple(tf.global_variables())
 
 
-def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
+def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
     """What a checkpoint, of any of TensorFlow's formats, holds of a network.
 
     Args:
-      checkpoint: its prefix.
+      checkpoint: the checkpoint.
       config: the network.
 
     Returns:
@@ -56,14 +56,13 @@ def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
       ValueError: if the checkpoint cannot be read, lacks a variable, has one in another
         shape or type, or one that is not made of numbers.
     """
-    restoration = checkpoints.plan(checkpoint, variables(config))
-    checkpoints.require_all(restoration)
-    values = checkpoints.read(checkpoint, restoration.restored)
+    read = checkpoint.read_all(variables(config))
+    values = {variable.op.name: value for variable, value in read.items()}
     check_values(values, checkpoint)
     return values
 
 
-def check_values(values: Mapping[str, np.ndarray], checkpoint: str) -> None:
+def check_values(values: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> None:
     """Raises ValueError, naming it, if a variable is not float32, or holds NaN or infinity."""
     for name, value in values.items():
         if value.dtype != np.float32:
@@ -141,19 +140,21 @@ def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
 
 
 def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The values, with a range of the last kernel that holds classes yet to be imprinted.
+    """The values, with a range of the last kernel that has room for imprinted classes.
 
-    Trained, the range is that of the class vectors that there are. The `.tflite` keeps it, and of
-    an imprinted vector, whatever is beyond would be cut off.
+    Training leaves the range of its own class vectors. A `.tflite` keeps its range, and would cut
+    off what exceeds it in an imprinted vector.
 
     Args:
       values: as `read_values` returns them; those of a float network have no range.
     """
-    limits = {"min": (min, -KERNEL_ROOM), "max": (max, KERNEL_ROOM)}
-    return {**values} | {
-        name: np.asarray(further(values[name], room), np.float32)
-        for end, (further, room) in limits.items()
-        if (name := _KERNEL_RANGE + end) in values
+    low, high = variable_names.limits(variable_names.CLASS_VECTORS_RANGE)
+    if low not in values:
+        return {**values}
+    return {
+        **values,
+        low: np.asarray(min(values[low], -KERNEL_ROOM), np.float32),
+        high: np.asarray(max(values[high], KERNEL_ROOM), np.float32),
     }
 
 

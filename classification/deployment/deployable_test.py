@@ -11,6 +11,7 @@ from absl.testing import absltest, parameterized
 
 from classification.deployment import deployable
 from classification.nets import checkpoints, model_config
+from classification.nets.checkpoint import Checkpoint
 from classification.testing import digits_networks
 
 _FLOAT = digits_networks.DIGITS
@@ -19,7 +20,8 @@ _SCALE = "MobilenetV1/Logits/scale_factor"
 
 
 def values_of(prefix: str) -> dict[str, np.ndarray]:
-    return checkpoints.read(prefix, checkpoints.shapes(prefix))
+    checkpoint = Checkpoint(prefix)
+    return checkpoint.read(checkpoint.shapes)
 
 
 def write_v1(prefix: str, values: dict[str, np.ndarray]) -> str:
@@ -48,7 +50,7 @@ class ValuesTest(parameterized.TestCase):
     @parameterized.parameters(_FLOAT, _QUANTISED)
     def test_what_the_network_computes_with_and_no_more(self, config):
         prefix = digits_networks.write_network(self.folder, config)
-        values = deployable.read_values(prefix, config)
+        values = deployable.read_values(Checkpoint(prefix), config)
         there = values_of(prefix)
         self.assertEqual(set(there) - set(values), {"global_step"})
         for name, value in values.items():
@@ -77,7 +79,7 @@ class ValuesTest(parameterized.TestCase):
         }
         for expected, config in cases.items():
             with self.subTest(expected), self.assertRaisesRegex(ValueError, f"(?s){expected}"):
-                deployable.read_values(prefix, config)
+                deployable.read_values(Checkpoint(prefix), config)
 
     def test_values_that_are_none(self):
         values = values_of(digits_networks.write_network(self.folder, _FLOAT))
@@ -87,7 +89,7 @@ class ValuesTest(parameterized.TestCase):
         ):
             prefix = write_v1(os.path.join(self.folder, "bad"), values | {_SCALE: bad})
             with self.assertRaisesRegex(ValueError, expected):
-                deployable.read_values(prefix, _FLOAT)
+                deployable.read_values(Checkpoint(prefix), _FLOAT)
 
 
 class RoomTest(parameterized.TestCase):
@@ -124,7 +126,7 @@ class WriteTest(absltest.TestCase):
         self.assertCountEqual(os.listdir(self.folder), deployable.FILE_NAMES)
         self.assertEqual(model_config.read(self.folder), _QUANTISED)
         self.assertEqual(contents(self.folder)["labels.txt"], b"0\n1\n2\n3\n4\n5\n6\n7\n8\n9\n")
-        prefix = checkpoints.find(self.folder)
+        prefix = checkpoints.find(self.folder).prefix
         self.assertEqual(os.path.basename(prefix), "model.ckpt")
         there = values_of(prefix)
         self.assertCountEqual(there, self.values)

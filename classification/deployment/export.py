@@ -5,7 +5,8 @@ import dataclasses
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
 
-from classification.nets import checkpoints, factory
+from classification.nets import factory
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 
@@ -51,7 +52,7 @@ def build(
     batch_size: int | None = None,
     is_training: bool = False,
     embedding_only: bool = False,
-    checkpoint: str | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> InferenceGraph:
     """Builds a network's graph.
 
@@ -61,8 +62,8 @@ def build(
       is_training: whether the graph is that of training: dropout, batch norm on the
         batch's statistics, and the operations that move statistics and ranges.
       embedding_only: whether the embedding is the output.
-      checkpoint: prefix of the one that the graph is for: it must hold all its variables,
-        unless is_training, since training may start from less.
+      checkpoint: the one that the graph is for. It must hold all variables of the graph, unless
+        is_training is set: training may start from less.
 
     Raises:
       ValueError: for a batch size below 1, a network that cannot be built, or a checkpoint
@@ -77,7 +78,7 @@ def build(
             images, config, is_training=is_training, embedding_only=embedding_only
         )
         if checkpoint is not None and not is_training:
-            checkpoints.require_all(checkpoints.plan(checkpoint, tf.global_variables()))
+            checkpoint.read_all(tf.global_variables())
         output = end_points["Embedding" if embedding_only else "Predictions"]
         graph_def = graph.as_graph_def()
     for node in graph_def.node:

@@ -44,23 +44,23 @@ def main() -> None:
     """Reads a checkpoint, writes a prepared folder, and says what was done."""
     program.require("output_dir")
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
-    checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
+    checkpoint = checkpoints.find(path)
     config = model_flags.resolve(path, model_flags.given())
-    labels, whose = deployable.find_labels(FLAGS.labels_file, folder, config, flag="labels_file")
+    labels, whose = deployable.find_labels(
+        FLAGS.labels_file, checkpoint.folder, config, flag="labels_file"
+    )
     learned = config.learned_embedding_range
     config = deployable.portable(config, labels)
-    published = published_head.is_published(checkpoint)
-    source = published_head if published else deployable
-    values = deployable.with_room(source.read_values(checkpoint, config))
+    values = deployable.with_room(published_head.read_any_values(checkpoint, config))
     deployable.write(FLAGS.output_dir, config, values)
-    step = checkpoints.global_step(checkpoint)
+    step = checkpoint.global_step
     print(f"Checkpoint: {checkpoint}" + (f" (step {step:,})" if step else ""))
     print(
         f"Network: {'quantised' if config.quantize else 'float'}, {config.num_classes} classes, "
         f"{config.image_size} x {config.image_size} pixels, depth multiplier "
         f"{config.depth_multiplier:g}; {len(values)} variables."
     )
-    if published:
+    if published_head.is_published(checkpoint):
         print(published_head.describe(values))
     if learned:
         print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")

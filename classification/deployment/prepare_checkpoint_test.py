@@ -13,7 +13,8 @@ from absl.testing import absltest
 
 from classification.base import program_testing
 from classification.deployment import prepare_checkpoint, published_head
-from classification.nets import checkpoints, model_config
+from classification.nets import model_config
+from classification.nets.checkpoint import Checkpoint
 from classification.testing import digits_networks
 from tests import runfiles
 
@@ -106,7 +107,7 @@ class PrepareTest(absltest.TestCase):
             _, out, _ = self.run_program(f"--checkpoint_dir={self.source}", "--output_dir=out")
         self.assertIn("\nHead: made of a published classifier's last layer", out)
         self.assertEqual(read.call_args.args[0], f"{self.source}/model.ckpt-1234")
-        self.assertEqual(checkpoints.shapes("out/model.ckpt"), {name: [] for name in values})
+        self.assertEqual(Checkpoint("out/model.ckpt").shapes, {name: [] for name in values})
 
     def test_bad_input_is_an_error_of_one_sentence(self):
         source = f"--checkpoint_dir={self.source}"

@@ -23,17 +23,30 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.deployment import check_images, deployable
-from classification.nets import checkpoints, factory, variable_values
+from classification.nets import factory, variable_names, variable_values
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import (
+    CLASS_BIASES,
+    CLASS_VECTORS,
+    CLASS_VECTORS_RANGE,
+    COSINES_RANGE,
+    EMBEDDING_BIASES,
+    EMBEDDING_INPUT_RANGE,
+    EMBEDDING_KERNEL,
+    EMBEDDING_KERNEL_RANGE,
+    EMBEDDING_RANGE,
+    FEATURES_RANGE,
+    HEAD,
+    LOGITS_RANGE,
+    PUBLISHED_LOGITS_BIASES,
+    PUBLISHED_LOGITS_KERNEL,
+    SCALE_FACTOR,
+)
 from transforms.base import pixel_scaling
 
-_HEAD = "MobilenetV1/Logits/"
-_LOGITS = _HEAD + "Conv2d_1c_1x1/"
-_EMBEDDING = _HEAD + "Conv2d_1c_1x1_negative/"
-_CLASSES = _HEAD + "Conv2d_1d_1x1_normalize/"
-_FEATURES_RANGE = "MobilenetV1/MobilenetV1/Conv2d_13_pointwise/act_quant/"
 _RELU6_RANGE = (0.0, 6.0)
 
 # How much a long v costs, in the least squares for equal lengths: it leaves the cosines
@@ -63,17 +76,26 @@ class Head(NamedTuple):
     length: float
 
 
-def is_published(checkpoint: str) -> bool:
+def is_published(checkpoint: Checkpoint) -> bool:
     """Whether a checkpoint holds a classifier as slim builds it, and not this project's.
 
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
-    names = checkpoints.shapes(checkpoint)
-    return _LOGITS + "weights" in names and _CLASSES + "weights" not in names
+    names = checkpoint.shapes
+    return PUBLISHED_LOGITS_KERNEL in names and CLASS_VECTORS not in names
 
 
-def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
+def read_any_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
+    """The values of a network of this project, or of what a published classifier becomes.
+
+    Raises what `read_values` and `deployable.read_values` raise.
+    """
+    source = read_values if is_published(checkpoint) else deployable.read_values
+    return source(checkpoint, config)
+
+
+def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
     """The network that a published classifier becomes, as `deployable.read_values` returns it.
 
     The scale factor is what makes the softmax as sure as the published one on average: the
@@ -82,7 +104,7 @@ def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
     margin; all other ranges follow.
 
     Args:
-      checkpoint: its prefix.
+      checkpoint: the checkpoint.
       config: the network to make of it.
 
     Raises:
@@ -90,13 +112,11 @@ def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
         in another shape, has another number of classes, or values that are no numbers.
     """
     needed = deployable.variables(config)
-    base = [v for v in needed if not v.op.name.startswith(_HEAD)]
-    restoration = checkpoints.plan(checkpoint, base)
-    checkpoints.require_all(restoration)
-    values = checkpoints.read(checkpoint, restoration.restored)
-    published = checkpoints.read(checkpoint, [_LOGITS + "weights", _LOGITS + "biases"])
+    base = checkpoint.read_all(v for v in needed if not v.op.name.startswith(HEAD))
+    values = {variable.op.name: value for variable, value in base.items()}
+    published = checkpoint.read([PUBLISHED_LOGITS_KERNEL, PUBLISHED_LOGITS_BIASES])
     deployable.check_values(values | published, checkpoint)
-    weights, biases = published[_LOGITS + "weights"], published[_LOGITS + "biases"]
+    weights, biases = published[PUBLISHED_LOGITS_KERNEL], published[PUBLISHED_LOGITS_BIASES]
     if weights.shape[-1] != config.num_classes:
         raise ValueError(
             f"expected a classifier of {config.num_classes} classes, got one of "
@@ -104,7 +124,7 @@ def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
         )
     limits: tuple[float, ...] = _RELU6_RANGE
     if config.quantize:
-        limits = tuple(float(values[_FEATURES_RANGE + limit]) for limit in ("min", "max"))
+        limits = tuple(float(values[name]) for name in variable_names.limits(FEATURES_RANGE))
     head = make_head(weights[0, 0], biases, constant=limits[1])
     values |= _head_values(head, limits, _features(values, config))
     return {variable.op.name: values[variable.op.name] for variable in needed}
@@ -113,8 +133,8 @@ def read_values(checkpoint: str, config: ModelConfig) -> dict[str, np.ndarray]:
 def describe(values: dict[str, np.ndarray]) -> str:
     """What `read_values` did, for people."""
     return (
-        f"Head: made of a published classifier's last layer ({_LOGITS}weights), without training; "
-        f"scale factor {values[_HEAD + 'scale_factor']:.1f}."
+        f"Head: made of a published classifier's last layer ({PUBLISHED_LOGITS_KERNEL}), without "
+        f"training; scale factor {values[SCALE_FACTOR]:.1f}."
     )
 
 
@@ -193,22 +213,23 @@ def _head_values(
     scale_factor = _rounded(head.length * lengths.mean())
     cosine_limits = tuple(_rounded(_RANGE_MARGIN * x) for x in (cosines.min(), cosines.max()))
     ranges = {
-        _EMBEDDING + "weights_quant": (0.0, 1.0),
-        _EMBEDDING + "act_quant": limits,
-        _HEAD + "Normalize_1a/activation_Mul_quant": TFLITE_L2_NORM_RANGE,
-        _CLASSES + "weights_quant": (head.class_vectors.min(), head.class_vectors.max()),
-        _CLASSES + "act_quant": cosine_limits,
-        _HEAD + "Mul/activation_Mul_quant": tuple(scale_factor * x for x in cosine_limits),
+        EMBEDDING_KERNEL_RANGE: (0.0, 1.0),
+        EMBEDDING_INPUT_RANGE: limits,
+        EMBEDDING_RANGE: TFLITE_L2_NORM_RANGE,
+        CLASS_VECTORS_RANGE: (head.class_vectors.min(), head.class_vectors.max()),
+        COSINES_RANGE: cosine_limits,
+        LOGITS_RANGE: tuple(scale_factor * x for x in cosine_limits),
     }
     values: dict[str, Any] = {
-        _EMBEDDING + "weights": head.kernel[np.newaxis, np.newaxis],
-        _EMBEDDING + "biases": head.biases,
-        _CLASSES + "weights": head.class_vectors[np.newaxis, np.newaxis],
-        _CLASSES + "biases": np.zeros(head.class_vectors.shape[1]),
-        _HEAD + "scale_factor": scale_factor,
+        EMBEDDING_KERNEL: head.kernel[np.newaxis, np.newaxis],
+        EMBEDDING_BIASES: head.biases,
+        CLASS_VECTORS: head.class_vectors[np.newaxis, np.newaxis],
+        CLASS_BIASES: np.zeros(head.class_vectors.shape[1]),
+        SCALE_FACTOR: scale_factor,
     }
     for name, (low, high) in ranges.items():
-        values |= {name + "/min": min(low, 0.0), name + "/max": max(high, 0.0)}
+        least, greatest = variable_names.limits(name)
+        values |= {least: min(low, 0.0), greatest: max(high, 0.0)}
     return {name: np.asarray(value, np.float32) for name, value in values.items()}
 
 

@@ -8,6 +8,7 @@ from absl.testing import absltest, parameterized
 
 from classification.deployment import published_head
 from classification.nets import factory, variable_values
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 
 _HEAD = "MobilenetV1/Logits/"
@@ -119,16 +120,20 @@ class PublishedTest(parameterized.TestCase):
             )
 
     def test_which_are_published(self):
-        self.assertTrue(published_head.is_published(self.write(quantize=False)))
+        self.assertTrue(published_head.is_published(Checkpoint(self.write(quantize=False))))
         ours = {_HEAD + "Conv2d_1d_1x1_normalize/weights": np.float32(0)}
-        self.assertFalse(published_head.is_published(self.write(quantize=False, changed=ours)))
+        self.assertFalse(
+            published_head.is_published(Checkpoint(self.write(quantize=False, changed=ours)))
+        )
         none = {_HEAD + "Conv2d_1c_1x1/weights": None}
-        self.assertFalse(published_head.is_published(self.write(quantize=False, changed=none)))
+        self.assertFalse(
+            published_head.is_published(Checkpoint(self.write(quantize=False, changed=none)))
+        )
 
     @parameterized.parameters(False, True)
     def test_the_network_ranks_as_the_classifier(self, quantize):
         model = config(quantize=quantize)
-        values = published_head.read_values(self.write(quantize=quantize), model)
+        values = published_head.read_values(Checkpoint(self.write(quantize=quantize)), model)
         self.assertEqual({value.dtype for value in values.values()}, {np.dtype(np.float32)})
         points = self.run_network(values, model)
         features = points["AvgPool_1a"][:, 0, 0, :]
@@ -142,7 +147,9 @@ class PublishedTest(parameterized.TestCase):
         self.assertEqual(values[_HEAD + "Conv2d_1d_1x1_normalize/biases"].any(), False)
 
     def test_ranges(self):
-        values = published_head.read_values(self.write(quantize=True), config(quantize=True))
+        values = published_head.read_values(
+            Checkpoint(self.write(quantize=True)), config(quantize=True)
+        )
 
         def range_of(name: str) -> tuple[float, float]:
             return values[f"{_HEAD}{name}/min"], values[f"{_HEAD}{name}/max"]
@@ -164,7 +171,7 @@ class PublishedTest(parameterized.TestCase):
     def test_equal_bytes(self):
         prefix = self.write(quantize=True)
         first, second = (
-            published_head.read_values(prefix, config(quantize=True)) for _ in range(2)
+            published_head.read_values(Checkpoint(prefix), config(quantize=True)) for _ in range(2)
         )
         for name, value in first.items():
             self.assertEqual(value.tobytes(), second[name].tobytes(), name)
@@ -176,22 +183,24 @@ class PublishedTest(parameterized.TestCase):
     def test_another_number_of_classes(self):
         prefix = self.write(quantize=False)
         with self.assertRaisesRegex(ValueError, f"of 8 classes, got one of 7 in {prefix}; .*--num"):
-            published_head.read_values(prefix, config(quantize=False, num_classes=8))
+            published_head.read_values(Checkpoint(prefix), config(quantize=False, num_classes=8))
 
     def test_not_the_whole_base(self):
         missing = {"MobilenetV1/Conv2d_0/weights": None}
         with self.assertRaisesRegex(ValueError, "(?s)does not hold all of it.*Conv2d_0/weights"):
             published_head.read_values(
-                self.write(quantize=False, changed=missing), config(quantize=False)
+                Checkpoint(self.write(quantize=False, changed=missing)), config(quantize=False)
             )
         with self.assertRaisesRegex(ValueError, "it has no quantisation ranges"):
-            published_head.read_values(self.write(quantize=False), config(quantize=True))
+            published_head.read_values(
+                Checkpoint(self.write(quantize=False)), config(quantize=True)
+            )
 
     def test_values_that_are_no_numbers(self):
         bad = {_HEAD + "Conv2d_1c_1x1/biases": np.full(_CLASSES, np.nan, np.float32)}
         with self.assertRaisesRegex(ValueError, "numbers in .*1c_1x1/biases, got NaN"):
             published_head.read_values(
-                self.write(quantize=False, changed=bad), config(quantize=False)
+                Checkpoint(self.write(quantize=False, changed=bad)), config(quantize=False)
             )
 
 

@@ -9,7 +9,8 @@ import tensorflow.compat.v1 as tf
 
 from classification.data import records
 from classification.data.dataset import Dataset
-from classification.nets import checkpoints, factory
+from classification.nets import factory, variable_values
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 
 _TOP = 5
@@ -65,7 +66,7 @@ class Result:
 
 def evaluate(
     *,
-    checkpoint: str,
+    checkpoint: Checkpoint,
     config: ModelConfig,
     dataset: Dataset,
     batch_size: int,
@@ -78,7 +79,7 @@ def evaluate(
     Of equal logits, the one of the lower label is the higher.
 
     Args:
-      checkpoint: its prefix.
+      checkpoint: of the network.
       config: the network.
       dataset: the images.
       batch_size: how many to compute at once; it has no part in the result.
@@ -113,15 +114,14 @@ def evaluate(
             "probability": tf.reduce_max(end_points["Predictions"], axis=1),
             "finite": tf.reduce_all(tf.is_finite(logits)),
         }
-        restoration = checkpoints.plan(checkpoint, tf.global_variables())
-        checkpoints.require_all(restoration)
+        values = checkpoint.read_all(tf.global_variables())
         session = stack.enter_context(tf.Session(master))
-        tf.train.Saver(restoration.variables).restore(session, restoration.prefix)
+        variable_values.load(session, values)
         done = 0
         collected: dict[str, list[np.ndarray]] = {"label": [], "top": [], "probability": []}
         while done < total:
             try:
-                values = session.run(fetches)
+                computed = session.run(fetches)
             except tf.errors.OutOfRangeError:
                 break
             except tf.errors.DataLossError as error:
@@ -130,21 +130,21 @@ def evaluate(
                     or f"expected whole record files in {dataset.source}, got one that was damaged "
                     "when it was read, and now is whole; evaluate again"
                 ) from error
-            if not values["finite"]:
+            if not computed["finite"]:
                 raise ValueError(
                     f"expected numbers as logits, got NaN or infinity: the network in "
                     f"{checkpoint} has diverged in training; take an earlier checkpoint"
                 )
-            _check_labels(values["label"][: total - done], config, dataset)
+            _check_labels(computed["label"][: total - done], config, dataset)
             for name, parts in collected.items():
-                parts.append(values[name][: total - done])
+                parts.append(computed[name][: total - done])
             done += len(collected["label"][-1])
             if on_progress is not None:
                 on_progress(done, total)
     if done < total:
         raise ValueError(f"expected {total} images in {dataset.source}, got {done}: it has changed")
     labels, top, probability = (np.concatenate(parts) for parts in collected.values())
-    return Result(labels, top, probability, checkpoints.global_step(checkpoint))
+    return Result(labels, top, probability, checkpoint.global_step)
 
 
 def write_summaries(folder: str, result: Result) -> None:

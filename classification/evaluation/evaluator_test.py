@@ -15,6 +15,7 @@ from classification.data.dataset import Dataset, open_dataset
 from classification.evaluation import evaluator
 from classification.evaluation.evaluator import evaluate
 from classification.nets import factory, variable_values
+from classification.nets.checkpoint import Checkpoint
 from classification.testing import digits_networks
 
 
@@ -51,7 +52,7 @@ class DigitsTest(parameterized.TestCase):
 
     def evaluate(self, **options):
         defaults = {
-            "checkpoint": self.checkpoint,
+            "checkpoint": Checkpoint(self.checkpoint),
             "config": digits_networks.DIGITS,
             "batch_size": 100,
         }
@@ -114,10 +115,10 @@ class DigitsTest(parameterized.TestCase):
         config = dataclasses.replace(digits_networks.DIGITS, num_classes=5, labels=None)
         checkpoint = digits_networks.write_network(self.create_tempdir().full_path, config)
         with self.assertRaisesRegex(ValueError, "data of 5 classes, .* got 10 classes in digits"):
-            self.evaluate(config=config, checkpoint=checkpoint)
+            self.evaluate(config=config, checkpoint=Checkpoint(checkpoint))
         unnamed = dataclasses.replace(self.digits, labels=None)
         with self.assertRaisesRegex(ValueError, r"labels in 0\.\.4, .* got [5-9] in digits"):
-            self.evaluate(config=config, checkpoint=checkpoint, dataset=unnamed)
+            self.evaluate(config=config, checkpoint=Checkpoint(checkpoint), dataset=unnamed)
 
     def test_other_classes_than_in_training(self):
         config = dataclasses.replace(digits_networks.DIGITS, labels=(*"01234", "rose", *"6789"))
@@ -129,12 +130,12 @@ class DigitsTest(parameterized.TestCase):
         checkpoint = digits_networks.write_network(
             self.create_tempdir().full_path, config, step=None
         )
-        result = self.evaluate(config=config, checkpoint=checkpoint)
+        result = self.evaluate(config=config, checkpoint=Checkpoint(checkpoint))
         self.assertEqual(result.num_examples, 360)
         self.assertIsNone(result.global_step)
         elsewhere = dataclasses.replace(config, dataset="elsewhere")
         with self.assertRaisesRegex(ValueError, "data of 12 classes, .* got 10 classes in digits"):
-            self.evaluate(config=elsewhere, checkpoint=checkpoint)
+            self.evaluate(config=elsewhere, checkpoint=Checkpoint(checkpoint))
 
     def test_diverged_network(self):
         prefix = os.path.join(self.create_tempdir().full_path, "nan")
@@ -146,14 +147,14 @@ class DigitsTest(parameterized.TestCase):
             variable_values.load(session, {scale: np.nan})
             saver.save(session, prefix)
         with self.assertRaisesRegex(ValueError, "NaN or infinity: the network in .*nan has"):
-            self.evaluate(checkpoint=prefix)
+            self.evaluate(checkpoint=Checkpoint(prefix))
 
     def test_equal_logits_go_to_the_lower_label(self):
         config = dataclasses.replace(digits_networks.DIGITS, quantize=True)
         # Nothing of an image is left when a random base is quantised to ranges of 0..6: all
         # logits are 0.
         checkpoint = digits_networks.write_network(self.create_tempdir().full_path, config)
-        result = self.evaluate(config=config, checkpoint=checkpoint)
+        result = self.evaluate(config=config, checkpoint=Checkpoint(checkpoint))
         self.assertEqual((result.num_correct, result.num_in_top_5), (36, 5 * 36))
 
 
@@ -169,7 +170,7 @@ class RecordsTest(absltest.TestCase):
 
     def evaluate(self, batch_size: int = 2) -> evaluator.Result:
         return evaluate(
-            checkpoint=self.checkpoint,
+            checkpoint=Checkpoint(self.checkpoint),
             config=self.config,
             dataset=open_dataset(self.folder, "validation"),
             batch_size=batch_size,

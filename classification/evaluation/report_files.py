@@ -14,6 +14,7 @@ from classification.base import report_wheels
 from classification.data.dataset import Dataset
 from classification.evaluation import class_counts, plots
 from classification.evaluation.evaluator import Result
+from classification.nets.checkpoint import Checkpoint
 from transforms.base import atomic_files
 
 FILES = (
@@ -31,7 +32,7 @@ def write(
     result: Result,
     *,
     names: tuple[str, ...],
-    checkpoint: str,
+    checkpoint: Checkpoint,
     dataset: Dataset,
     image_size: int,
     batch_size: int,
@@ -46,7 +47,7 @@ def write(
       folder: an empty one, which must exist.
       result: of the evaluation.
       names: the network's classes.
-      checkpoint: its prefix, of which the name alone is written.
+      checkpoint: the one that was evaluated; only its name is written.
       dataset: the images that were evaluated.
       image_size: of the photos, in pixels.
       batch_size: how many photos to read at once.
@@ -71,7 +72,7 @@ def write(
     classes = class_table(result, names)
     summary = {
         **_summary(result, len(names)),
-        "checkpoint": os.path.basename(checkpoint),
+        "checkpoint": os.path.basename(checkpoint.prefix),
         "global_step": result.global_step,
         "dataset": os.path.basename(dataset.source),
         "split": dataset.split,

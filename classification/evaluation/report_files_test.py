@@ -14,6 +14,7 @@ from classification.data import testing as data_testing
 from classification.data.dataset import open_dataset
 from classification.evaluation import report_files
 from classification.evaluation.evaluator import Result
+from classification.nets.checkpoint import Checkpoint
 
 # Of the images of data_testing.write_grey_images.
 _PREDICTIONS = np.array([0, 2, 2, 3, 1, 5, 5])
@@ -40,7 +41,10 @@ class ReportTest(absltest.TestCase):
         folder.mkdir()
         defaults = {"names": _NAMES, "dataset": self.dataset, "image_size": 32, "batch_size": 2}
         report_files.write(
-            str(folder), result, checkpoint="/somewhere/else/model.ckpt-42", **defaults | options
+            str(folder),
+            result,
+            checkpoint=Checkpoint("/somewhere/else/model.ckpt-42"),
+            **defaults | options,
         )
         self.assertCountEqual(os.listdir(folder), report_files.FILES)
         return folder

@@ -16,14 +16,20 @@ from classification.deployment import deployable
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
 from classification.imprinting.unit_vectors import unit
-from classification.nets import factory, variable_values
+from classification.nets import factory, variable_names, variable_values
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import (
+    CLASS_BIASES,
+    CLASS_VECTORS,
+    CLASS_VECTORS_RANGE,
+    COSINES_RANGE,
+    LOGITS_RANGE,
+    SCALE_FACTOR,
+)
 from transforms.base import pixel_scaling
 
-_HEAD = "MobilenetV1/Logits/"
-_CLASSES = _HEAD + "Conv2d_1d_1x1_normalize/"
 _BATCH_SIZE = 32
 
 
@@ -87,7 +93,7 @@ def embed(
 
 def class_vectors(values: Mapping[str, np.ndarray]) -> np.ndarray:
     """The vectors of a network's classes, float32 [classes, 1024], of unit length."""
-    return unit(values[_CLASSES + "weights"][0, 0].T)
+    return unit(values[CLASS_VECTORS][0, 0].T)
 
 
 def check_new(names: Iterable[str], labels: Sequence[str]) -> None:
@@ -136,24 +142,25 @@ def imprint(
         raise ValueError(f"expected photos that have something in common, got such of {name}")
     vectors = means / lengths
     if keep_classes:
-        vectors = np.concatenate([values[_CLASSES + "weights"][0, 0].T, vectors])
+        vectors = np.concatenate([values[CLASS_VECTORS][0, 0].T, vectors])
     names = (*(labels if keep_classes else ()), *embeddings)
     kernel = vectors.T[np.newaxis, np.newaxis]
     # What is quantised is the kernel of unit vectors.
     unit = kernel / np.linalg.norm(kernel, axis=2, keepdims=True)
-    scale = float(values[_HEAD + "scale_factor"])
+    scale = float(values[SCALE_FACTOR])
     low, high = TFLITE_L2_NORM_RANGE
     changed: dict[str, object] = {
-        _CLASSES + "weights": kernel,
-        _CLASSES + "biases": np.zeros([len(names)]),
+        CLASS_VECTORS: kernel,
+        CLASS_BIASES: np.zeros([len(names)]),
     }
     for name, limits in (
-        (_CLASSES + "weights_quant", (min(unit.min(), 0.0), max(unit.max(), 0.0))),
-        (_CLASSES + "act_quant", (low, high)),
-        (_HEAD + "Mul/activation_Mul_quant", (scale * low, scale * high)),
+        (CLASS_VECTORS_RANGE, (min(unit.min(), 0.0), max(unit.max(), 0.0))),
+        (COSINES_RANGE, (low, high)),
+        (LOGITS_RANGE, (scale * low, scale * high)),
     ):
-        if f"{name}/min" in values:
-            changed |= dict(zip((f"{name}/min", f"{name}/max"), limits, strict=True))
+        names_of_limits = variable_names.limits(name)
+        if names_of_limits[0] in values:
+            changed |= dict(zip(names_of_limits, limits, strict=True))
     arrays = {name: np.asarray(value, np.float32) for name, value in changed.items()}
     config = dataclasses.replace(config, num_classes=len(names), labels=names)
     return deployable.with_room({**values, **arrays}), config

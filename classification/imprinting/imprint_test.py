@@ -87,7 +87,8 @@ class ImprintTest(absltest.TestCase):
         pathlib.Path("photos/readme.txt").touch()
         out = self.imprint()
         self.assertStartsWith(
-            out, "Wrote out.tflite: 0 classes kept, 3 new, by 15 photos.\nIgnored, since hidden"
+            out,
+            "Wrote out.tflite: 0 classes kept, 3 new, from 15 photos.\nIgnored because they are",
         )
         self.check(["blue", "grün", "red"], first=0)
         first = pathlib.Path("out.tflite").read_bytes()
@@ -97,7 +98,7 @@ class ImprintTest(absltest.TestCase):
     def test_new_classes_behind_the_old_and_more_examples_later(self):
         self.add("blue", "red")
         out = self.imprint("--keep_classes")
-        self.assertIn(f"{testing.CLASSES} classes kept, 2 new, by 10 photos.", out)
+        self.assertIn(f"{testing.CLASSES} classes kept, 2 new, from 10 photos.", out)
         self.check([*testing.LABELS, "blue", "red"], first=testing.CLASSES)
         once = pathlib.Path("out.tflite").read_bytes()
         shutil.rmtree("photos")
@@ -139,7 +140,7 @@ class ImprintTest(absltest.TestCase):
         self.add("red")
         pathlib.Path("in.tflite").write_bytes(testing.small().model)
         out = self.imprint("--keep_classes")
-        self.assertIn("7 classes of in.tflite have no names: their numbers stand", out)
+        self.assertIn("7 classes of in.tflite have no names and are named by", out)
         self.check([*map(str, range(testing.CLASSES)), "red"], first=testing.CLASSES)
         pathlib.Path("names.txt").write_text("\n".join("abcdefg"))
         self.imprint("--keep_classes", "--labels=names.txt")
@@ -171,7 +172,7 @@ class ImprintTest(absltest.TestCase):
         shutil.rmtree("photos")
         self.add("grün")
         out = self.imprint("--keep_classes")
-        self.assertIn("10 classes kept, 1 new, by 5 photos.", out)
+        self.assertIn("10 classes kept, 1 new, from 5 photos.", out)
         self.assertIn("10 classes of in.tflite have no names", out)
         names = pathlib.Path("names.txt")
         expected = [*testing.LABELS, "blue", "red", "new"]
@@ -207,7 +208,8 @@ class ImprintTest(absltest.TestCase):
         model.subgraphs[0].tensors[kernel].quantization.scale = [0.0004]
         pathlib.Path("in.tflite").write_bytes(model_file.serialise(model))
         self.assertRegex(
-            self.imprint(), r"Warning: .* vectors of 2 classes: .* cosines blue \(0\.\d{3}\), red"
+            self.imprint(),
+            r"Warning: .* vectors of 2 classes: .* forms are only blue \(0\.\d{3}\), red",
         )
 
     def test_photos_that_cannot_be_read(self):
@@ -216,7 +218,9 @@ class ImprintTest(absltest.TestCase):
         bad = r"\(blue/bad.jpg: it is no JPEG, PNG, BMP, WebP or GIF image\)"
         self.assert_fails(f"got 1 that cannot {bad} among 11; .* --skip_bad_images")
         out = self.imprint("--skip_bad_images")
-        self.assertRegex(out, f"2 new, by 10 photos.\nLeft out, since unreadable: 1 {bad}.")
+        self.assertRegex(
+            out, f"2 new, from 10 photos.\nSkipped because they cannot be read: 1 {bad}."
+        )
         self.check(["blue", "red"], first=0)
         shutil.rmtree("photos/red")
         os.mkdir("photos/red")
@@ -270,7 +274,8 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails(r"got 1 that cannot \(red/bad.jpg: it is no JPEG", *flags)
         out = self.imprint(*flags, "--skip_bad_images")
         self.assertStartsWith(
-            out, "Wrote out: 0 classes kept, 2 new, by 10 photos.\nLeft out, since unreadable: 1"
+            out,
+            "Wrote out: 0 classes kept, 2 new, from 10 photos.\nSkipped because they cannot",
         )
         config = model_config.read("out")
         self.assertEqual(config.labels, ("grün", "red"))
@@ -332,7 +337,7 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
         self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
         self.assert_fails("expected --keep_classes with --allow_lost", "--allow_lost_classes")
-        self.assert_fails("expected --image_size with --checkpoint alone", "--image_size=96")
+        self.assert_fails("expected --image_size only with --checkpoint", "--image_size=96")
         self.assert_fails("either --model or --checkpoint, got both", "--checkpoint=x")
 
 

@@ -14,11 +14,11 @@ from classification.low_shot import tflite_method
 from classification.low_shot.protocol import Classifier, Method
 from classification.nets import checkpoints
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import CLASS_VECTORS, CLASSES, SCALE_FACTOR
 from transforms.tflite import metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
 
-_HEAD = "MobilenetV1/Logits/"
 # The name of a network whose kernels are quantised, and its activations not.
 UNROUNDED = "float activations"
 
@@ -124,14 +124,14 @@ def _of_values(
     network = (config.image_size, config.depth_multiplier, config.quantize, round_activations)
     digest = hashlib.sha256(repr(network).encode())
     for variable in sorted(values):
-        if "Conv2d_1d_1x1_normalize" not in variable:
+        if not variable.startswith(CLASSES):
             digest.update(variable.encode() + values[variable].tobytes())
-    vectors = unit_vectors.unit(values[_HEAD + "Conv2d_1d_1x1_normalize/weights"][0, 0].T)
+    vectors = unit_vectors.unit(values[CLASS_VECTORS][0, 0].T)
     return Source(
         name=name,
         labels=config.labels or (),
         vectors=vectors,
-        scale=float(values[_HEAD + "scale_factor"]),
+        scale=float(values[SCALE_FACTOR]),
         key=digest.digest(),
         compute=functools.partial(
             checkpoint_imprinting.embed, values, config, round_activations=round_activations

@@ -197,7 +197,7 @@ class EvaluateLowShotTest(absltest.TestCase):
         self.assert_fails(f"got 1 that cannot {bad}.* --skip_bad_images")
         status, out, err = run("--skip_bad_images")
         self.assertEqual((status, err), (None, ""))
-        self.assertRegex(out, f"\\nLeft out, since unreadable: 1 {bad}")
+        self.assertRegex(out, f"\\nSkipped because they cannot be read: 1 {bad}")
         pathlib.Path("novel/train/green/0.png").write_bytes(b"bad")
         self.assert_fails(
             "at least 3 photos of each .* got 2 of green", "--skip_bad_images", "--shots=3"

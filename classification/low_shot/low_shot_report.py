@@ -1,10 +1,9 @@
-"""What low-shot learning came to: a table, a CSV file and a picture."""
+"""Reports of low-shot learning: a table, a CSV file and a plot."""
 
 import csv
 import dataclasses
 import io
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import rich.box
@@ -13,6 +12,7 @@ import rich.table
 
 from classification.base import report_wheels
 from classification.low_shot.protocol import Accuracies
+from classification.low_shot.trials import Results, Trial
 
 FIGURES = {
     "novel": "novel among themselves",
@@ -24,25 +24,9 @@ _WIDTH_OF_A_FILE = 120
 _DPI = 100
 
 
-class Trial(NamedTuple):
-    """One draw of examples, learned by one method.
-
-    Attributes:
-      method: its name.
-      shots: examples of each novel class.
-      seed: of the draw.
-      accuracies: what came of it.
-    """
-
-    method: str
-    shots: int
-    seed: int
-    accuracies: Accuracies
-
-
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """Several draws of as many examples each.
+    """Several draws of the same number of examples.
 
     Attributes:
       mean: of each accuracy.
@@ -70,21 +54,11 @@ def summarise(trials: Sequence[Trial]) -> dict[tuple[str, int], Summary]:
     return found
 
 
-def show(
-    trials: Sequence[Trial],
-    *,
-    base_alone: Mapping[str, float],
-    steps: Sequence[tuple[str, str]] = (),
-    console: rich.console.Console | None = None,
-) -> None:
+def show(results: Results, *, console: rich.console.Console | None = None) -> None:
     """Prints a table: with lines on a terminal, elsewhere in plain columns.
 
     Args:
-      trials: at least one.
-      base_alone: by the network's name, the part of the base's test images named right before
-        novel classes joined.
-      steps: what quantisation does, one thing after another, and the method after each; the first
-        is what it starts from.
+      results: of at least one trial.
       console: standard output by default.
     """
     console = console or rich.console.Console(highlight=False)
@@ -94,12 +68,12 @@ def show(
     table.add_column("n", justify="right")
     for title in FIGURES.values():
         table.add_column(title, justify="right", no_wrap=True)
-    summaries = summarise(trials)
+    summaries = summarise(results.trials)
     for (method, shots), summary in summaries.items():
         pairs = zip(summary.mean, summary.deviation, strict=True)
         table.add_row(method, str(shots), *(f"{m:.3f} ± {d:.3f}" for m, d in pairs))
     if not live:
-        # What is written to a file is else as narrow as the narrowest terminal.
+        # Otherwise text for a file is as narrow as the narrowest terminal.
         console = rich.console.Console(
             file=console.file, width=_WIDTH_OF_A_FILE, highlight=False, no_color=True
         )
@@ -108,18 +82,18 @@ def show(
     console.print(
         f"Means and standard deviations over {' or '.join(map(str, draws))} draws of n photos of "
         "each novel class. Base before these joined: "
-        + ", ".join(f"{value:.3f} ({name})" for name, value in base_alone.items())
+        + ", ".join(f"{value:.3f} ({name})" for name, value in results.base_alone.items())
         + ".",
         soft_wrap=True,
     )
-    for line in _costs(summaries, steps):
+    for line in _costs(summaries, results.steps):
         console.print(line, soft_wrap=True)
 
 
 def _costs(
     summaries: Mapping[tuple[str, int], Summary], steps: Sequence[tuple[str, str]]
 ) -> list[str]:
-    """What each step takes from the accuracy of all images."""
+    """Lines that say what each step costs of the accuracy of all images."""
     if len(steps) < 2:
         return []
     shots = sorted({n for _, n in summaries})
@@ -142,22 +116,21 @@ def _costs(
     ]
 
 
-def to_csv(trials: Sequence[Trial]) -> bytes:
+def to_csv(results: Results) -> bytes:
     """A row for each trial."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["method", "shots", "seed", *FIGURES])
-    for method, shots, seed, accuracies in trials:
+    for method, shots, seed, accuracies in results.trials:
         writer.writerow([method, shots, seed, *(f"{value:.6f}" for value in accuracies)])
     return text.getvalue().encode()
 
 
-def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
+def plot(results: Results) -> bytes:
     """Each accuracy against the number of examples, a line for each method.
 
     Args:
-      trials: at least one.
-      base_alone: see `show`; lines in the panel of the base.
+      results: of at least one trial; accuracies of the base alone are lines in its panel.
 
     Returns:
       A PNG file: the same bytes from the same numbers.
@@ -165,7 +138,7 @@ def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
     figure = report_wheels.matplotlib().figure.Figure(
         figsize=(12, 9), dpi=_DPI, layout="constrained"
     )
-    summaries = summarise(trials)
+    summaries = summarise(results.trials)
     methods = list(dict.fromkeys(method for method, _ in summaries))
     shots = sorted({n for _, n in summaries})
     panels = figure.subplots(2, 2, sharex=True)
@@ -173,7 +146,7 @@ def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
         for index, method in enumerate(methods):
             _draw(axes, summaries, method, name, marker="os^Dv*Px<>hd"[index % 12])
         if name == "base_among_all":
-            for index, (network, value) in enumerate(base_alone.items()):
+            for index, (network, value) in enumerate(results.base_alone.items()):
                 label = f"before novel ones joined ({network})"
                 style = (":", "--", "-.")[index % 3]
                 axes.axhline(value, color="0.4", linestyle=style, label=label)
@@ -182,7 +155,7 @@ def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
         axes.set_xticks(shots, [str(n) for n in shots])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    # Below all panels: in one it would hide lines.
+    # Below the panels, since it would hide lines in one of them.
     handles, names = panels[1, 0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=9)
     for axes in panels[1]:
@@ -190,7 +163,7 @@ def plot(trials: Sequence[Trial], *, base_alone: Mapping[str, float]) -> bytes:
     for axes in panels[:, 0]:
         axes.set_ylabel("accuracy")
     file = io.BytesIO()
-    # Without its version, which PNG files tell else.
+    # Without matplotlib's version, which PNG files have by default.
     figure.savefig(file, format="png", metadata={"Software": None})
     return file.getvalue()
 

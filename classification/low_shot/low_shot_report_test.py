@@ -8,8 +8,8 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification.low_shot import low_shot_report
-from classification.low_shot.low_shot_report import Trial
 from classification.low_shot.protocol import Accuracies
+from classification.low_shot.trials import Results, Trial
 
 _TRIALS = [
     Trial("imprinting", 1, 0, Accuracies(0.5, 0.25, 0.75, 0.5)),
@@ -17,6 +17,7 @@ _TRIALS = [
     Trial("imprinting", 20, 0, Accuracies(0.9, 0.8, 0.7, 0.75)),
     Trial("nearest neighbour", 1, 0, Accuracies(0.4, 0.2, 0.8, 0.4)),
 ]
+_RESULTS = Results(_TRIALS, {".tflite": 0.85}, [])
 
 
 def _shown(*, live: bool) -> str:
@@ -24,7 +25,7 @@ def _shown(*, live: bool) -> str:
     console = rich.console.Console(
         file=out, width=120, force_terminal=live, color_system=None, highlight=False
     )
-    low_shot_report.show(_TRIALS, base_alone={".tflite": 0.85}, console=console)
+    low_shot_report.show(_RESULTS, console=console)
     return out.getvalue()
 
 
@@ -53,9 +54,7 @@ class LowShotReportTest(absltest.TestCase):
         ]
         out = io.StringIO()
         low_shot_report.show(
-            trials,
-            base_alone={},
-            steps=[("", "a"), ("rounding", "b"), ("conversion", "c")],
+            Results(trials, {}, [("", "a"), ("rounding", "b"), ("conversion", "c")]),
             console=rich.console.Console(file=out, width=120),
         )
         title, *rows = out.getvalue().splitlines()[-4:]
@@ -70,18 +69,18 @@ class LowShotReportTest(absltest.TestCase):
         )
 
     def test_csv_has_each_draw(self):
-        rows = list(csv.reader(io.StringIO(low_shot_report.to_csv(_TRIALS).decode())))
+        rows = list(csv.reader(io.StringIO(low_shot_report.to_csv(_RESULTS).decode())))
         self.assertEqual(rows[0][:4], ["method", "shots", "seed", "novel"])
         self.assertLen(rows, 5)
         self.assertEqual(rows[2][:4], ["imprinting", "1", "1", "0.700000"])
 
     def test_plot_is_a_picture_and_always_the_same(self):
-        data = low_shot_report.plot(_TRIALS, base_alone={".tflite": 0.85})
-        self.assertEqual(data, low_shot_report.plot(_TRIALS, base_alone={".tflite": 0.85}))
+        data = low_shot_report.plot(_RESULTS)
+        self.assertEqual(data, low_shot_report.plot(_RESULTS))
         image = Image.open(io.BytesIO(data))
         self.assertEqual(image.size, (1200, 900))
         other = low_shot_report.plot(
-            [*_TRIALS, _TRIALS[-1]._replace(shots=5)], base_alone={".tflite": 0.85}
+            _RESULTS._replace(trials=[*_TRIALS, _TRIALS[-1]._replace(shots=5)])
         )
         self.assertNotEqual(other, data)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from absl import flags
 
-from classification.nets import checkpoints, fake_quant, model_config
+from classification.nets import checkpoints, fake_quant, model_config, variable_names
 from classification.nets.model_config import ModelConfig
 from transforms.base import program
 
@@ -30,7 +30,6 @@ _NAMES = (
     "quantize",
     "learned_embedding_range",
 )
-_EMBEDDING_RANGE = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant"
 
 
 def given() -> dict[str, Any]:
@@ -53,9 +52,10 @@ def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
       ValueError: if a flag contradicts `model.json` or the checkpoint, these contradict each
         other, or a file cannot be read.
     """
-    checkpoint, folder = checkpoints.find(path), checkpoints.folder(path)
+    checkpoint = checkpoints.find(path)
+    folder = checkpoint.folder
     known = model_config.read(folder)
-    quantised = checkpoints.is_quantised(checkpoint)
+    quantised = checkpoint.is_quantised
     if known is None and "quantize" not in values and quantised:
         values = values | {"quantize": True}
         print(
@@ -64,7 +64,8 @@ def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
             flush=True,
         )
     if known is None and values.get("quantize") and "learned_embedding_range" not in values:
-        limits = [checkpoints.scalar(checkpoint, f"{_EMBEDDING_RANGE}/{x}") for x in ("min", "max")]
+        names = variable_names.limits(variable_names.EMBEDDING_RANGE)
+        limits = [checkpoint.scalar(name) for name in names]
         # A network of the fixed range may lack the variables, but never has other values there.
         if None not in limits and tuple(limits) != fake_quant.TFLITE_L2_NORM_RANGE:
             values = values | {"learned_embedding_range": True}

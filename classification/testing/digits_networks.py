@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from classification.data.dataset import Dataset
 from classification.nets import factory, variable_values
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import CLASS_VECTORS
 
 DIGITS = ModelConfig(
     image_size=32,
@@ -17,8 +18,6 @@ DIGITS = ModelConfig(
     dataset="digits",
 )
 STEP = 1234
-
-_CLASS_VECTORS = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"
 
 
 def images_and_labels(dataset: Dataset, image_size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +57,7 @@ def write_network(
             common = means.mean(axis=0)
             means -= common
             means -= np.outer(means @ common, common) / (common @ common)
-            variable = next(v for v in tf.global_variables() if v.op.name == _CLASS_VECTORS)
+            variable = next(v for v in tf.global_variables() if v.op.name == CLASS_VECTORS)
             variable_values.load(session, {variable: means.T[np.newaxis, np.newaxis]})
         if step is not None:
             variable_values.load(session, {global_step: step})

@@ -10,6 +10,7 @@ from typing import Any
 from classification.data.dataset import Dataset
 from classification.evaluation import evaluator
 from classification.nets import checkpoints
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import FILE_NAME, ModelConfig
 from transforms.base import atomic_files
 
@@ -64,7 +65,7 @@ class BestCheckpoint:
         """The step that was evaluated last, by an earlier run too; 0 where none was."""
         return self._history[-1]["global_step"] if self._history else 0
 
-    def evaluate(self, prefix: str) -> str:
+    def evaluate(self, checkpoint: Checkpoint) -> str:
         """Evaluates a checkpoint, and keeps it if it names more images right than any before.
 
         Raises what `evaluator.evaluate` raises, and OSError if the copy cannot be written.
@@ -73,7 +74,7 @@ class BestCheckpoint:
           What came of it, a line.
         """
         result = evaluator.evaluate(
-            checkpoint=prefix,
+            checkpoint=checkpoint,
             config=self._model,
             dataset=self._validation,
             batch_size=self._batch_size,
@@ -88,7 +89,7 @@ class BestCheckpoint:
         }
         before = self._best
         if before is None or result.accuracy > before:
-            self._keep(prefix, values)
+            self._keep(checkpoint.prefix, values)
             self._best, standing = result.accuracy, f"the best so far, kept in {FOLDER}/"
         else:
             standing = f"best: {100 * before:.2f} %"

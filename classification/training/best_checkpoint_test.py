@@ -12,13 +12,14 @@ from absl.testing import absltest
 from classification.data.dataset import open_dataset
 from classification.evaluation import evaluator
 from classification.nets import checkpoints, model_config
+from classification.nets.checkpoint import Checkpoint
 from classification.testing.digits_networks import DIGITS, write_network
 from classification.training.best_checkpoint import BestCheckpoint
 
 
 class BestCheckpointTest(absltest.TestCase):
     @classmethod
-    def setUpClass(cls) -> None:
+    def setUpClass(cls):
         super().setUpClass()
         cls.digits = open_dataset("", "validation")
         written = tempfile.TemporaryDirectory()
@@ -27,7 +28,7 @@ class BestCheckpointTest(absltest.TestCase):
         write_network(cls.written, DIGITS, step=1)
         write_network(cls.written, DIGITS, step=2, dataset=cls.digits)
 
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self.folder = self.create_tempdir().full_path
         shutil.copytree(self.written, self.folder, dirs_exist_ok=True)
@@ -39,15 +40,19 @@ class BestCheckpointTest(absltest.TestCase):
         )
 
     def _kept(self) -> str:
-        return os.path.basename(checkpoints.find(os.path.join(self.folder, "best")))
+        return os.path.basename(checkpoints.find(os.path.join(self.folder, "best")).prefix)
 
-    def test_keeps_the_best(self) -> None:
+    def test_keeps_the_best(self):
         best = self._open()
-        self.assertRegex(best.evaluate(self.bad), r"^step 1  accuracy \d+\.\d\d % .*best so far")
+        self.assertRegex(
+            best.evaluate(Checkpoint(self.bad)), r"^step 1  accuracy \d+\.\d\d % .*best so far"
+        )
         self.assertEqual(self._kept(), "model.ckpt-1")
-        self.assertRegex(best.evaluate(self.good), "^step 2 .* best so far, kept in best/")
+        self.assertRegex(
+            best.evaluate(Checkpoint(self.good)), "^step 2 .* best so far, kept in best/"
+        )
         self.assertEqual(self._kept(), "model.ckpt-2")
-        self.assertRegex(best.evaluate(self.bad), r"^step 1 .*\(best: \d+\.\d\d %\)$")
+        self.assertRegex(best.evaluate(Checkpoint(self.bad)), r"^step 1 .*\(best: \d+\.\d\d %\)$")
         self.assertEqual(self._kept(), "model.ckpt-2")
         kept = pathlib.Path(self.folder, "best")
         self.assertEqual(model_config.read(str(kept)), DIGITS)
@@ -62,11 +67,11 @@ class BestCheckpointTest(absltest.TestCase):
         self.assertEqual(known["accuracy"], result.accuracy)
         self.assertEqual(known["global_step"], 2)
 
-    def test_knows_the_best_of_an_earlier_run(self) -> None:
-        self._open().evaluate(self.good)
+    def test_knows_the_best_of_an_earlier_run(self):
+        self._open().evaluate(Checkpoint(self.good))
         best = self._open()
         self.assertEqual(best.evaluated, 2)
-        best.evaluate(self.bad)
+        best.evaluate(Checkpoint(self.bad))
         self.assertEqual(self._kept(), "model.ckpt-2")
         history = json.loads(pathlib.Path(self.folder, "evaluations.json").read_text())
         self.assertEqual([result["global_step"] for result in history], [2, 1])
@@ -74,29 +79,29 @@ class BestCheckpointTest(absltest.TestCase):
 
     def test_what_was_found_of_later_steps_does_not_count_where_training_begins_before(
         self,
-    ) -> None:
-        self._open().evaluate(self.good)
+    ):
+        self._open().evaluate(Checkpoint(self.good))
         best = self._open(start=1)
         self.assertEqual(best.evaluated, 0)
-        self.assertRegex(best.evaluate(self.bad), "^step 1 .* best so far")
+        self.assertRegex(best.evaluate(Checkpoint(self.bad)), "^step 1 .* best so far")
         self.assertEqual(self._kept(), "model.ckpt-1")
         history = json.loads(pathlib.Path(self.folder, "evaluations.json").read_text())
         self.assertEqual([result["global_step"] for result in history], [1])
 
-    def test_outlives_the_checkpoint_that_it_is_a_copy_of(self) -> None:
-        self._open().evaluate(self.good)
+    def test_outlives_the_checkpoint_that_it_is_a_copy_of(self):
+        self._open().evaluate(Checkpoint(self.good))
         for path in pathlib.Path(self.folder).glob("model.ckpt-2.*"):
             path.unlink()
-        self.assertIsNone(checkpoints.damage(os.path.join(self.folder, "best", "model.ckpt-2")))
+        self.assertIsNone(Checkpoint(os.path.join(self.folder, "best", "model.ckpt-2")).damage)
 
-    def test_writes_summaries(self) -> None:
-        self._open().evaluate(self.good)
+    def test_writes_summaries(self):
+        self._open().evaluate(Checkpoint(self.good))
         (events,) = pathlib.Path(self.folder, "eval").iterdir()
         tags = {v.tag for e in tf.train.summary_iterator(str(events)) for v in e.summary.value}
         self.assertContainsSubset({"accuracy", "recall_at_5"}, tags)
 
-    def test_a_result_that_cannot_be_read_is_named(self) -> None:
-        self._open().evaluate(self.good)
+    def test_a_result_that_cannot_be_read_is_named(self):
+        self._open().evaluate(Checkpoint(self.good))
         for name in ("best/evaluation.json", "evaluations.json"):
             path = pathlib.Path(self.folder, name)
             text = path.read_text()

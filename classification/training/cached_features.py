@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.data.dataset import Dataset
-from classification.nets import checkpoints, factory
+from classification.nets import factory, variable_values
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 
@@ -98,7 +99,7 @@ def get(
     store: str,
     *,
     model: ModelConfig,
-    checkpoint: str,
+    checkpoint: Checkpoint,
     dataset: Dataset,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Features:
@@ -110,7 +111,7 @@ def get(
       store: `MEMORY`, or a folder, made if it is missing, that features are kept in by what
         they follow from: the base's variables, the network's form, and the data's content.
       model: the network.
-      checkpoint: the prefix of one that holds the whole base.
+      checkpoint: one that holds the complete base.
       dataset: the images.
       on_progress: called after each batch with the images done and those there are.
 
@@ -159,7 +160,7 @@ def _open(folder: str, name: str) -> np.ndarray:
         ) from error
 
 
-def _key(model: ModelConfig, checkpoint: str, dataset: Dataset) -> str:
+def _key(model: ModelConfig, checkpoint: Checkpoint, dataset: Dataset) -> str:
     # What the class vectors are, and their names, has no part in it.
     form = dataclasses.replace(model, num_classes=1, labels=None, dataset="")
     text = hashlib.sha256(f"{_FORM} {form} {dataset.fingerprint()} {dataset.split}".encode())
@@ -167,7 +168,7 @@ def _key(model: ModelConfig, checkpoint: str, dataset: Dataset) -> str:
         tf.set_random_seed(0)
         _build(tf.placeholder(tf.float32, [1, model.image_size, model.image_size, 3]), model)
         names = sorted(v.op.name for v in _base())
-    for name, value in checkpoints.read(checkpoint, names).items():
+    for name, value in checkpoint.read(names).items():
         text.update(name.encode())
         text.update(np.ascontiguousarray(value).tobytes())
     return text.hexdigest()[:32]
@@ -183,7 +184,7 @@ def _base() -> list[tf.Variable]:
 
 def _compute(
     model: ModelConfig,
-    checkpoint: str,
+    checkpoint: Checkpoint,
     dataset: Dataset,
     on_progress: Callable[[int, int], None] | None,
     keep: Callable[[int, np.ndarray], None],
@@ -203,9 +204,7 @@ def _compute(
         )
         batch = tf.data.make_one_shot_iterator(batches).get_next()
         output = _build(batch["image"], model)
-        restoration = checkpoints.plan(checkpoint, _base())
-        checkpoints.require_all(restoration)
-        tf.train.Saver(restoration.variables).restore(session, restoration.prefix)
+        variable_values.load(session, checkpoint.read_all(_base()))
         begin = time.monotonic()
         while len(labels) < total:
             try:

@@ -11,6 +11,7 @@ from absl.testing import absltest
 
 from classification.data.dataset import open_dataset
 from classification.nets import factory
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from classification.testing.digits_networks import DIGITS, images_and_labels, write_network
 from classification.training import cached_features
@@ -19,24 +20,24 @@ from classification.training.cached_features import Features
 
 class GetTest(absltest.TestCase):
     @classmethod
-    def setUpClass(cls) -> None:
+    def setUpClass(cls):
         super().setUpClass()
         cls.digits = open_dataset("", "validation")
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.prefix = write_network(folder.name, DIGITS)
 
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self.folder = self.create_tempdir().full_path
         self.store = os.path.join(self.folder, "features")
 
     def _get(self, store: str, *, prefix: str = "", model: ModelConfig = DIGITS) -> Features:
         return cached_features.get(
-            store, model=model, checkpoint=prefix or self.prefix, dataset=self.digits
+            store, model=model, checkpoint=Checkpoint(prefix or self.prefix), dataset=self.digits
         )
 
-    def test_are_what_the_base_computes(self) -> None:
+    def test_are_what_the_base_computes(self):
         found = self._get(cached_features.MEMORY)
         images, labels = images_and_labels(self.digits, DIGITS.image_size)
         with tf.Graph().as_default(), tf.Session() as session:
@@ -50,7 +51,7 @@ class GetTest(absltest.TestCase):
             found.describe(cached_features.MEMORY), "360 images: computed in .* kept in mem"
         )
 
-    def test_folder_keeps_them_by_base_and_data(self) -> None:
+    def test_folder_keeps_them_by_base_and_data(self):
         first, second = self._get(self.store), self._get(self.store)
         np.testing.assert_array_equal(first.values, second.values)
         np.testing.assert_array_equal(first.labels, second.labels)
@@ -64,13 +65,16 @@ class GetTest(absltest.TestCase):
         self.assertFalse(changed.was_kept)
         self.assertTrue(np.any(changed.values != first.values))
         training = cached_features.get(
-            self.store, model=DIGITS, checkpoint=self.prefix, dataset=open_dataset("", "train")
+            self.store,
+            model=DIGITS,
+            checkpoint=Checkpoint(self.prefix),
+            dataset=open_dataset("", "train"),
         )
         self.assertFalse(training.was_kept)
         self.assertLen(training.labels, 1437)
         self.assertLen(os.listdir(self.store), 3)
 
-    def test_what_is_computed_otherwise_is_kept_apart(self) -> None:
+    def test_what_is_computed_otherwise_is_kept_apart(self):
         # Large enough that there is something to average over.
         quantised = dataclasses.replace(DIGITS, image_size=64, quantize=True)
         prefix = self._show_images(os.path.join(self.folder, "quantised"), quantised)
@@ -111,26 +115,29 @@ class GetTest(absltest.TestCase):
             kernel.load(value, session)
             return saver.save(session, os.path.join(folder, "model.ckpt"), write_meta_graph=False)
 
-    def test_fewer_images_than_there_should_be_are_an_error(self) -> None:
+    def test_fewer_images_than_there_should_be_are_an_error(self):
         short = dataclasses.replace(self.digits, num_examples=361)
         with self.assertRaisesRegex(ValueError, "expected 361 images in digits, got 360"):
             cached_features.get(
-                cached_features.MEMORY, model=DIGITS, checkpoint=self.prefix, dataset=short
+                cached_features.MEMORY,
+                model=DIGITS,
+                checkpoint=Checkpoint(self.prefix),
+                dataset=short,
             )
 
-    def test_a_base_that_lacks_something_is_refused(self) -> None:
+    def test_a_base_that_lacks_something_is_refused(self):
         with self.assertRaisesRegex(ValueError, "does not hold all of it"):
             self._get(self.store, model=dataclasses.replace(DIGITS, depth_multiplier=0.5))
         self.assertEmpty(os.listdir(self.store) if os.path.exists(self.store) else [])
 
-    def test_what_is_damaged_is_named(self) -> None:
+    def test_what_is_damaged_is_named(self):
         self._get(self.store)
         (path,) = pathlib.Path(self.store).glob("*/features.npy")
         path.write_bytes(path.read_bytes()[:1000])
         with self.assertRaisesRegex(ValueError, f"{path}.*remove that folder"):
             self._get(self.store)
 
-    def test_leaves_nothing_of_what_was_broken_off(self) -> None:
+    def test_leaves_nothing_of_what_was_broken_off(self):
         def stop(done: int, total: int) -> None:
             self.assertLess(done, total)
             raise KeyboardInterrupt
@@ -139,7 +146,7 @@ class GetTest(absltest.TestCase):
             cached_features.get(
                 self.store,
                 model=DIGITS,
-                checkpoint=self.prefix,
+                checkpoint=Checkpoint(self.prefix),
                 dataset=self.digits,
                 on_progress=stop,
             )
@@ -147,7 +154,7 @@ class GetTest(absltest.TestCase):
 
 
 class BatchesTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         values = np.arange(10, dtype=np.float32)[:, np.newaxis]
         self.features = Features(values, np.arange(10), 2.0)
@@ -157,7 +164,7 @@ class BatchesTest(absltest.TestCase):
         batches = self.features.batches(4, **options)
         return [next(batches)[1].tolist() for _ in range(count)]
 
-    def test_every_epoch_has_each_image_once_in_another_order(self) -> None:
+    def test_every_epoch_has_each_image_once_in_another_order(self):
         seen = sum(self._labels(5), [])
         self.assertCountEqual(seen[:10], range(10))
         self.assertCountEqual(seen[10:], range(10))
@@ -165,20 +172,20 @@ class BatchesTest(absltest.TestCase):
         self.assertEqual(seen, sum(self._labels(5), []))
         self.assertNotEqual(seen, sum(self._labels(5, seed=2), []))
 
-    def test_go_on_where_an_earlier_run_stopped(self) -> None:
+    def test_go_on_where_an_earlier_run_stopped(self):
         self.assertEqual(self._labels(7)[3:], self._labels(4, start=3))
 
-    def test_workers_share_the_images(self) -> None:
+    def test_workers_share_the_images(self):
         parts = [sum(self._labels(5, num_shards=2, shard_index=i), []) for i in range(2)]
         self.assertCountEqual(set(parts[0]) | set(parts[1]), range(10))
         self.assertEmpty(set(parts[0]) & set(parts[1]))
 
-    def test_values_go_with_their_labels(self) -> None:
+    def test_values_go_with_their_labels(self):
         values, labels = next(self.features.batches(4, seed=0, start=0))
         self.assertEqual(values.shape, (4, 1, 1, 1))
         np.testing.assert_array_equal(values[:, 0, 0, 0], labels)
 
-    def test_says_what_it_saves(self) -> None:
+    def test_says_what_it_saves(self):
         self.assertIn(
             "100 images were trained on; for these, the base would have taken 20 s, and took 2 s",
             self.features.describe_saving(100),

@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from classification.base import runner
 from classification.nets import checkpoints
+from classification.nets.checkpoint import Checkpoint
 
 _PREFIX = "model.ckpt"
 _OWN_FILE = re.compile(
@@ -30,7 +31,7 @@ class CheckpointHook(tf.train.SessionRunHook):
         save_secs: float,
         eval_every: int = 0,
         evaluated: int = 0,
-        evaluate: Callable[[str], None] | None = None,
+        evaluate: Callable[[Checkpoint], None] | None = None,
     ):
         """Creates the hook, in the default graph.
 
@@ -41,7 +42,7 @@ class CheckpointHook(tf.train.SessionRunHook):
           save_secs: seconds from one checkpoint to the next.
           eval_every: steps between two evaluations; 0 for none but that at the end.
           evaluated: the step that was evaluated last, by an earlier run.
-          evaluate: called with a checkpoint's prefix every eval_every steps, and at the end;
+          evaluate: called with a checkpoint every eval_every steps, and at the end;
             None evaluates nothing.
         """
         self._folder = folder
@@ -52,7 +53,7 @@ class CheckpointHook(tf.train.SessionRunHook):
         # A folder can be moved or copied, and still means its own checkpoints.
         self.saver = tf.train.Saver(dict(stored_as), max_to_keep=_KEPT, save_relative_paths=True)
         older = checkpoints.by_step(folder)[:_KEPT]
-        self.saver.recover_last_checkpoints(older[::-1])
+        self.saver.recover_last_checkpoints([checkpoint.prefix for checkpoint in older[::-1]])
         self._finite = _all_finite(stored_as.values())
         self._saved: int | None = None
         self._evaluated = evaluated
@@ -112,7 +113,7 @@ class CheckpointHook(tf.train.SessionRunHook):
     def _run_evaluation(self, step: int) -> None:
         assert self._evaluate is not None
         self._evaluated = step
-        self._evaluate(self._name(step))
+        self._evaluate(Checkpoint(self._name(step)))
         self._time = time.monotonic()
 
     def _name(self, step: int) -> str:
@@ -146,10 +147,12 @@ class CheckpointHook(tf.train.SessionRunHook):
 
     def _remove_partial(self) -> None:
         """Removes what a write that was broken off, now or earlier, left behind."""
-        whole = {os.path.basename(path) for path in checkpoints.by_step(self._folder)}
+        complete = {
+            os.path.basename(checkpoint.prefix) for checkpoint in checkpoints.by_step(self._folder)
+        }
         for name in os.listdir(self._folder):
             match = _OWN_FILE.fullmatch(name)
-            if match and (match["partial"] or match["prefix"] not in whole):
+            if match and (match["partial"] or match["prefix"] not in complete):
                 os.remove(os.path.join(self._folder, name))
 
 

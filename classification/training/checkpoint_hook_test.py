@@ -13,7 +13,7 @@ from classification.training.checkpoint_hook import CheckpointHook
 
 
 class CheckpointHookTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self.folder = self.create_tempdir().full_path
         self.evaluated: list[str] = []
@@ -42,41 +42,41 @@ class CheckpointHookTest(absltest.TestCase):
                     session.run(count)
 
     def _steps(self) -> list[int]:
-        return [checkpoints.global_step(prefix) for prefix in checkpoints.by_step(self.folder)]
+        return [checkpoint.global_step for checkpoint in checkpoints.by_step(self.folder)]
 
-    def test_saves_at_both_ends(self) -> None:
+    def test_saves_at_both_ends(self):
         self._run(3)
         self.assertEqual(self._steps(), [3, 0])
         newest = checkpoints.find(self.folder)
-        np.testing.assert_array_equal(checkpoints.read(newest, ["value"])["value"], [1.0])
+        np.testing.assert_array_equal(newest.read(["value"])["value"], [1.0])
         self.assertEmpty(self.evaluated)
 
-    def test_saves_in_time_and_keeps_five_also_of_earlier_runs(self) -> None:
+    def test_saves_in_time_and_keeps_five_also_of_earlier_runs(self):
         self._run(3, save_secs=0.0)
         self.assertEqual(self._steps(), [3, 2, 1, 0])
         self._run(3, save_secs=0.0)
         self.assertEqual(self._steps(), [6, 5, 4, 3, 2])
 
-    def test_evaluates_at_multiples_and_at_the_end(self) -> None:
+    def test_evaluates_at_multiples_and_at_the_end(self):
         self._run(5, eval_every=2)
-        names = [os.path.basename(prefix) for prefix in self.evaluated]
+        names = [os.path.basename(checkpoint.prefix) for checkpoint in self.evaluated]
         self.assertEqual(names, ["model.ckpt-2", "model.ckpt-4", "model.ckpt-5"])
         self._run(1, eval_every=2, evaluated=5)
-        self.assertEndsWith(self.evaluated[-1], "model.ckpt-6")
+        self.assertEndsWith(self.evaluated[-1].prefix, "model.ckpt-6")
         self.assertLen(self.evaluated, 4)
 
-    def test_makes_up_for_an_evaluation_that_was_broken_off(self) -> None:
+    def test_makes_up_for_an_evaluation_that_was_broken_off(self):
         self._run(4)
         self._run(1, eval_every=2, evaluated=2)
-        names = [os.path.basename(prefix) for prefix in self.evaluated]
+        names = [os.path.basename(checkpoint.prefix) for checkpoint in self.evaluated]
         self.assertEqual(names, ["model.ckpt-4", "model.ckpt-5"])
 
-    def test_does_not_save_what_is_no_number(self) -> None:
+    def test_does_not_save_what_is_no_number(self):
         with self.assertRaises(tf.train.NanLossDuringTrainingError):
             self._run(1, to=float("nan"))
         self.assertEqual(self._steps(), [0])
 
-    def test_removes_what_a_broken_off_write_left_and_nothing_else(self) -> None:
+    def test_removes_what_a_broken_off_write_left_and_nothing_else(self):
         self._run(1)
         folder = pathlib.Path(self.folder)
         left = ["model.ckpt-7.data-00000-of-00001", "model.ckpt-8.index.tempstate123"]
@@ -88,7 +88,7 @@ class CheckpointHookTest(absltest.TestCase):
         new = {"model.ckpt-2.index", "model.ckpt-2.data-00000-of-00001"}
         self.assertEqual(set(os.listdir(folder)), before - set(left) | new)
 
-    def test_a_write_that_fails_leaves_the_checkpoints_before(self) -> None:
+    def test_a_write_that_fails_leaves_the_checkpoints_before(self):
         self._run(1, size=1 << 16)
         before = set(os.listdir(self.folder))
         # Stands for a full disk: no file may grow beyond this.

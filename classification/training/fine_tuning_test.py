@@ -16,7 +16,7 @@ from classification.training.training_testing import (
     FLOAT,
     QUANT,
     TAGS,
-    Losses,
+    Messages,
     TrainingTestCase,
     read_variables,
     summaries,
@@ -26,7 +26,7 @@ from classification.training.training_testing import (
 
 class FineTuningTest(TrainingTestCase):
     @classmethod
-    def setUpClass(cls) -> None:
+    def setUpClass(cls):
         super().setUpClass()
         cls.start = write_checkpoint(os.path.join(cls.folders.name, "start.ckpt"))
 
@@ -43,13 +43,13 @@ class FineTuningTest(TrainingTestCase):
             folder,
             QUANT,
             fine_tune_checkpoint=cls.start,
-            freeze_base=True,
+            freeze_base_model=True,
             batch_size=16,
             save_summaries_secs=1,
         )
         return folder, variables, printed
 
-    def test_summaries_hold_the_ranges(self) -> None:
+    def test_summaries_hold_the_ranges(self):
         folder, _, _ = self._frozen()
         ranges = {
             "MobilenetV1/MobilenetV1/Conv2d_0/weights_quant/min",
@@ -57,8 +57,8 @@ class FineTuningTest(TrainingTestCase):
         }
         self.assertContainsSubset({*TAGS, *ranges}, summaries(folder))
 
-    def test_cached_features_train_the_head(self) -> None:
-        options = {"fine_tune_checkpoint": self.start, "freeze_base": True}
+    def test_cached_features_train_the_head(self):
+        options = {"fine_tune_checkpoint": self.start, "freeze_base_model": True}
         before = read_variables(self.start)
         whole, parts = self.folder(), self.folder()
         config = dataclasses.replace(FAST, cache_features=self.folder(), **options)
@@ -75,11 +75,11 @@ class FineTuningTest(TrainingTestCase):
         weights = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
         self.assertTrue(np.any(variables[weights] != before[weights]))
 
-    def test_cached_features_learn_as_the_images_do(self) -> None:
+    def test_cached_features_learn_as_the_images_do(self):
         """The first step's loss is that of the whole network on the same, undistorted images."""
         losses = {}
         for cache in ("", "memory"):
-            seen = Losses(last_step=1, every_n_steps=1, batch_size=1437)
+            display = Messages()
             images = dataclasses.replace(
                 self.digits, _make_batches=functools.partial(_undistorted, self.digits)
             )
@@ -90,22 +90,22 @@ class FineTuningTest(TrainingTestCase):
                     number_of_steps=1,
                     batch_size=1437,
                     fine_tune_checkpoint=self.start,
-                    freeze_base=True,
+                    freeze_base_model=True,
                     cache_features=cache,
                 ),
                 dataset=images,
                 checkpoint_dir=self.folder(),
-                display=seen,
+                display=display,
             )
-            losses[cache] = seen.seen[0]
+            losses[cache] = display.losses[0]
         self.assertAlmostEqual(losses[""], losses["memory"], places=4)
 
-    def test_goes_on_only_with_training_of_the_same_kind(self) -> None:
+    def test_goes_on_only_with_training_of_the_same_kind(self):
         folder, _, _ = self._frozen()
         with self.assertRaisesRegex(ValueError, "flags that it was started with"):
             self.train(folder, QUANT, number_of_steps=4)
 
-    def test_frozen_base_is_left_as_it_was(self) -> None:
+    def test_frozen_base_is_left_as_it_was(self):
         before = read_variables(self.start)
         _, variables, printed = self._frozen()
         base = [name for name in before if "/Logits/" not in name]
@@ -118,13 +118,13 @@ class FineTuningTest(TrainingTestCase):
         self.assertEqual(variables["global_step"], 2)
         self.assertRegex(printed, r"\d+ of \d+ variables restored")
 
-    def test_frozen_base_can_adapt_its_statistics(self) -> None:
+    def test_frozen_base_can_adapt_its_statistics(self):
         before = read_variables(self.start)
         variables, _ = self.train(
             self.folder(),
             QUANT,
             fine_tune_checkpoint=self.start,
-            freeze_base=True,
+            freeze_base_model=True,
             update_base_statistics=True,
         )
         layer = "MobilenetV1/Conv2d_5_pointwise/"
@@ -134,7 +134,7 @@ class FineTuningTest(TrainingTestCase):
         name = "MobilenetV1/MobilenetV1/Conv2d_5_pointwise/act_quant/max"
         self.assertNotEqual(variables[name], before[name])
 
-    def test_whole_network_with_batch_norm_frozen(self) -> None:
+    def test_whole_network_with_batch_norm_frozen(self):
         before = read_variables(self.start)
         variables, _ = self.train(
             self.folder(), QUANT, fine_tune_checkpoint=self.start, freeze_batch_norm=True
@@ -151,20 +151,20 @@ class FineTuningTest(TrainingTestCase):
         with self.assertRaisesRegex(ValueError, "statistics of the whole base"):
             self.train(self.folder(), fine_tune_checkpoint=floats, freeze_batch_norm=True)
 
-    def test_freezing_needs_a_whole_base(self) -> None:
+    def test_freezing_needs_a_whole_base(self):
         with self.assertRaisesRegex(ValueError, "expected --fine_tune_checkpoint"):
-            self.train(self.folder(), freeze_base=True)
+            self.train(self.folder(), freeze_base_model=True)
         floats = write_checkpoint(os.path.join(self.folders.name, "float.ckpt"), FLOAT)
         with self.assertRaisesRegex(ValueError, "whole base.*--update_base_statistics"):
-            self.train(self.folder(), QUANT, fine_tune_checkpoint=floats, freeze_base=True)
+            self.train(self.folder(), QUANT, fine_tune_checkpoint=floats, freeze_base_model=True)
 
-    def test_known_embedding_range_is_not_the_checkpoints(self) -> None:
+    def test_known_embedding_range_is_not_the_checkpoints(self):
         name = EMBEDDING_MAX
         self.assertEqual(read_variables(self.start)[name], 0.25)
         _, variables, _ = self._frozen()
         self.assertEqual(variables[name], np.float32(127 / 128))
 
-    def test_starts_from_a_base_alone_with_its_features_as_the_embedding(self) -> None:
+    def test_starts_from_a_base_alone_with_its_features_as_the_embedding(self):
         name = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights"
         prefix = os.path.join(self.folders.name, "base.ckpt")
         write_checkpoint(prefix, FLOAT, without=name)
@@ -173,7 +173,7 @@ class FineTuningTest(TrainingTestCase):
         start = read_variables(os.path.join(folder, "model.ckpt-0"))
         np.testing.assert_array_equal(start[name][0, 0], np.eye(256, 1024))
 
-    def test_refuses_to_start_from_what_is_no_number(self) -> None:
+    def test_refuses_to_start_from_what_is_no_number(self):
         prefix = os.path.join(self.folders.name, "nan.ckpt")
         write_checkpoint(prefix, FLOAT, base=float("nan"))
         folder = self.folder()

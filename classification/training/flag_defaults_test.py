@@ -34,9 +34,7 @@ class TrainingDefaultsTest(parameterized.TestCase):
         (True, True, False, 0.0045, 0, 32),
         (True, True, True, 0.45, 0, 32),
     )
-    def test_follows_data_and_start(
-        self, digits: bool, fine_tuning: bool, frozen: bool, rate: float, delay: int, size: int
-    ) -> None:
+    def test_follows_data_and_start(self, digits, fine_tuning, frozen, rate, delay, size):
         values = _choose(digits, fine_tuning, frozen)
         self.assertEqual(values["learning_rate"], rate)
         self.assertEqual(values["quant_delay"], delay)
@@ -45,7 +43,7 @@ class TrainingDefaultsTest(parameterized.TestCase):
         self.assertEqual(values["number_of_steps"], 1000 if digits else None)
 
     @parameterized.product(digits=(False, True), fine_tuning=(False, True))
-    def test_what_is_given_wins(self, digits: bool, fine_tuning: bool) -> None:
+    def test_what_is_given_wins(self, digits, fine_tuning):
         given = {
             "image_size": 96,
             "depth_multiplier": 0.5,
@@ -58,10 +56,10 @@ class TrainingDefaultsTest(parameterized.TestCase):
         values = _choose(digits, fine_tuning, False, **given)
         self.assertEqual(values, _DEFAULTS | given)
 
-    def test_digits_quantise_from_a_quarter_of_the_steps(self) -> None:
+    def test_digits_quantise_from_a_quarter_of_the_steps(self):
         self.assertEqual(_choose(True, False, False, number_of_steps=60)["quant_delay"], 15)
 
-    def test_warns_of_what_will_not_work(self) -> None:
+    def test_warns_of_what_will_not_work(self):
         self.assertEmpty(flag_defaults.warnings(_choose(True, False, False)))
         self.assertEmpty(flag_defaults.warnings(_choose(False, False, False)))
         late = flag_defaults.warnings(
@@ -70,7 +68,7 @@ class TrainingDefaultsTest(parameterized.TestCase):
         self.assertLen(late, 1)
         self.assertIn("step 250000", late[0])
 
-    def test_warns_where_statistics_would_not_arrive(self) -> None:
+    def test_warns_where_statistics_would_not_arrive(self):
         for fine_tuning in (False, True):
             values = _choose(False, fine_tuning, False, number_of_steps=1000)
             (stale,) = flag_defaults.warnings(values)

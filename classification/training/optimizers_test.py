@@ -8,7 +8,7 @@ from classification.training import optimizers
 
 class OptimizersTest(parameterized.TestCase):
     @parameterized.parameters(*optimizers.NAMES)
-    def test_goes_downhill(self, name: str) -> None:
+    def test_goes_downhill(self, name):
         with tf.Graph().as_default(), tf.Session() as session:
             place = tf.get_variable("place", initializer=3.0, use_resource=False)
             height = tf.square(place)
@@ -20,7 +20,7 @@ class OptimizersTest(parameterized.TestCase):
                 session.run(step)
             self.assertLess(session.run(height), before)
 
-    def test_takes_momentum(self) -> None:
+    def test_takes_momentum(self):
         places = []
         for momentum in (0.0, 0.9):
             with tf.Graph().as_default(), tf.Session() as session:

@@ -1,14 +1,17 @@
-"""How training shows itself: one live line on a terminal, plain lines elsewhere."""
+"""Shows training steps: on a terminal, elsewhere, and in TensorBoard."""
 
 import collections
+import contextlib
 import dataclasses
 import time
-from types import TracebackType
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import rich.console
 import rich.progress
 import tensorflow.compat.v1 as tf
+
+from classification.base.progress_bar import ProgressBar
 
 _WINDOW = 50
 _WIDTH_FOR_BAR = 110
@@ -32,37 +35,37 @@ class Step:
 
 
 class SummaryTimer(tf.train.SecondOrStepTimer):
-    """Tells when summaries are due: so many seconds, or so many steps, behind the last ones."""
+    """Says when summaries are due: a number of seconds or of steps after the last ones."""
 
     def __init__(self, *, every_secs: int, every_steps: int = 0) -> None:
-        """Creates the timer; without steps, the seconds alone count."""
+        """Creates the timer; with every_steps of 0, only seconds count."""
         super().__init__(every_secs=every_secs)
         self._steps = every_steps
 
     def should_trigger_for_step(self, step: int) -> bool:
-        """Whether summaries are due behind a step."""
+        """Whether summaries are due after a step."""
         last = self.last_triggered_step()
         enough = bool(self._steps) and last is not None and step >= last + self._steps
         return enough or super().should_trigger_for_step(step)
 
 
 class SummaryHook(tf.train.SummarySaverHook):
-    """Writes a graph's summaries whenever a timer tells."""
+    """Writes a graph's summaries whenever a timer says so."""
 
     def __init__(self, timer: SummaryTimer, **options: Any) -> None:
         """Creates the hook.
 
         Args:
-          timer: of this hook alone.
-          options: of `SummarySaverHook`.
+          timer: used by no other hook.
+          options: those of `SummarySaverHook`.
         """
         super().__init__(save_steps=1, **options)
-        # It can be told seconds, or steps, and not both.
+        # The base class takes seconds or steps, but not both.
         self._timer = timer
 
 
 class StepHook(tf.train.SessionRunHook):
-    """Follows training steps: hands each to a display, and images/s to TensorBoard."""
+    """Gives each training step to a display, and images/s to TensorBoard."""
 
     def __init__(
         self,
@@ -71,7 +74,7 @@ class StepHook(tf.train.SessionRunHook):
         learning_rate: tf.Tensor,
         step: tf.Tensor,
         batch_size: int,
-        display: "Display | None",
+        display: "Display",
         summary_dir: str | None,
         timer: SummaryTimer,
     ):
@@ -82,9 +85,9 @@ class StepHook(tf.train.SessionRunHook):
           learning_rate: scalar.
           step: the global step, read after the step's updates.
           batch_size: images a step.
-          display: where steps are shown; None shows nothing.
-          summary_dir: where images/s are written to; None for nowhere.
-          timer: when; of this hook alone.
+          display: shows steps.
+          summary_dir: where images/s are written; None writes none.
+          timer: says when images/s are written; used by no other hook.
         """
         self._fetches = {"loss": loss, "rate": learning_rate, "step": step}
         self._batch_size = batch_size
@@ -96,12 +99,12 @@ class StepHook(tf.train.SessionRunHook):
         self._timer = timer if summary_dir else None
 
     def after_create_session(self, session: tf.Session, coord: tf.train.Coordinator) -> None:
-        """Starts anew."""
+        """Starts to measure again."""
         del session, coord
         self._is_first = True
 
     def before_run(self, run_context: tf.train.SessionRunContext) -> tf.train.SessionRunArgs:
-        """Asks for what is shown."""
+        """Requests the values that are shown."""
         del run_context
         self._begin = time.monotonic()
         return tf.train.SessionRunArgs(self._fetches)
@@ -109,19 +112,18 @@ class StepHook(tf.train.SessionRunHook):
     def after_run(
         self, run_context: tf.train.SessionRunContext, run_values: tf.train.SessionRunValues
     ) -> None:
-        """Shows it."""
+        """Shows the step."""
         del run_context
         values = run_values.results
-        # Of the steps alone: what comes between two, an evaluation say, is no part of it. The
-        # first in a session, in which TensorFlow prepares itself, tells nothing.
+        # Only the steps count, not what happens between them, such as an evaluation; and not the
+        # first step of a session, in which TensorFlow prepares itself.
         if not self._is_first:
             self._times.append(time.monotonic() - self._begin)
         self._is_first = False
         seconds = sum(self._times)
         rate = self._batch_size * len(self._times) / seconds if seconds else 0.0
         number = int(values["step"])
-        if self._display is not None:
-            self._display.show(Step(number, float(values["loss"]), float(values["rate"]), rate))
+        self._display.show(Step(number, float(values["loss"]), float(values["rate"]), rate))
         if self._timer is not None and rate and self._timer.should_trigger_for_step(number):
             self._timer.update_last_triggered_step(number)
             value = tf.Summary.Value(tag="images_per_second", simple_value=rate)
@@ -129,8 +131,29 @@ class StepHook(tf.train.SessionRunHook):
             writer.add_summary(tf.Summary(value=[value]), number)
 
 
+def _show_nothing(done: int, total: int) -> None:
+    del done, total
+
+
 class Display:
-    """Shows training steps; a context manager, since a live line must be ended."""
+    """Shows the steps and messages of a training; this one shows nothing."""
+
+    def show(self, step: Step) -> None:
+        """Shows a step."""
+
+    def say(self, text: str) -> None:
+        """Shows a message of one line or more."""
+
+    def progress(self) -> contextlib.AbstractContextManager[Callable[[int, int], None]]:
+        """A function that shows how many of all images are done, while the context is open."""
+        return contextlib.nullcontext(_show_nothing)
+
+
+class ConsoleDisplay(Display):
+    """Shows steps on one live line on a terminal, and on plain lines elsewhere.
+
+    A context manager: a live line must be ended.
+    """
 
     def __init__(
         self,
@@ -143,8 +166,8 @@ class Display:
         """Creates the display.
 
         Args:
-          last_step: at which training ends; None where it has no end.
-          every_n_steps: how often a line is printed where there is no terminal.
+          last_step: the step at which training ends; None if it has no end.
+          every_n_steps: how often a line is printed if there is no terminal.
           batch_size: images a step, for the time left.
           console: standard output by default.
         """
@@ -166,27 +189,22 @@ class Display:
         self._task: rich.progress.TaskID | None = None
         self._last: Step | None = None
 
-    def __enter__(self) -> "Display":
+    def __enter__(self) -> "ConsoleDisplay":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._live:
             self._line.stop()
             if self._last is not None:
                 self._console.print(self.describe(self._last))
 
     def show(self, step: Step) -> None:
-        """Shows a step: at once on a terminal, elsewhere if it is a multiple of every_n_steps."""
+        """Shows a step: each on a terminal, elsewhere the multiples of every_n_steps."""
         first = self._last is None
         self._last = step
         if self._live:
             if self._task is None:
-                # Not before: what comes first may have a bar of its own.
+                # Not earlier: what comes before the first step may show a bar.
                 self._line.start()
                 self._task = self._line.add_task("", total=self._last_step)
             self._line.update(self._task, completed=step.number, description=self.describe(step))
@@ -194,8 +212,14 @@ class Display:
             self._console.print(self.describe(step), soft_wrap=True)
 
     def say(self, text: str) -> None:
-        """Shows a line, above the live one where there is one."""
+        """Shows a message, above the live line if there is one."""
         self._console.print(text, soft_wrap=True, markup=False)
+
+    @contextlib.contextmanager
+    def progress(self) -> Iterator[Callable[[int, int], None]]:
+        """A function that shows a progress bar, while the context is open."""
+        with ProgressBar() as bar:
+            yield bar.show
 
     def describe(self, step: Step) -> str:
         """A step in words: number, loss, learning rate, images/s and time left; 80 columns."""

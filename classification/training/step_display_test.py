@@ -5,7 +5,7 @@ import io
 import rich.console
 from absl.testing import absltest
 
-from classification.training.step_display import Display, Step, SummaryTimer
+from classification.training.step_display import ConsoleDisplay, Step, SummaryTimer
 
 
 def _console(terminal: bool, width: int = 120) -> tuple[rich.console.Console, io.StringIO]:
@@ -17,31 +17,35 @@ def _console(terminal: bool, width: int = 120) -> tuple[rich.console.Console, io
 
 
 class DisplayTest(absltest.TestCase):
-    def test_describes_a_step(self) -> None:
-        display = Display(last_step=8000, every_n_steps=10, batch_size=32)
+    def test_describes_a_step(self):
+        display = ConsoleDisplay(last_step=8000, every_n_steps=10, batch_size=32)
         self.assertEqual(
             display.describe(Step(800, 1.25, 0.045, 64.0)),
             "step 800/8000  loss 1.2500  rate 0.045  64.0 images/s  1:00:00 left",
         )
 
-    def test_describes_a_step_without_end(self) -> None:
-        display = Display(last_step=None, every_n_steps=10, batch_size=32)
+    def test_describes_a_step_without_end(self):
+        display = ConsoleDisplay(last_step=None, every_n_steps=10, batch_size=32)
         self.assertEqual(
             display.describe(Step(1, 1.25, 0.045, 0.0)),
             "step 1  loss 1.2500  rate 0.045",
         )
 
-    def test_prints_lines_off_a_terminal(self) -> None:
+    def test_prints_lines_off_a_terminal(self):
         console, text = _console(terminal=False)
-        with Display(last_step=25, every_n_steps=10, batch_size=8, console=console) as display:
+        with ConsoleDisplay(
+            last_step=25, every_n_steps=10, batch_size=8, console=console
+        ) as display:
             for number in range(3, 26):
                 display.show(Step(number, 2.0, 0.1, 100.0))
         numbers = [line.split()[1] for line in text.getvalue().splitlines()]
         self.assertEqual(numbers, ["3/25", "10/25", "20/25", "25/25"])
 
-    def test_keeps_one_line_on_a_terminal(self) -> None:
+    def test_keeps_one_line_on_a_terminal(self):
         console, text = _console(terminal=True)
-        with Display(last_step=25, every_n_steps=10, batch_size=8, console=console) as display:
+        with ConsoleDisplay(
+            last_step=25, every_n_steps=10, batch_size=8, console=console
+        ) as display:
             for number in range(1, 26):
                 display.show(Step(number, 2.0, 0.1, 100.0))
         # What is left for good, after the live line was wiped, is the last step.
@@ -49,9 +53,11 @@ class DisplayTest(absltest.TestCase):
         self.assertIn("step 25/25", last)
         self.assertNotIn("step 24/25", last)
 
-    def test_fits_a_narrow_terminal(self) -> None:
+    def test_fits_a_narrow_terminal(self):
         console, text = _console(terminal=True, width=80)
-        with Display(last_step=250_000, every_n_steps=10, batch_size=8, console=console) as display:
+        with ConsoleDisplay(
+            last_step=250_000, every_n_steps=10, batch_size=8, console=console
+        ) as display:
             display.show(Step(100_000, 2.1234, 0.0123, 1000.0))
         self.assertIn("0:20:00 left", text.getvalue())
 
@@ -65,14 +71,14 @@ class SummaryTimerTest(absltest.TestCase):
                 found.append(step)
         return found
 
-    def test_steps_come_first(self) -> None:
+    def test_steps_come_first(self):
         timer = SummaryTimer(every_secs=10_000, every_steps=10)
         self.assertEqual(self._triggers(timer, 35), [1, 11, 21, 31])
 
-    def test_seconds_alone(self) -> None:
+    def test_seconds_alone(self):
         self.assertEqual(self._triggers(SummaryTimer(every_secs=10_000), 35), [1])
 
-    def test_seconds_come_first(self) -> None:
+    def test_seconds_come_first(self):
         timer = SummaryTimer(every_secs=0, every_steps=10)
         self.assertEqual(self._triggers(timer, 5), [1, 2, 3, 4, 5])
 

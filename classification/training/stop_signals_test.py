@@ -9,7 +9,7 @@ from classification.training.stop_signals import Stopped, StopSignals
 
 
 class StopSignalsTest(absltest.TestCase):
-    def test_a_signal_is_kept_and_does_not_end_anything(self) -> None:
+    def test_a_signal_is_kept_and_does_not_end_anything(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             with StopSignals() as signals:
                 signals.check()
@@ -19,12 +19,12 @@ class StopSignalsTest(absltest.TestCase):
                 with self.assertRaises(Stopped):
                     signals.check()
 
-    def test_a_second_interrupt_interrupts(self) -> None:
+    def test_a_second_interrupt_interrupts(self):
         with StopSignals(), self.assertRaises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
             os.kill(os.getpid(), signal.SIGINT)
 
-    def test_afterwards_signals_mean_what_they_did(self) -> None:
+    def test_afterwards_signals_mean_what_they_did(self):
         before = signal.getsignal(signal.SIGTERM)
         with StopSignals():
             self.assertNotEqual(signal.getsignal(signal.SIGTERM), before)

@@ -1,4 +1,4 @@
-"""Running training steps: the session, what watches it, and how it ends."""
+"""Runs training steps: the session, its hooks, and its end."""
 
 from collections.abc import Callable
 
@@ -7,21 +7,21 @@ import tensorflow.compat.v1 as tf
 from classification.cluster.cluster import Cluster, TrainingEnded
 from classification.cluster.synchronous import AggregateHook
 from classification.nets import checkpoints, variable_values
-from classification.training import warm_start
 from classification.training.best_checkpoint import BestCheckpoint
 from classification.training.checkpoint_hook import CheckpointHook
 from classification.training.step_display import Display, StepHook, SummaryHook, SummaryTimer
 from classification.training.stop_signals import Stopped, StopSignals
 from classification.training.train_step import Graph
 from classification.training.training_config import TrainingConfig
+from classification.training.warm_start import StartValues
 
 
 class StepFailed(Exception):
-    """A step could not be taken, for the reason that is this error's cause.
+    """A step could not be taken; this error's cause is the reason.
 
     Attributes:
-      saved: the step of the checkpoint that holds all steps before; None where another process
-        writes checkpoints.
+      saved: the step of the checkpoint that holds all steps before it; None if another process
+        writes the checkpoints.
     """
 
     def __init__(self, saved: int | None):
@@ -30,7 +30,7 @@ class StepFailed(Exception):
 
 
 class _StopHook(tf.train.SessionRunHook):
-    """Ends training behind the step in which the wish came."""
+    """Ends training after the step during which a signal came."""
 
     def __init__(self, signals: StopSignals):
         self._signals = signals
@@ -49,32 +49,30 @@ def run(
     *,
     cluster: Cluster,
     folder: str,
-    restoration: checkpoints.Restoration | None,
+    start_values: StartValues,
     signals: StopSignals,
     best: BestCheckpoint | None,
-    display: Display | None,
-    say: Callable[[str], None],
+    display: Display,
 ) -> int:
-    """Runs training steps until there were enough, or somebody wants it to stop.
+    """Takes training steps until there are enough of them, or a signal ends training.
 
     Args:
       graph: the step, in the default graph.
       config: the training.
-      cluster: where this process stands among workers.
-      folder: of the checkpoints; training starts from the newest there.
-      restoration: what variables start from where there is none; None: their initial values.
-      signals: tells that training shall stop.
-      best: what evaluates checkpoints, for `eval_every`.
-      display: shows steps.
-      say: shows a line.
+      cluster: the place of this process among workers.
+      folder: the checkpoints' folder; training starts from its newest checkpoint.
+      start_values: of variables, if the folder has no checkpoint; others are initialised.
+      signals: says whether training is to stop.
+      best: evaluates checkpoints, for `eval_every`.
+      display: shows steps and messages.
 
     Returns:
       The global step at the end.
 
     Raises:
-      tf.train.NanLossDuringTrainingError: if loss or weights are no longer numbers.
+      tf.train.NanLossDuringTrainingError: if the loss or a weight is not finite.
       OSError: if a checkpoint cannot be written.
-      Stopped: if training shall stop, and there are no parameter servers to save from.
+      Stopped: if training is to stop, and there are no parameter servers to save from.
       StepFailed: if TensorFlow reports an error in a step.
     """
     hooks: list[tf.train.SessionRunHook] = [
@@ -92,13 +90,13 @@ def run(
     ]
     saving = None
     if cluster.is_chief:
-        saving = _checkpoint_hook(graph, config, folder, best, say)
-        # Behind the hook that looks for NaN, so that nothing that is none is saved; and behind
-        # the one that times steps.
+        saving = _checkpoint_hook(graph, config, folder, best, display.say)
+        # After the hook that looks for NaN, so that no NaN is saved, and after the one that times
+        # steps.
         hooks += [saving, *_summary_hooks(config, folder)]
     hooks.append(_StopHook(signals))
     scaffold = tf.train.Scaffold(
-        init_fn=_initializer(graph, restoration), saver=saving.saver if saving else None
+        init_fn=_initializer(graph, start_values), saver=saving.saver if saving else None
     )
 
     def ended() -> bool:
@@ -118,17 +116,17 @@ def run(
                 try:
                     reached = session.run(graph.step, feed_dict=graph.feed())
                 except tf.errors.OutOfRangeError:
-                    # Not a failure, but how steps that are counted in turn end.
+                    # Not a failure: steps that workers take in turn end like this.
                     raise
                 except tf.errors.OpError as error:
-                    # The session ends without telling hooks, and so would not save.
+                    # The session ends without calling the hooks' end, and so would not save.
                     raise StepFailed(saving.save_now() if saving else None) from error
     except TrainingEnded as error:
-        say(str(error))
+        display.say(str(error))
     except (tf.errors.AbortedError, tf.errors.UnavailableError) as error:
         if signals.received is None:
             raise
-        # The parameter servers were told to stop, too, and were faster.
+        # The parameter servers were stopped, too, and ended first.
         raise Stopped from error
     if cluster.num_ps and signals.received is None:
         cluster.leave()
@@ -140,7 +138,7 @@ def run(
 
 
 def has_ended(folder: str, number_of_steps: int | None) -> bool:
-    """Whether a folder's newest checkpoint is one of the last step."""
+    """Whether the newest checkpoint in a folder is that of the last step."""
     newest = checkpoints.newest_step(folder)
     return number_of_steps is not None and newest is not None and newest >= number_of_steps
 
@@ -166,7 +164,7 @@ def _checkpoint_hook(
         save_secs=config.save_interval_secs,
         eval_every=config.eval_every,
         evaluated=0 if best is None else best.evaluated,
-        evaluate=None if best is None else lambda prefix: say(best.evaluate(prefix)),
+        evaluate=None if best is None else lambda checkpoint: say(best.evaluate(checkpoint)),
     )
 
 
@@ -184,16 +182,13 @@ def _summary_timer(config: TrainingConfig) -> SummaryTimer:
 
 
 def _initializer(
-    graph: Graph, restoration: checkpoints.Restoration | None
+    graph: Graph, start_values: StartValues
 ) -> Callable[[tf.train.Scaffold, tf.Session], None]:
-    """What is done behind initialisation, where there is no checkpoint to go on from."""
-    saver = None if restoration is None else tf.train.Saver(restoration.variables)
+    """What is done after initialisation, if there is no checkpoint to continue from."""
 
     def initialize(scaffold: tf.train.Scaffold, session: tf.Session) -> None:
         del scaffold
-        if saver is not None and restoration is not None:
-            saver.restore(session, restoration.prefix)
-            variable_values.load(session, warm_start.start_values(restoration, graph.variables))
+        variable_values.load(session, start_values)
         session.run(graph.initialize)
 
     return initialize

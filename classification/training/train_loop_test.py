@@ -9,13 +9,14 @@ from absl.testing import absltest
 from classification.cluster.cluster import Cluster
 from classification.nets import checkpoints
 from classification.training import train_loop
+from classification.training.step_display import Display
 from classification.training.stop_signals import StopSignals
 from classification.training.train_step import Graph
 from classification.training.training_config import TrainingConfig
 
 
 class TrainingSessionTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self.folder = self.create_tempdir().full_path
         self.fed: list[float] = []
@@ -53,41 +54,40 @@ class TrainingSessionTest(absltest.TestCase):
                 TrainingConfig(save_summaries_secs=0),
                 cluster=Cluster(),
                 folder=self.folder,
-                restoration=None,
+                start_values={},
                 signals=signals,
                 best=None,
-                display=None,
-                say=print,
+                display=Display(),
             )
 
     def _saved(self) -> tuple[int | None, float]:
         newest = checkpoints.find(self.folder)
-        return checkpoints.global_step(newest), checkpoints.scalar(newest, "value")
+        return newest.global_step, newest.scalar("value")
 
-    def test_takes_the_steps_and_saves(self) -> None:
+    def test_takes_the_steps_and_saves(self):
         self.assertEqual(self._run([1.0, 2.0, 3.0, 4.0, 5.0]), 5)
         self.assertEqual(self._saved(), (5, 5.0))
         self.assertTrue(train_loop.has_ended(self.folder, 5))
         self.assertFalse(train_loop.has_ended(self.folder, 6))
         self.assertFalse(train_loop.has_ended(self.folder, None))
 
-    def test_a_signal_ends_it_behind_the_step_and_saves(self) -> None:
+    def test_a_signal_ends_it_behind_the_step_and_saves(self):
         self.assertEqual(self._run([1.0, 2.0, 3.0, 4.0, 5.0], stop_at=3), 3)
         self.assertEqual(self._saved(), (3, 3.0))
 
-    def test_a_step_that_fails_costs_none_of_those_before(self) -> None:
+    def test_a_step_that_fails_costs_none_of_those_before(self):
         with self.assertRaises(train_loop.StepFailed) as failed:
             self._run([1.0, 2.0, -1.0])
         self.assertEqual(failed.exception.saved, 2)
         self.assertIsInstance(failed.exception.__cause__, tf.errors.InvalidArgumentError)
         self.assertEqual(self._saved(), (2, 2.0))
 
-    def test_what_is_no_number_is_not_saved(self) -> None:
+    def test_what_is_no_number_is_not_saved(self):
         with self.assertRaises(tf.train.NanLossDuringTrainingError):
             self._run([1.0, 2.0, float("nan")])
         self.assertEqual(self._saved(), (0, 0.0))
 
-    def test_goes_on_from_what_is_there(self) -> None:
+    def test_goes_on_from_what_is_there(self):
         self._run([1.0, 2.0], last_step=2)
         self.fed.clear()
         self.assertEqual(self._run([3.0, 4.0, 5.0]), 5)

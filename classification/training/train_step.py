@@ -86,7 +86,7 @@ def build(
         freeze_batch_norm=config.freeze_batch_norm,
         weight_decay=config.weight_decay,
         dropout_seed=tf.stack([number, config.seed * cluster.num_workers + cluster.worker]),
-        freeze_base=config.freeze_base,
+        freeze_base=config.freeze_base_model,
         update_base_statistics=config.update_base_statistics,
         features=given,
     )
@@ -268,7 +268,11 @@ def _stored_as(averages: Mapping[tf.Variable, tf.Variable]) -> dict[str, tf.Vari
 
 def _changes(variable: tf.Variable, config: TrainingConfig) -> bool:
     """Whether training changes a variable."""
-    return not config.freeze_base or config.update_base_statistics or "/Logits/" in variable.op.name
+    return (
+        not config.freeze_base_model
+        or config.update_base_statistics
+        or "/Logits/" in variable.op.name
+    )
 
 
 def _summarize(loss: tf.Tensor, rate: tf.Tensor) -> None:

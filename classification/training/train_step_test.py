@@ -18,11 +18,11 @@ _FAST = TrainingConfig(number_of_steps=2, batch_size=8)
 
 class TrainingGraphTest(absltest.TestCase):
     @classmethod
-    def setUpClass(cls) -> None:
+    def setUpClass(cls):
         super().setUpClass()
         cls.digits = open_dataset("", "train")
 
-    def test_a_step_counts_and_moves_every_trained_variable(self) -> None:
+    def test_a_step_counts_and_moves_every_trained_variable(self):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(0)
             tf.train.create_global_step()
@@ -41,12 +41,12 @@ class TrainingGraphTest(absltest.TestCase):
         for name in trained:
             self.assertTrue(np.any(after[name] != before[name]), name)
 
-    def test_variables_go_to_the_parameter_servers(self) -> None:
+    def test_variables_go_to_the_parameter_servers(self):
         cluster = Cluster(worker=1, num_workers=2, num_ps=2)
         with tf.Graph().as_default(), tf.device(cluster.placement()):
             tf.set_random_seed(0)
             tf.train.create_global_step()
-            config = dataclasses.replace(_FAST, freeze_base=True)
+            config = dataclasses.replace(_FAST, freeze_base_model=True)
             graph = train_step.build(_FLOAT, config, self.digits, cluster=cluster)
             devices = {variable.device for variable in tf.global_variables()}
             self.assertEqual(devices, {"/job:ps/task:0", "/job:ps/task:1"})
@@ -62,7 +62,7 @@ class TrainingGraphTest(absltest.TestCase):
             rate = train_step.learning_rate(config, number, num_examples, num_workers)
             return session.run(rate)
 
-    def test_schedule_follows_the_size_of_the_data(self) -> None:
+    def test_schedule_follows_the_size_of_the_data(self):
         # 1,437 images in batches of 64: 2.5 epochs are 56 steps.
         for num_examples, step, expected in ((1437, 55, 0.1), (1437, 56, 0.094), (64, 4, 0.0884)):
             self.assertAlmostEqual(self._rate(step, num_examples), expected, places=4)
@@ -70,7 +70,7 @@ class TrainingGraphTest(absltest.TestCase):
         self.assertAlmostEqual(self._rate(28, 1437, 2, sync_replicas=True), 0.094, places=4)
         self.assertAlmostEqual(self._rate(28, 1437, 2), 0.1, places=4)
 
-    def test_warmup_rises_in_a_straight_line(self) -> None:
+    def test_warmup_rises_in_a_straight_line(self):
         rates = [self._rate(step, 10**6, warmup_steps=4) for step in range(6)]
         np.testing.assert_allclose(rates, [0.025, 0.05, 0.075, 0.1, 0.1, 0.1], rtol=1e-6)
 
@@ -83,7 +83,7 @@ class TrainingGraphTest(absltest.TestCase):
             session.run(tf.global_variables_initializer())
             return session.run(graph.loss)
 
-    def test_weight_decay_and_label_smoothing_are_in_the_loss(self) -> None:
+    def test_weight_decay_and_label_smoothing_are_in_the_loss(self):
         plain = self._loss(weight_decay=0.0)
         decays = [self._loss(weight_decay=decay) - plain for decay in (0.001, 0.002)]
         self.assertGreater(decays[0], 0.01)
@@ -93,7 +93,7 @@ class TrainingGraphTest(absltest.TestCase):
         self.assertNotEqual(smooth, plain)
         self.assertAlmostEqual(smooth, plain, delta=0.5)
 
-    def test_averages_take_the_places_of_variables(self) -> None:
+    def test_averages_take_the_places_of_variables(self):
         config = dataclasses.replace(_FAST, moving_average_decay=0.99)
         kernel = "MobilenetV1/Conv2d_0/weights"
         with tf.Graph().as_default(), tf.Session() as session:

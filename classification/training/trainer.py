@@ -1,22 +1,23 @@
-"""Training: where it starts from, how it goes on, and what it leaves behind."""
+"""Trains a network in a folder: from its start, or from where an earlier run stopped."""
 
 import contextlib
 import dataclasses
 import os
 import signal
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 from tensorflow import config as tf_config
 
 from classification.base import runner
-from classification.base.progress_bar import ProgressBar
 from classification.cluster.cluster import Cluster
 from classification.data import records
 from classification.data.dataset import Dataset
 from classification.nets import checkpoints
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from classification.training import cached_features, folder_lock, train_loop, train_step, warm_start
+from classification.training import cached_features, run_folder, train_loop, train_step, warm_start
 from classification.training.best_checkpoint import BestCheckpoint
 from classification.training.cached_features import Features
 from classification.training.step_display import Display
@@ -30,12 +31,25 @@ class Outcome:
     """How a training ended.
 
     Attributes:
-      step: the global step at the end; None where it ended before there was a checkpoint.
-      signal: what ended it early; None where it was not.
+      step: the global step at the end; None if it ended before there was a checkpoint.
+      signal: the signal that ended it early; None if none did.
     """
 
     step: int | None
     signal: signal.Signals | None
+
+
+class _Run(NamedTuple):
+    """The arguments of `train`, which travel together."""
+
+    model: ModelConfig
+    config: TrainingConfig
+    dataset: Dataset
+    folder: str
+    validation: Dataset | None
+    cluster: Cluster
+    display: Display
+    signals: StopSignals
 
 
 def train(
@@ -50,104 +64,147 @@ def train(
 ) -> Outcome:
     """Trains a network, and leaves checkpoints, summaries and `model.json` in a folder.
 
-    Where the folder holds a checkpoint, training goes on from the newest that is whole,
-    whatever `fine_tune_checkpoint` says, and takes the steps that it would have taken
-    without a stop. Ctrl-C and SIGTERM end it early, after a checkpoint.
+    If the folder holds checkpoints, training continues from the newest that can be read, whatever
+    `fine_tune_checkpoint` says, and takes the steps that it would have taken without a stop.
+    Ctrl-C and SIGTERM end it early, after a checkpoint.
+
+      outcome = trainer.train(
+          model=ModelConfig(num_classes=10, image_size=32, depth_multiplier=0.25),
+          config=TrainingConfig(number_of_steps=100, batch_size=64),
+          dataset=open_dataset("", "train"),
+          checkpoint_dir="net",
+      )
 
     Args:
       model: the network.
       config: how to train it.
-      dataset: the training split.
-      checkpoint_dir: made if it is missing.
+      dataset: the images to train on.
+      checkpoint_dir: the folder; it is made if it does not exist.
       validation: the images to evaluate on, for `eval_every`.
-      cluster: where this process stands among workers; None: it is alone.
-      display: shows how it goes; None is silent.
+      cluster: the place of this process among workers; None means that it is alone.
+      display: shows steps and messages; None shows nothing.
 
     Raises:
-      ValueError: if the folder holds another network, or the checkpoint to fine-tune
-        from does not fit, or a record cannot be used; the steps before it are saved.
+      ValueError: if the folder holds another network, the checkpoint to fine-tune from does not
+        fit, or a record cannot be used; the steps before it are saved.
       FileNotFoundError: if there is no such checkpoint.
-      BlockingIOError: if somebody else trains in the folder.
+      BlockingIOError: if another process trains in the folder.
       OSError: if the folder cannot be written to.
-      ArithmeticError: if the loss is no longer a number; the checkpoints written before
-        are left.
+      ArithmeticError: if the loss is not finite; the checkpoints that were written stay.
     """
-    cluster = cluster or Cluster()
-    say = print if display is None else display.say
-    _check_data(model, config, dataset, validation, cluster)
-    warm_start.check_folder(checkpoint_dir, model)
+    signals = StopSignals()
+    run = _Run(
+        model,
+        config,
+        dataset,
+        checkpoint_dir,
+        validation,
+        cluster or Cluster(),
+        display or Display(),
+        signals,
+    )
+    _check_data(run)
+    run_folder.check(checkpoint_dir, model)
     with contextlib.ExitStack() as stack:
-        signals = stack.enter_context(StopSignals())
-        if cluster.is_chief and os.path.isdir(checkpoint_dir):
-            _lock(checkpoint_dir, stack)
-        newest = warm_start.newest_whole(checkpoint_dir)
-        start = checkpoints.global_step(newest) or 0 if newest else 0
-        is_done = _is_done(newest, start, config, say)
-        if newest is None:
-            _check_beginning(config)
+        stack.enter_context(signals)
+        newest = _find_start(run, stack)
         tf_config.experimental.enable_op_determinism()
         try:
-            if is_done:
-                best = _best(model, config, validation, checkpoint_dir, start, signals.check)
-                if newest and cluster.is_chief and best is not None and best.evaluated < start:
-                    # Training was stopped before it could.
-                    say(best.evaluate(newest))
-                cluster.leave()
-                return Outcome(start, None)
-            kept = None
-            if config.cache_features:
-                source = newest or checkpoints.find(config.fine_tune_checkpoint)
-                kept = _features(model, config, dataset, source, signals, say)
-            stack.enter_context(tf.Graph().as_default())
-            stack.enter_context(tf.device(cluster.placement()))
-            tf.set_random_seed(config.seed)
-            tf.train.create_global_step()
-            graph = train_step.build(
-                model, config, dataset, start=start, features=kept, cluster=cluster
-            )
-            restoration = None
-            if newest:
-                warm_start.check_resumption(newest, graph.stored_as)
-            elif config.fine_tune_checkpoint and cluster.is_chief:
-                restoration = warm_start.fine_tuning(model, config, graph.variables)
-            best = None
-            if cluster.is_chief:
-                if not os.path.isdir(checkpoint_dir):
-                    os.makedirs(checkpoint_dir)
-                    _lock(checkpoint_dir, stack)
-                warm_start.prepare_folder(checkpoint_dir, model, newest)
-                best = _best(model, config, validation, checkpoint_dir, start, signals.check)
-            step = train_loop.run(
-                graph,
-                config,
-                cluster=cluster,
-                folder=checkpoint_dir,
-                restoration=restoration,
-                signals=signals,
-                best=best,
-                display=display,
-                say=say,
-            )
+            if _is_done(config, newest):
+                return _finish(run, newest)
+            return _take_steps(run, newest, stack)
         except Stopped:
-            newest = warm_start.newest_whole(checkpoint_dir)
-            reached = None if newest is None else checkpoints.global_step(newest)
-            return Outcome(reached, signals.received)
+            reached = run_folder.newest_readable(checkpoint_dir, run.display.say)
+            return Outcome(reached.global_step if reached else None, signals.received)
         except tf.train.NanLossDuringTrainingError as error:
             raise ArithmeticError(
-                "the loss is no longer a number, and training was stopped; a --learning_rate "
-                f"below {config.learning_rate:g} may help. The newest checkpoint left is "
-                f"{tf.train.latest_checkpoint(checkpoint_dir)}"
+                "expected a finite loss, got NaN or infinity, and training was stopped; a "
+                f"--learning_rate below {config.learning_rate:g} may help. The newest checkpoint "
+                f"is {tf.train.latest_checkpoint(checkpoint_dir)}"
             ) from error
         except train_loop.StepFailed as failure:
             raise ValueError(_explain(failure, dataset)) from failure
-        if kept is not None:
-            say(kept.describe_saving((step - start) * config.batch_size))
-    return Outcome(step, signals.received)
 
 
-def _lock(folder: str, stack: contextlib.ExitStack) -> None:
-    with atomic_files.name_path_in_errors(folder):
-        stack.enter_context(folder_lock.hold(folder))
+def _find_start(run: _Run, stack: contextlib.ExitStack) -> Checkpoint | None:
+    """Locks the folder, if it exists, and finds the checkpoint to continue from."""
+    config, say = run.config, run.display.say
+    if run.cluster.is_chief and os.path.isdir(run.folder):
+        _lock(run, stack)
+    newest = run_folder.newest_readable(run.folder, say)
+    if newest is not None:
+        unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
+        say(f"Continuing from {newest}, step {_step(newest)}.{unused}")
+    if _is_done(config, newest):
+        say(f"All of the {config.number_of_steps} steps asked for have been taken.")
+    if newest is None:
+        _check_beginning(config)
+    return newest
+
+
+def _finish(run: _Run, newest: Checkpoint | None) -> Outcome:
+    """Ends a training that has taken all its steps before."""
+    start = _step(newest)
+    best = _best(run, start)
+    if newest and run.cluster.is_chief and best is not None and best.evaluated < start:
+        # An earlier run was stopped before its last evaluation.
+        run.display.say(best.evaluate(newest))
+    run.cluster.leave()
+    return Outcome(start, None)
+
+
+def _take_steps(run: _Run, newest: Checkpoint | None, stack: contextlib.ExitStack) -> Outcome:
+    """Builds the graph of a training step, and takes steps until training ends."""
+    config, is_chief = run.config, run.cluster.is_chief
+    start = _step(newest)
+    features = _features(run, newest) if config.cache_features else None
+    stack.enter_context(tf.Graph().as_default())
+    stack.enter_context(tf.device(run.cluster.placement()))
+    tf.set_random_seed(config.seed)
+    tf.train.create_global_step()
+    graph = train_step.build(
+        run.model, config, run.dataset, start=start, features=features, cluster=run.cluster
+    )
+    start_values: warm_start.StartValues = {}
+    if newest is not None:
+        warm_start.check_resumption(newest, graph.stored_as)
+    elif config.fine_tune_checkpoint and is_chief:
+        start_values = warm_start.fine_tuning(run.model, config, graph.variables, run.display.say)
+    best = None
+    if is_chief:
+        if not os.path.isdir(run.folder):
+            os.makedirs(run.folder)
+            _lock(run, stack)
+        run_folder.prepare(run.folder, run.model, newest)
+        best = _best(run, start)
+    step = train_loop.run(
+        graph,
+        config,
+        cluster=run.cluster,
+        folder=run.folder,
+        start_values=start_values,
+        signals=run.signals,
+        best=best,
+        display=run.display,
+    )
+    if features is not None:
+        run.display.say(features.describe_saving((step - start) * config.batch_size))
+    return Outcome(step, run.signals.received)
+
+
+def _step(checkpoint: Checkpoint | None) -> int:
+    """The global step to continue from."""
+    return (checkpoint.global_step or 0) if checkpoint else 0
+
+
+def _is_done(config: TrainingConfig, newest: Checkpoint | None) -> bool:
+    """Whether an earlier run has taken all steps."""
+    return config.number_of_steps is not None and _step(newest) >= config.number_of_steps
+
+
+def _lock(run: _Run, stack: contextlib.ExitStack) -> None:
+    with atomic_files.name_path_in_errors(run.folder):
+        stack.enter_context(run_folder.lock(run.folder, run.display.say))
 
 
 def _explain(failure: train_loop.StepFailed, dataset: Dataset) -> str:
@@ -160,103 +217,73 @@ def _explain(failure: train_loop.StepFailed, dataset: Dataset) -> str:
         return reason
     return (
         f"{reason}{'' if reason.endswith('.') else '.'} Training stopped after step "
-        f"{failure.saved}, with a checkpoint: the same command goes on from there."
+        f"{failure.saved}, with a checkpoint: the same command continues from there."
     )
 
 
-def _check_data(
-    model: ModelConfig,
-    config: TrainingConfig,
-    dataset: Dataset,
-    validation: Dataset | None,
-    cluster: Cluster,
-) -> None:
-    if model.num_classes < dataset.num_classes:
+def _check_data(run: _Run) -> None:
+    if run.model.num_classes < run.dataset.num_classes:
         raise ValueError(
-            f"expected --num_classes of at least {dataset.num_classes}, which {dataset.source} "
-            f"has, got {model.num_classes}"
+            f"expected --num_classes of at least {run.dataset.num_classes}, which "
+            f"{run.dataset.source} has, got {run.model.num_classes}"
         )
-    if config.sync_replicas and not cluster.num_ps:
+    if run.config.sync_replicas and not run.cluster.num_ps:
         raise ValueError(
-            "expected several workers with --sync_replicas, got one process alone: set TF_CONFIG, "
+            "expected several workers with --sync_replicas, got only one process: set TF_CONFIG, "
             "or --ps_tasks and --worker_replicas"
         )
-    if config.eval_every and validation is None:
+    if run.config.eval_every and run.validation is None:
         raise ValueError(
-            f"expected images to evaluate on, for --eval_every={config.eval_every}; give a "
-            "validation split, or leave the flag out"
+            f"expected images to evaluate on, for --eval_every={run.config.eval_every}, got none; "
+            "give a validation split, or leave the flag out"
         )
-
-
-def _is_done(
-    newest: str | None, start: int, config: TrainingConfig, say: Callable[[str], None]
-) -> bool:
-    """Says where training goes on from; whether there is nothing left to do."""
-    if newest:
-        unused = " --fine_tune_checkpoint is not read again." if config.fine_tune_checkpoint else ""
-        say(f"Going on from {newest}, step {start}.{unused}")
-    if config.number_of_steps is None or start < config.number_of_steps:
-        return False
-    say(f"That is all of the {config.number_of_steps} steps asked for.")
-    return True
 
 
 def _check_beginning(config: TrainingConfig) -> None:
-    """Refuses to begin with what would fail later: what comes in between takes long."""
+    """Refuses a start that would fail later, before work that takes long."""
     if config.fine_tune_checkpoint:
-        checkpoints.shapes(checkpoints.find(config.fine_tune_checkpoint))
-    elif config.freeze_base:
+        # Reads the index.
+        _ = checkpoints.find(config.fine_tune_checkpoint).shapes
+    elif config.freeze_base_model:
         raise ValueError(
-            "expected --fine_tune_checkpoint with --freeze_base_model: a base that nobody has "
-            "trained is not worth freezing"
+            "expected --fine_tune_checkpoint with --freeze_base_model, got none: an untrained base "
+            "is not worth freezing"
         )
 
 
-def _features(
-    model: ModelConfig,
-    config: TrainingConfig,
-    dataset: Dataset,
-    source: str,
-    signals: StopSignals,
-    say: Callable[[str], None],
-) -> Features:
-    """What the frozen base computes of the data, kept."""
-    with ProgressBar() as progress:
+def _features(run: _Run, newest: Checkpoint | None) -> Features:
+    """The features that the frozen base computes of the images."""
+    store = run.config.cache_features
+    with run.display.progress() as show:
 
-        def show(done: int, total: int) -> None:
-            signals.check()
-            progress.show(done, total)
+        def check_and_show(done: int, total: int) -> None:
+            run.signals.check()
+            show(done, total)
 
         try:
-            kept = cached_features.get(
-                config.cache_features,
-                model=model,
-                checkpoint=source,
-                dataset=dataset,
-                on_progress=show,
+            features = cached_features.get(
+                store,
+                model=run.model,
+                checkpoint=newest or checkpoints.find(run.config.fine_tune_checkpoint),
+                dataset=run.dataset,
+                on_progress=check_and_show,
             )
         except tf.errors.DataLossError as error:
-            reason = records.find_damage(dataset.files) or runner.sentence(error)
+            reason = records.find_damage(run.dataset.files) or runner.sentence(error)
             raise ValueError(reason) from error
-    say(kept.describe(config.cache_features))
-    return kept
+    run.display.say(features.describe(store))
+    return features
 
 
-def _best(
-    model: ModelConfig,
-    config: TrainingConfig,
-    validation: Dataset | None,
-    folder: str,
-    start: int,
-    check: Callable[[], None],
-) -> BestCheckpoint | None:
-    if not config.eval_every or validation is None:
+def _best(run: _Run, start: int) -> BestCheckpoint | None:
+    if not run.config.eval_every or run.validation is None:
         return None
+    check: Callable[..., None] = lambda *_: run.signals.check()  # noqa: E731
     return BestCheckpoint(
-        folder,
-        model=model,
-        validation=validation,
-        batch_size=config.batch_size,
+        run.folder,
+        model=run.model,
+        validation=run.validation,
+        batch_size=run.config.batch_size,
         start=start,
-        on_progress=lambda *_: check(),
+        on_progress=check,
     )

@@ -16,7 +16,8 @@ from absl.testing import absltest
 
 from classification.data.dataset import Dataset
 from classification.nets import checkpoints, model_config
-from classification.training import folder_lock, trainer
+from classification.nets.checkpoint import Checkpoint
+from classification.training import run_folder, trainer
 from classification.training.step_display import Display, Step
 from classification.training.training_config import TrainingConfig
 from classification.training.training_testing import (
@@ -24,7 +25,7 @@ from classification.training.training_testing import (
     FLOAT,
     QUANT,
     TAGS,
-    Losses,
+    Messages,
     TrainingTestCase,
     read_variables,
     summaries,
@@ -32,9 +33,9 @@ from classification.training.training_testing import (
 
 
 class TrainingTest(TrainingTestCase):
-    def test_loss_falls_and_files_are_left(self) -> None:
+    def test_loss_falls_and_files_are_left(self):
         folder = self.folder()
-        losses = Losses(last_step=60, every_n_steps=1, batch_size=32)
+        display = Messages()
         trainer.train(
             model=FLOAT,
             config=dataclasses.replace(
@@ -42,14 +43,14 @@ class TrainingTest(TrainingTestCase):
             ),
             dataset=self.digits,
             checkpoint_dir=folder,
-            display=losses,
+            display=display,
         )
         self.assertEqual(model_config.read(folder), FLOAT)
         self.assertContainsSubset({"images_per_second", *TAGS}, summaries(folder))
-        self.assertLen(losses.seen, 60)
-        self.assertLess(np.mean(losses.seen[-10:]), 0.8 * np.mean(losses.seen[:10]))
+        self.assertLen(display.losses, 60)
+        self.assertLess(np.mean(display.losses[-10:]), 0.8 * np.mean(display.losses[:10]))
 
-    def test_a_short_run_leaves_curves(self) -> None:
+    def test_a_short_run_leaves_curves(self):
         folder = self.folder()
         config = dataclasses.replace(
             FAST, number_of_steps=9, save_summaries_secs=100, save_summaries_steps=2
@@ -59,7 +60,7 @@ class TrainingTest(TrainingTestCase):
         self.assertLen(found["total_loss"], 5)
         self.assertGreaterEqual(len(found["images_per_second"]), 3)
 
-    def test_same_seed_gives_the_same_bytes(self) -> None:
+    def test_same_seed_gives_the_same_bytes(self):
         data = []
         for _ in range(2):
             folder = self.folder()
@@ -68,23 +69,23 @@ class TrainingTest(TrainingTestCase):
                 data.append(file.read())
         self.assertEqual(data[0], data[1])
 
-    def test_another_seed_gives_other_weights(self) -> None:
+    def test_another_seed_gives_other_weights(self):
         name = "MobilenetV1/Conv2d_0/weights"
         weights = [self.train(self.folder(), seed=seed)[0][name] for seed in (3, 4)]
         self.assertTrue(np.all(weights[0] != weights[1]))
 
-    def test_goes_on_where_it_stopped_in_a_folder_that_was_moved(self) -> None:
+    def test_goes_on_where_it_stopped_in_a_folder_that_was_moved(self):
         folder = self.folder()
         self.train(folder)
         moved = shutil.move(folder, folder + "-moved")
         variables, printed = self.train(moved, number_of_steps=5)
-        self.assertIn(f"Going on from {moved}/model.ckpt-2, step 2", printed)
+        self.assertIn(f"Continuing from {moved}/model.ckpt-2, step 2", printed)
         self.assertEqual(variables["global_step"], 5)
         after, printed = self.train(moved, number_of_steps=5)
-        self.assertIn("all of the 5 steps", printed)
+        self.assertIn("All of the 5 steps", printed)
         np.testing.assert_equal(after, variables)
 
-    def test_a_stop_changes_nothing(self) -> None:
+    def test_a_stop_changes_nothing(self):
         whole, part = self.folder(), self.folder()
         # Quantisation starts at step 3.
         config = dataclasses.replace(
@@ -101,7 +102,7 @@ class TrainingTest(TrainingTestCase):
             config=config,
             dataset=self.digits,
             checkpoint_dir=whole,
-            display=_Pause(last_step=6, every_n_steps=1, batch_size=8),
+            display=_Pause(),
         )
         saved = checkpoints.by_step(whole)[1]
         os.makedirs(part)
@@ -112,7 +113,7 @@ class TrainingTest(TrainingTestCase):
         for name, value in read_variables(tf.train.latest_checkpoint(whole)).items():
             np.testing.assert_array_equal(variables[name], value, err_msg=name)
 
-    def test_goes_on_from_the_last_whole_checkpoint(self) -> None:
+    def test_goes_on_from_the_last_whole_checkpoint(self):
         folder = self.folder()
         self.train(folder, save_interval_secs=1, number_of_steps=2)
         expected, _ = self.train(folder, number_of_steps=4)
@@ -120,21 +121,21 @@ class TrainingTest(TrainingTestCase):
         path = os.path.join(folder, "model.ckpt-4.data-00000-of-00001")
         os.truncate(path, os.path.getsize(path) // 2)
         variables, printed = self.train(folder, number_of_steps=4)
-        self.assertIn("model.ckpt-4 is not whole, and left aside", printed)
+        self.assertIn("model.ckpt-4 is not complete and is skipped", printed)
         self.assertIn("model.ckpt-2, step 2", printed)
         np.testing.assert_equal(variables, expected)
 
-    def test_two_trainings_in_a_folder_are_one_too_many(self) -> None:
+    def test_two_trainings_in_a_folder_are_one_too_many(self):
         folder = self.folder()
         os.makedirs(folder)
         with (
-            folder_lock.hold(folder),
-            self.assertRaisesRegex(BlockingIOError, "nobody else trains in"),
+            run_folder.lock(folder, print),
+            self.assertRaisesRegex(BlockingIOError, "no other training runs"),
         ):
             self.train(folder)
-        self.assertEqual(os.listdir(folder), [folder_lock.FILE_NAME])
+        self.assertEqual(os.listdir(folder), [run_folder.LOCK_FILE])
 
-    def test_an_evaluation_that_was_stopped_is_made_up(self) -> None:
+    def test_an_evaluation_that_was_stopped_is_made_up(self):
         folder = self.folder()
         config = dataclasses.replace(FAST, eval_every=2)
         stopping = dataclasses.replace(
@@ -164,7 +165,7 @@ class TrainingTest(TrainingTestCase):
             )
         return outcome, printed.getvalue()
 
-    def test_evaluates_and_keeps_the_best(self) -> None:
+    def test_evaluates_and_keeps_the_best(self):
         folder = self.folder()
         config = dataclasses.replace(FAST, eval_every=2, number_of_steps=3)
         _, printed = self._evaluated(folder, config, self.held_out)
@@ -174,40 +175,42 @@ class TrainingTest(TrainingTestCase):
         with self.assertRaisesRegex(ValueError, "images to evaluate on"):
             self.train(self.folder(), config=config)
 
-    def test_refuses_a_folder_with_another_network(self) -> None:
+    def test_refuses_a_folder_with_another_network(self):
         folder = self.folder()
         os.makedirs(folder)
         FLOAT.write(folder)
         with self.assertRaisesRegex(ValueError, "describes another network"):
             self.train(folder, QUANT)
 
-    def test_does_not_drop_what_a_training_held(self) -> None:
+    def test_does_not_drop_what_a_training_held(self):
         folder = self.folder()
         self.train(folder, moving_average_decay=0.9)
         with self.assertRaisesRegex(ValueError, r"averages or none(?s:.*)\d+ more are in it"):
             self.train(folder, number_of_steps=4)
 
-    def test_refuses_fewer_classes_than_the_data_has(self) -> None:
+    def test_refuses_fewer_classes_than_the_data_has(self):
         with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
             self.train(self.folder(), dataclasses.replace(FLOAT, num_classes=9))
 
-    def test_stops_when_the_loss_is_no_number(self) -> None:
+    def test_stops_when_the_loss_is_no_number(self):
         folder = self.folder()
-        with self.assertRaisesRegex(ArithmeticError, "no longer a number.*model.ckpt-0"):
+        with self.assertRaisesRegex(ArithmeticError, "expected a finite loss.*model.ckpt-0"):
             self.train(folder, learning_rate=1e30, number_of_steps=20)
         # Of what came after, nothing was saved.
-        self.assertEqual(checkpoints.by_step(folder), [os.path.join(folder, "model.ckpt-0")])
+        self.assertEqual(
+            checkpoints.by_step(folder), [Checkpoint(os.path.join(folder, "model.ckpt-0"))]
+        )
         start = read_variables(os.path.join(folder, "model.ckpt-0"))
         self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
 
-    def test_never_saves_weights_that_are_no_numbers(self) -> None:
+    def test_never_saves_weights_that_are_no_numbers(self):
         folder = self.folder()
         # One step so large that the next one's loss is the first to tell; each is saved.
-        with self.assertRaisesRegex(ArithmeticError, "no longer a number"):
+        with self.assertRaisesRegex(ArithmeticError, "expected a finite loss"):
             self.train(folder, learning_rate=1e38, number_of_steps=20, weight_decay=1e30)
-        for prefix in checkpoints.by_step(folder):
-            for name, value in read_variables(prefix).items():
-                self.assertTrue(np.all(np.isfinite(value)), f"{prefix} {name}")
+        for checkpoint in checkpoints.by_step(folder):
+            for name, value in read_variables(checkpoint.prefix).items():
+                self.assertTrue(np.all(np.isfinite(value)), f"{checkpoint} {name}")
 
 
 class _Pause(Display):

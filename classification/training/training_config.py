@@ -29,7 +29,7 @@ class TrainingConfig:
         checkpoint to fine-tune has, and leaves them.
       quant_delay: the step from which a quantised network's fake-quant nodes quantise.
       fine_tune_checkpoint: prefix of the checkpoint that variables start from, or ''.
-      freeze_base: whether only what is under Logits is trained, and the base computes as
+      freeze_base_model: whether only what is under Logits is trained, and the base computes as
         it will when it is deployed.
       update_base_statistics: whether a frozen base's moving statistics and ranges adapt
         to the data.
@@ -57,7 +57,7 @@ class TrainingConfig:
     freeze_batch_norm: bool = False
     quant_delay: int = 0
     fine_tune_checkpoint: str = ""
-    freeze_base: bool = False
+    freeze_base_model: bool = False
     update_base_statistics: bool = False
     cache_features: str = ""
     sync_replicas: bool = False
@@ -110,14 +110,14 @@ class TrainingConfig:
             raise ValueError(
                 "expected either --freeze_batch_norm or --update_base_statistics, got both"
             )
-        if self.update_base_statistics and not self.freeze_base:
+        if self.update_base_statistics and not self.freeze_base_model:
             raise ValueError(
                 "expected --freeze_base_model with --update_base_statistics: a base that is "
                 "trained updates them anyway"
             )
         if not self.cache_features:
             return
-        if not self.freeze_base:
+        if not self.freeze_base_model:
             raise ValueError(
                 "expected --freeze_base_model with --cache_features: what a base computes that "
                 "is trained changes at every step"

@@ -26,7 +26,7 @@ class TrainingConfigTest(parameterized.TestCase):
         ("save_interval_secs", 0),
         ("seed", -1),
     )
-    def test_refuses_values_out_of_range(self, name: str, value: object) -> None:
+    def test_refuses_values_out_of_range(self, name, value):
         with self.assertRaisesRegex(ValueError, f"expected --{name}"):
             TrainingConfig(**{name: value})
 
@@ -37,18 +37,18 @@ class TrainingConfigTest(parameterized.TestCase):
             {
                 "freeze_batch_norm": True,
                 "fine_tune_checkpoint": "c",
-                "freeze_base": True,
+                "freeze_base_model": True,
                 "update_base_statistics": True,
             },
             "either --freeze_batch_norm or --update_base_statistics",
         ),
         ({"cache_features": "memory"}, "expected --freeze_base_model with --cache_features"),
         (
-            {"cache_features": "memory", "freeze_base": True, "update_base_statistics": True},
+            {"cache_features": "memory", "freeze_base_model": True, "update_base_statistics": True},
             "either --update_base_statistics or --cache_features",
         ),
     )
-    def test_refuses_what_does_not_go_together(self, values: dict, message: str) -> None:
+    def test_refuses_what_does_not_go_together(self, values, message):
         with self.assertRaisesRegex(ValueError, message):
             TrainingConfig(**values)
 

@@ -1,9 +1,7 @@
 """What the tests of training share: small networks, and trainings of them on the digits."""
 
-import contextlib
 import dataclasses
 import glob
-import io
 import os
 import tempfile
 from typing import Any
@@ -51,12 +49,17 @@ class TrainingTestCase(absltest.TestCase):
     def train(
         cls, folder: str, model: ModelConfig = FLOAT, config: TrainingConfig = FAST, **changes: Any
     ) -> tuple[dict[str, np.ndarray], str]:
-        """Trains; returns the newest checkpoint's variables, and what was printed."""
+        """Trains; returns the newest checkpoint's variables, and the messages."""
         config = dataclasses.replace(config, **changes)
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            trainer.train(model=model, config=config, dataset=cls.digits, checkpoint_dir=folder)
-        return read_variables(tf.train.latest_checkpoint(folder)), printed.getvalue()
+        display = Messages()
+        trainer.train(
+            model=model,
+            config=config,
+            dataset=cls.digits,
+            checkpoint_dir=folder,
+            display=display,
+        )
+        return read_variables(tf.train.latest_checkpoint(folder)), "\n".join(display.said)
 
     def folder(self) -> str:
         """The path of a folder that is not there yet."""
@@ -100,14 +103,18 @@ def read_variables(prefix: str) -> dict[str, np.ndarray]:
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
 
 
-class Losses(Display):
-    """Keeps every step's loss."""
+class Messages(Display):
+    """Collects messages and the loss of every step."""
 
-    def __init__(self, **options: Any):
-        """Creates it; see `Display`."""
-        super().__init__(**options)
-        self.seen: list[float] = []
+    def __init__(self) -> None:
+        """Creates it, with nothing in it."""
+        self.said: list[str] = []
+        self.losses: list[float] = []
 
     def show(self, step: Step) -> None:
-        """Keeps it, and shows nothing."""
-        self.seen.append(step.loss)
+        """Appends the loss."""
+        self.losses.append(step.loss)
+
+    def say(self, text: str) -> None:
+        """Appends the message."""
+        self.said.append(text)

@@ -1,220 +1,130 @@
-"""Where training starts from: the folder's newest whole checkpoint, another's, or nothing."""
+"""The values that training starts from: an interrupted run's, another network's, or new ones."""
 
-import dataclasses
-import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import checkpoints, fake_quant, model_config
+from classification.nets import checkpoints, fake_quant
+from classification.nets.checkpoint import Checkpoint, Comparison
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_KERNEL, HEAD
 from classification.training.training_config import TrainingConfig
 
-_HEAD = "MobilenetV1/Logits/"
-_CLASS_VECTORS = f"{_HEAD}Conv2d_1d_1x1_normalize/weights"
-_EMBEDDING = f"{_HEAD}Conv2d_1c_1x1_negative/weights"
+# Initial values of variables; the others keep those of their initializers.
+StartValues = dict[tf.Variable, np.ndarray]
 
 
-def check_folder(folder: str, model: ModelConfig) -> None:
-    """Checks that a folder is one to train this network in, or can be made.
-
-    Raises:
-      NotADirectoryError: if it is a file, or below one.
-      PermissionError: if it cannot be written to.
-      ValueError: if it holds another network.
-    """
-    if os.path.exists(folder) and not os.path.isdir(folder):
-        raise NotADirectoryError(
-            f"expected a folder for checkpoints, new or of an earlier run, got the file {folder}; "
-            "name another --checkpoint_dir"
-        )
-    _check_writable(folder)
-    known = model_config.read(folder)
-    if known is None or dataclasses.replace(known, dataset=model.dataset) == model:
-        return
-    ours, theirs = dataclasses.asdict(model), dataclasses.asdict(known)
-    differing = ", ".join(
-        f"{name} {_short(theirs[name])}, not {_short(ours[name])}"
-        for name in ours
-        if ours[name] != theirs[name] and name != "dataset"
-    )
-    raise ValueError(
-        f"{os.path.join(folder, model_config.FILE_NAME)} describes another network than the one "
-        f"to train: {differing}; name another --checkpoint_dir, or give the flags that this one "
-        "was trained with"
-    )
-
-
-def _check_writable(folder: str) -> None:
-    there = os.path.abspath(folder)
-    while not os.path.lexists(there):
-        there = os.path.dirname(there)
-    if not os.path.isdir(there):
-        raise NotADirectoryError(
-            f"expected a folder for checkpoints, got {folder}, and {there} is no folder; name "
-            "another --checkpoint_dir"
-        )
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise PermissionError(
-            f"expected a folder for checkpoints that can be written to, got {folder}, and nothing "
-            f"can be written in {there}; name another --checkpoint_dir"
-        )
-
-
-def _short(value: object) -> str:
-    text = str(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def newest_whole(folder: str) -> str | None:
-    """The prefix of the newest checkpoint in a folder that can be read to its end.
-
-    What is newer and cannot be read is named on standard output. None where the folder has
-    no checkpoint.
-
-    Raises:
-      ValueError: if it has checkpoints, and none can be read.
-    """
-    prefixes = checkpoints.by_step(folder)
-    for prefix in prefixes:
-        damage = checkpoints.damage(prefix)
-        if damage is None:
-            return prefix
-        print(f"Warning: {prefix} is not whole, and left aside: {damage}", flush=True)
-    if prefixes:
-        raise ValueError(
-            f"expected at least one whole checkpoint to go on from in {folder}, got "
-            f"{len(prefixes)} that cannot be read; name another --checkpoint_dir, or empty this one"
-        )
-    return None
-
-
-def prepare_folder(folder: str, model: ModelConfig, newest: str | None) -> None:
-    """Writes `model.json`, and sees to it that the session finds the checkpoint chosen."""
-    model.write(folder)
-    if newest is None:
-        return
-    prefixes = checkpoints.by_step(folder)
-    older = prefixes[prefixes.index(newest) :]
-    names = [os.path.basename(path) for path in older[::-1]]
-    checkpoints.write_state(folder, names)
-
-
-def check_resumption(newest: str, stored_as: Mapping[str, tf.Variable]) -> None:
-    """Checks that a checkpoint holds a training's variables, and no others.
+def check_resumption(newest: Checkpoint, stored_as: Mapping[str, tf.Variable]) -> None:
+    """Checks that a checkpoint holds the variables of this training, and no others.
 
     Args:
-      newest: its prefix.
+      newest: the checkpoint to continue from.
       stored_as: the variables, by their names in the checkpoint.
 
     Raises:
       ValueError: if it does not.
     """
-    restoration = checkpoints.plan(newest, stored_as.values())
-    surplus = sorted(set(restoration.shapes) - set(stored_as))
-    if restoration.missing or restoration.mismatched or surplus:
-        known = f"\n  {len(surplus)} more are in it, {surplus[0]} for one" if surplus else ""
+    comparison = newest.compare(stored_as.values())
+    surplus = sorted(set(newest.shapes) - set(stored_as))
+    if comparison.missing or comparison.mismatched or surplus:
+        known = f"\n  {len(surplus)} more are in it, for example {surplus[0]}" if surplus else ""
         raise ValueError(
-            "expected to go on with the training that this folder holds, with the flags that it "
+            "expected to continue the training that this folder holds, with the flags that it "
             "was started with; a training of another kind (a base no longer frozen, another "
             "optimiser, averages or none) starts in another --checkpoint_dir, with "
-            f"--fine_tune_checkpoint={newest}\n{restoration.summary()}{known}"
+            f"--fine_tune_checkpoint={newest}\n{comparison.summary()}{known}"
         )
 
 
 def fine_tuning(
-    model: ModelConfig, config: TrainingConfig, variables: Sequence[tf.Variable]
-) -> checkpoints.Restoration:
-    """Finds out, and says, what the checkpoint to start from gives a network.
+    model: ModelConfig,
+    config: TrainingConfig,
+    variables: Sequence[tf.Variable],
+    say: Callable[[str], None],
+) -> StartValues:
+    """Reads from `fine_tune_checkpoint` what the network starts from.
+
+    An embedding that the checkpoint does not have starts as the features of the base. These
+    already separate classes, which few images cannot teach a random mixture of them again.
 
     Args:
       model: the network.
       config: how it is trained.
-      variables: the network's, in the default graph.
+      variables: those of the network, in the default graph.
+      say: called with lines that say what was restored and what starts anew.
 
     Raises:
       FileNotFoundError: if there is no such checkpoint.
-      ValueError: if it gives nothing of the base, or not all of one that is to be frozen, or
-        values that are no numbers.
+      ValueError: if it holds nothing of the base, or not all of one that is to be frozen, or
+        values that are not finite.
     """
     constant = tf.get_collection(fake_quant.CONSTANT_RANGES)
-    restoration = checkpoints.plan(
-        checkpoints.find(config.fine_tune_checkpoint), [v for v in variables if v not in constant]
-    )
-    checkpoints.require_base(restoration)
-    print(restoration.summary(), _describe_head(restoration, model), sep="\n", flush=True)
-    if not model.quantize and checkpoints.is_quantised(restoration.prefix):
-        print(
-            "The checkpoint's network is quantised, and this one is float: --quantize trains on a "
-            "quantised one.",
-            flush=True,
+    checkpoint = checkpoints.find(config.fine_tune_checkpoint)
+    comparison = checkpoint.compare(v for v in variables if v not in constant)
+    comparison.require_base()
+    say(comparison.summary())
+    say(_describe_head(comparison, model))
+    if not model.quantize and checkpoint.is_quantised:
+        say(
+            "The checkpoint's network is quantised, and this one is float: --quantize trains a "
+            "quantised one."
         )
-    base = [
-        name
-        for name in (*restoration.missing, *restoration.mismatched)
-        if not name.startswith(_HEAD)
-    ]
-    if base and config.freeze_base and not config.update_base_statistics:
+    _check_frozen(comparison, model, config)
+    values = comparison.read()
+    _check_finite(values, checkpoint)
+    if EMBEDDING_KERNEL in comparison.missing:
+        (kernel,) = (v for v in variables if v.op.name == EMBEDDING_KERNEL)
+        # [1, 1, channels, components].
+        values[kernel] = np.eye(*kernel.shape.as_list()[2:])[np.newaxis, np.newaxis]
+    return values
+
+
+def _check_frozen(comparison: Comparison, model: ModelConfig, config: TrainingConfig) -> None:
+    """Checks that the checkpoint has everything that training will not change."""
+    base = [n for n in (*comparison.missing, *comparison.mismatched) if not n.startswith(HEAD)]
+    if base and config.freeze_base_model and not config.update_base_statistics:
         raise ValueError(
-            f"expected a checkpoint with the whole base, to freeze it; it lacks {len(base)} "
-            f"variables, {base[0]} for one. "
+            f"expected a checkpoint with the complete base, to freeze it, got one that lacks "
+            f"{len(base)} of its variables, for example {base[0]}; "
             + (
-                "A checkpoint of a float network has no quantisation ranges: "
-                "--update_base_statistics finds them in the data. "
+                "a checkpoint of a float network has no quantisation ranges: "
+                "--update_base_statistics finds them in the data; "
                 if model.quantize
                 else ""
             )
-            + "Or leave --freeze_base_model out."
+            + "or leave --freeze_base_model out"
         )
     statistics = [name for name in base if "/BatchNorm/moving_" in name]
     if statistics and config.freeze_batch_norm:
         raise ValueError(
-            "expected a checkpoint with batch norm's statistics of the whole base, to freeze them; "
-            f"it lacks {len(statistics)} variables, {statistics[0]} for one. Leave "
-            "--freeze_batch_norm out"
+            "expected a checkpoint with batch norm's statistics of the complete base, to freeze "
+            f"them, got one that lacks {len(statistics)} variables, for example {statistics[0]}; "
+            "leave --freeze_batch_norm out"
         )
-    _check_finite(restoration)
-    return restoration
 
 
-def start_values(
-    restoration: checkpoints.Restoration, variables: Sequence[tf.Variable]
-) -> dict[tf.Variable, np.ndarray]:
-    """Initial values for what a checkpoint to start from lacks, where random ones are worse.
-
-    An embedding that it does not have starts as the base's features themselves, which tell
-    classes apart already; few images do not suffice to learn that back out of a random mixture.
-    """
-    return {
-        # [1, 1, channels, components].
-        variable: np.eye(*variable.shape.as_list()[2:])[np.newaxis, np.newaxis]
-        for variable in variables
-        if variable.op.name == _EMBEDDING and _EMBEDDING in restoration.missing
-    }
-
-
-def _check_finite(restoration: checkpoints.Restoration) -> None:
-    values = checkpoints.read(restoration.prefix, restoration.restored)
-    wrong = [name for name, value in values.items() if not np.all(np.isfinite(value))]
+def _check_finite(values: StartValues, checkpoint: Checkpoint) -> None:
+    wrong = [variable.op.name for variable, value in values.items() if not np.isfinite(value).all()]
     if wrong:
         raise ValueError(
-            f"expected a checkpoint of numbers to start from, got {restoration.prefix}, in which "
-            f"{len(wrong)} variables hold NaN or infinity, {wrong[0]} for one; take an earlier one"
+            f"expected a checkpoint of finite numbers to start from, got {checkpoint}, in which "
+            f"{len(wrong)} variables hold NaN or infinity, for example {wrong[0]}; take an "
+            "earlier one"
         )
 
 
-def _describe_head(restoration: checkpoints.Restoration, model: ModelConfig) -> str:
-    """What of the layers under Logits the checkpoint gives, in a sentence."""
-    if _CLASS_VECTORS in restoration.restored:
-        return f"The head goes on from the checkpoint's, with its {model.num_classes} classes."
-    known = restoration.shapes.get(_CLASS_VECTORS)
+def _describe_head(comparison: Comparison, model: ModelConfig) -> str:
+    """Which of the layers under Logits the checkpoint gives, in one sentence."""
+    if CLASS_VECTORS in comparison.names:
+        return f"The head continues from the checkpoint's, with its {model.num_classes} classes."
+    known = comparison.checkpoint.shapes.get(CLASS_VECTORS)
     if known is not None:
         return (
-            f"The checkpoint has {known[-1]} classes, and this network {model.num_classes}: the "
-            "base is kept, and so is the embedding; the last layer starts fresh."
+            f"The checkpoint has {known[-1]} classes, and this network {model.num_classes}: base "
+            "and embedding are kept, and the last layer starts new."
         )
     return (
-        "The base is kept; of the head, which the checkpoint does not have, the embedding starts "
-        "as the base's features, and the last layer fresh."
+        "The base is kept. The checkpoint has no head: the embedding starts as the base's "
+        "features, and the last layer new."
     )

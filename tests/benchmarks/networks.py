@@ -32,12 +32,11 @@ def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
     images = check_images.of_photographs(steps.NUM_IMAGES, image_size=size).images
     if not checkpoint:
         checkpoint = calibrated_network.write(folder + "-made", config, images)
-    config = model_config.read(checkpoints.folder(checkpoint)) or config
+    found = checkpoints.find(checkpoint)
+    config = model_config.read(found.folder) or config
     if config.image_size != size:
         images = check_images.of_photographs(steps.NUM_IMAGES, image_size=config.image_size).images
-    prefix = checkpoints.find(checkpoint)
-    source = published_head if published_head.is_published(prefix) else deployable
-    values = source.read_values(prefix, config)
+    values = published_head.read_any_values(found, config)
     labels = config.labels or tuple(str(number) for number in range(config.num_classes))
     deployable.write(folder, deployable.portable(config, labels), values)
     np.save(os.path.join(folder, steps.IMAGES), images)

@@ -83,6 +83,7 @@ def _export(folder: str) -> Timed:
     # isort: split
     from classification.deployment import export
     from classification.nets import model_config
+    from classification.nets.checkpoint import Checkpoint
 
     config = model_config.read(folder)
     if config is None:
@@ -90,7 +91,7 @@ def _export(folder: str) -> Timed:
     prefix = os.path.join(folder, CHECKPOINT)
 
     def timed() -> dict[str, bytes]:
-        graph = export.build(config=config, batch_size=1, checkpoint=prefix)
+        graph = export.build(config=config, batch_size=1, checkpoint=Checkpoint(prefix))
         return {"graph.pb": graph.graph_def.SerializeToString(deterministic=True)}
 
     return timed

@@ -137,7 +137,7 @@ def _peak() -> int:
 def _step(setting: Setting, *, quantize: bool, freeze_base: bool) -> list[float]:
     """Training steps on one batch that stays the same, so that no pipeline takes part."""
     with tf.Graph().as_default():
-        graph = _build(setting, TrainingConfig(freeze_base=freeze_base), quantize=quantize)
+        graph = _build(setting, TrainingConfig(freeze_base_model=freeze_base), quantize=quantize)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
             # A frozen base's are made of the others.
@@ -149,7 +149,7 @@ def _step(setting: Setting, *, quantize: bool, freeze_base: bool) -> list[float]
 def _cached_step(setting: Setting, *, quantize: bool) -> list[float]:
     """Steps on features kept, with all that training does at each besides."""
     steps = setting.steps * _CACHED_STEPS
-    config = TrainingConfig(freeze_base=True, number_of_steps=_WARM_UP + steps)
+    config = TrainingConfig(freeze_base_model=True, number_of_steps=_WARM_UP + steps)
     clock = _Clock()
     with tf.Graph().as_default(), tempfile.TemporaryDirectory() as folder:
         graph = _build(setting, config, quantize=quantize, features=_features(setting.model))
@@ -158,11 +158,10 @@ def _cached_step(setting: Setting, *, quantize: bool) -> list[float]:
             config,
             cluster=Cluster(),
             folder=folder,
-            restoration=None,
+            start_values={},
             signals=StopSignals(),
             best=None,
             display=clock,
-            say=clock.say,
         )
     return [float(difference) for difference in np.diff(clock.times)[_WARM_UP - 1 :]]
 
@@ -263,15 +262,11 @@ class _Clock(Display):
     """Notes when each step ends, and shows nothing."""
 
     def __init__(self) -> None:
-        super().__init__(last_step=None, every_n_steps=1, batch_size=1)
         self.times: list[float] = []
 
     def show(self, step: Step) -> None:
         del step
         self.times.append(time.perf_counter())
-
-    def say(self, text: str) -> None:
-        del text
 
 
 def _time(run: Callable[[], object], number: int, *, warm_up: int = _WARM_UP) -> list[float]:

@@ -15,10 +15,9 @@ import tensorflow.compat.v1 as tf
 
 from classification.nets import factory, variable_values
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_BIASES, EMBEDDING_KERNEL
 from transforms.base import pixel_scaling
 
-_EMBEDDING = "MobilenetV1/Logits/Conv2d_1c_1x1_negative/"
-_CLASS_VECTORS = "MobilenetV1/Logits/Conv2d_1d_1x1_normalize/weights"
 # In standard deviations: of a layer's values, Relu6 cuts off those below zero, and above six.
 _BETA = 2.0
 _BATCH_SIZE = 16
@@ -64,8 +63,8 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
         values = _values({name: v.shape.as_list() for name, v in variables.items()}, rng)
         variable_values.load(session, {variables[name]: v for name, v in values.items()})
         show()
-        centre = of_images("AvgPool_1a").mean(axis=0) @ values[_EMBEDDING + "weights"][0, 0]
-        variable_values.load(session, {variables[_EMBEDDING + "biases"]: -centre})
+        centre = of_images("AvgPool_1a").mean(axis=0) @ values[EMBEDDING_KERNEL][0, 0]
+        variable_values.load(session, {variables[EMBEDDING_BIASES]: -centre})
         show()
         embeddings = of_images("Embedding")
         vectors = rng.normal(size=(config.num_classes, embeddings.shape[-1]))
@@ -73,7 +72,7 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
         count = min(len(embeddings), config.num_classes)
         vectors[:count] = embeddings[:count]
         kernel = vectors.T[np.newaxis, np.newaxis]
-        variable_values.load(session, {variables[_CLASS_VECTORS]: kernel})
+        variable_values.load(session, {variables[CLASS_VECTORS]: kernel})
         # The ranges seen with other values are not those of these.
         session.run(
             [

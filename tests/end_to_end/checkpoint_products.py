@@ -6,6 +6,7 @@ from collections.abc import Callable
 import tensorflow.compat.v1 as tf
 
 from classification.deployment import export
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms import graph_transforms
 from transforms.conversion import products
@@ -41,7 +42,7 @@ def build(
 @functools.lru_cache(maxsize=1)
 def _frozen(config: ModelConfig, prefix: str) -> tuple[bytes, str, str]:
     """The frozen graph of a checkpoint, and the names of its input and output."""
-    graph = export.build(config=config, batch_size=1, checkpoint=prefix)
+    graph = export.build(config=config, batch_size=1, checkpoint=Checkpoint(prefix))
     exported = graph.graph_def.SerializeToString()
     frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
     return frozen, graph.input_name, graph.output_name

@@ -41,7 +41,7 @@ class ClusterTrainingTest(absltest.TestCase):
         assert match is not None, done.stdout + done.stderr
         return float(match[1])
 
-    def test_a_killed_worker_comes_back(self) -> None:
+    def test_a_killed_worker_comes_back(self):
         processes, folder = self._cluster("--number_of_steps=300", "--batch_size=32")
         processes.start("ps 0", "chief 0")
         processes.wait_for("chief 0", _STEP)
@@ -61,7 +61,7 @@ class ClusterTrainingTest(absltest.TestCase):
         # Guessing comes to 10 %, and how much more it is depends on who took which step when.
         self.assertGreater(self._accuracy(folder), 50.0)
 
-    def test_workers_take_steps_together(self) -> None:
+    def test_workers_take_steps_together(self):
         processes, folder = self._cluster(
             "--number_of_steps=20", "--batch_size=8", "--sync_replicas"
         )
@@ -69,7 +69,7 @@ class ClusterTrainingTest(absltest.TestCase):
         processes.end()
         self._check_end(processes, folder, 20)
 
-    def test_a_server_that_comes_after_the_end_of_the_digits_ends(self) -> None:
+    def test_a_server_that_comes_after_the_end_of_the_digits_ends(self):
         processes, folder = self._cluster()
         with tf.Graph().as_default(), tf.Session() as session:
             step = tf.train.create_global_step()

@@ -12,6 +12,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.deployment import check_images, deployable, published_head
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from tests.end_to_end import checkpoint_products
 from tests.reference import files
@@ -42,7 +43,7 @@ class PublishedProductsTest(parameterized.TestCase):
             labels = file.read().splitlines()
         config = deployable.portable(config, tuple(labels))
         folder = os.path.join(self.create_tempdir().full_path, "network")
-        deployable.write(folder, config, published_head.read_values(checkpoint, config))
+        deployable.write(folder, config, published_head.read_values(Checkpoint(checkpoint), config))
         built = checkpoint_products.build(config, os.path.join(folder, "model.ckpt"))
 
         photographs = _photographs()

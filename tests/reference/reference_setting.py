@@ -54,7 +54,7 @@ class Setting:
             raise ValueError("expected one head/…/Conv2d_1d_1x1_normalize/weights in the recording")
         self._num_classes = classes[0]
         self._checkpoint = checkpoint
-        self._reader = tf.train.load_checkpoint(checkpoints.find(checkpoint))
+        self._reader = tf.train.load_checkpoint(checkpoints.find(checkpoint).prefix)
         shapes = self._reader.get_variable_to_shape_map()
         if _LAST_BASE_WEIGHTS not in shapes:
             raise ValueError(f"expected {_LAST_BASE_WEIGHTS} in {checkpoint}; it is not there")

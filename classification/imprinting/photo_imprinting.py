@@ -1,0 +1,309 @@
+"""Imprints classes from folders of photos into a .tflite, or into a checkpoint's network.
+
+A class's vector is the mean of the embeddings of its photos, brought to unit length (Qi, Brown and
+Lowe, arXiv 1712.07136, section 3.2). In a notebook:
+
+  with open("in.tflite", "rb") as file:
+      network = TfliteNetwork(file.read(), Options(keep_classes=True))
+  imprinted = network.imprint(photos.find("photos"))
+  imprinted.write("out.tflite")
+"""
+
+import abc
+import dataclasses
+import os
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from classification.data import records
+from classification.deployment import check_images, deployable, published_head
+from classification.imprinting import (
+    checkpoint_imprinting,
+    class_numbers,
+    kept_classes,
+    photos,
+    tflite_embedder,
+    unit_vectors,
+)
+from classification.imprinting.photos import Photos
+from classification.nets.checkpoint import Checkpoint
+from classification.nets.mobilenet_v1_l2norm import SCALE_FACTOR_START
+from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import SCALE_FACTOR
+from transforms.base import atomic_files
+from transforms.base import labels as label_files
+from transforms.tflite import metadata, model_file
+from transforms.tflite.imprinting import ImprintingEngine
+
+# Called with the number of photos that are done, and of all photos.
+OnProgress = Callable[[int, int], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """How classes are imprinted.
+
+    Attributes:
+      keep_classes: whether the network's classes stay, before the new ones.
+      allow_lost_classes: whether kept classes may be hard to recognise afterwards; otherwise that
+        is an error.
+      views: parts of each photo whose embeddings are averaged; at least 1, which is the whole.
+      skip_bad_images: whether photos that cannot be read are left out; otherwise they are an error.
+    """
+
+    keep_classes: bool = False
+    allow_lost_classes: bool = False
+    views: int = 1
+    skip_bad_images: bool = False
+
+    def __post_init__(self) -> None:
+        if self.allow_lost_classes and not self.keep_classes:
+            raise ValueError("expected --keep_classes with --allow_lost_classes, got it alone")
+        if self.views < 1:
+            raise ValueError(f"expected --views to be at least 1, got {self.views}")
+
+
+@dataclasses.dataclass(frozen=True)
+class Imprinted(abc.ABC):
+    """A network with new classes.
+
+    Attributes:
+      names: of all classes, in order.
+      num_kept: how many of these the network had before.
+      num_photos: from how many photos the new ones were made.
+      unreadable: the photos that were left out, and why.
+      comparison: how close photos come to kept and to new classes, as a sentence; empty if there
+        are no trained classes to compare with.
+    """
+
+    names: tuple[str, ...]
+    num_kept: int
+    num_photos: int
+    unreadable: tuple[str, ...]
+    comparison: str
+
+    @abc.abstractmethod
+    def write(self, path: str) -> None:
+        """Writes the network, completely or not at all.
+
+        Raises:
+          OSError: if it cannot be written.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class ImprintedTflite(Imprinted):
+    """A .tflite with new classes.
+
+    Attributes:
+      tflite: the file's bytes.
+      cosines: between each class's vector and its quantised form, float [classes].
+    """
+
+    tflite: bytes
+    cosines: np.ndarray
+
+    def write(self, path: str) -> None:
+        """Writes the .tflite."""
+        atomic_files.write_atomically(path, self.tflite)
+
+
+@dataclasses.dataclass(frozen=True)
+class ImprintedCheckpoint(Imprinted):
+    """A checkpoint's network with new classes.
+
+    Attributes:
+      values: of its variables, by name.
+      config: what the network is.
+    """
+
+    values: Mapping[str, np.ndarray]
+    config: ModelConfig
+
+    def write(self, path: str) -> None:
+        """Writes a folder with the checkpoint, `model.json` and `labels.txt`."""
+        deployable.write(path, self.config, self.values)
+
+
+class TfliteNetwork:
+    """A .tflite to imprint classes into.
+
+    Attributes:
+      labels: the names of the kept classes.
+      num_unnamed: how many of these have no names, and are named by their numbers.
+    """
+
+    def __init__(self, data: bytes, options: Options, labels_file: str = ""):
+        """Reads the model.
+
+        Args:
+          data: a quantised classifier, as `./bazelw build frozen_tflite` makes it, or of another
+            maker if the on-device imprinting engines accept it.
+          options: how to imprint.
+          labels_file: a file of the names of the model's classes, for `keep_classes`; '' means the
+            names that the model carries.
+
+        Raises:
+          OSError: if the file cannot be read.
+          ValueError: if the model cannot be imprinted into, or the names do not fit it.
+        """
+        self._data = data
+        self._options = options
+        self._model = model_file.parse(data)
+        self._engine = ImprintingEngine(self._model, keep_classes=options.keep_classes)
+        self.labels, self.num_unnamed = _kept_labels(labels_file, data, self._engine.num_classes)
+        metadata.check(self._model, data)
+
+    def imprint(self, found: Photos, on_progress: OnProgress | None = None) -> ImprintedTflite:
+        """Imprints a class for each folder of photos. To be called once.
+
+        A class that was imprinted before, here or on a device, gets more examples if a folder has
+        its name.
+
+        Args:
+          found: the photos.
+          on_progress: see `OnProgress`.
+
+        Raises:
+          ValueError: if a folder has the name of a trained class, photos cannot be read or have
+            nothing in common, or kept classes would be lost.
+        """
+        engine = self._engine
+        numbers = class_numbers.assign(found.classes, engine, self.labels)
+        names = [*self.labels, *(n for n, number in numbers.items() if number >= len(self.labels))]
+        vectors, bad = tflite_embedder.embed(
+            self._model, found.paths, views=self._options.views, on_progress=on_progress
+        )
+        new = _readable(found, vectors, bad, self._options)
+        comparison = ""
+        trained = engine.trained_vectors()
+        if len(trained):
+            others, _ = tflite_embedder.embed(
+                self._model, check_images.photographs(), views=kept_classes.PARTS
+            )
+            comparison = _compare(trained, new, others, self._options)
+        for name, embeddings in new.items():
+            try:
+                engine.add(numbers[name], embeddings)
+            except ValueError as error:
+                folder = os.path.join(found.folder, name)
+                raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
+        built = engine.build()
+        return ImprintedTflite(
+            tuple(names),
+            len(self.labels),
+            len(found.names) - len(bad),
+            tuple(found.describe(bad)),
+            comparison,
+            tflite=metadata.extend(built.model, names, data=self._data),
+            cosines=built.cosines,
+        )
+
+
+class CheckpointNetwork:
+    """A checkpoint's network to imprint into: one of this project, or a published MobileNet V1."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, config: ModelConfig, options: Options, labels_file: str = ""
+    ):
+        """Finds the names of the classes; the values are read by `imprint`.
+
+        Args:
+          checkpoint: the checkpoint.
+          config: its network.
+          options: how to imprint.
+          labels_file: a file of the names of its classes, for `keep_classes`; '' means those of
+            `config`, or of a labels.txt beside the checkpoint.
+
+        Raises:
+          OSError: if the file cannot be read.
+          ValueError: if the names do not fit the network.
+        """
+        labels: tuple[str, ...] = tuple(map(str, range(config.num_classes)))
+        if options.keep_classes:
+            labels, _ = deployable.find_labels(
+                labels_file, checkpoint.folder, config, flag="labels"
+            )
+        self._checkpoint = checkpoint
+        self._options = options
+        self._labels = labels
+        self._config = deployable.portable(config, labels)
+
+    def imprint(self, found: Photos, on_progress: OnProgress | None = None) -> ImprintedCheckpoint:
+        """Imprints a class for each folder of photos.
+
+        Args:
+          found: the photos.
+          on_progress: see `OnProgress`.
+
+        Raises:
+          ValueError: if the checkpoint cannot be read or is of another network, a folder has the
+            name of one of its classes, photos cannot be read or have nothing in common, or kept
+            classes would be lost.
+        """
+        options, config = self._options, self._config
+        if options.keep_classes:
+            checkpoint_imprinting.check_new(found.classes, self._labels)
+        values = published_head.read_any_values(self._checkpoint, config)
+        if published_head.is_published(self._checkpoint) and not options.keep_classes:
+            # Its own scale factor suits its own classes, of which there are far more.
+            values[SCALE_FACTOR] = np.array(SCALE_FACTOR_START, np.float32)
+        embeddings, bad = checkpoint_imprinting.embed(
+            values, config, found.paths, views=options.views, on_progress=on_progress
+        )
+        new = _readable(found, embeddings, bad, options)
+        comparison = ""
+        if options.keep_classes:
+            others, _ = checkpoint_imprinting.embed(
+                values, config, check_images.photographs(), views=kept_classes.PARTS
+            )
+            kept = checkpoint_imprinting.class_vectors(values)
+            comparison = _compare(kept, new, others, options)
+        values, config = checkpoint_imprinting.imprint(
+            values, config, self._labels, new, keep_classes=options.keep_classes
+        )
+        return ImprintedCheckpoint(
+            config.labels or (),
+            len(self._labels) if options.keep_classes else 0,
+            len(found.names) - len(bad),
+            tuple(found.describe(bad)),
+            comparison,
+            values=values,
+            config=config,
+        )
+
+
+def _kept_labels(labels_file: str, data: bytes, num_classes: int) -> tuple[list[str], int]:
+    """The names of a model's classes, and how many of them are numbers for want of a name."""
+    if not num_classes:
+        return [], 0
+    if labels_file:
+        given = records.read_label_file(labels_file)
+        label_files.check_count(given, num_classes, labels_file)
+        return list(given), 0
+    # An on-device engine leaves the description of the labels, but not their file.
+    labels = metadata.labels_of(data, must_be_there=False) or ()
+    has_empty = "" in map(str.strip, labels)
+    if len(labels) > num_classes or has_empty:
+        raise ValueError(
+            f"expected names of at most its {num_classes} classes, got {len(labels)}"
+            f"{', some of them empty' if has_empty else ''}; give others with --labels"
+        )
+    return [*labels, *map(str, range(len(labels), num_classes))], num_classes - len(labels)
+
+
+def _readable(
+    found: Photos, embeddings: np.ndarray, bad: Mapping[int, str], options: Options
+) -> dict[str, np.ndarray]:
+    """The embeddings of each class's readable photos, float [photos, d], by the class's name."""
+    photos.check(found, bad, skip=options.skip_bad_images)
+    return {name: unit_vectors.mean(embeddings[images]) for name, images in found.readable(bad)}
+
+
+def _compare(
+    kept: np.ndarray, new: Mapping[str, np.ndarray], others: np.ndarray, options: Options
+) -> str:
+    """Checks that kept classes can be recognised beside the new ones; describes the cosines."""
+    cosines = kept_classes.compare(kept, list(new.values()), others.reshape(-1, kept.shape[1]))
+    return kept_classes.check(cosines, allowed=options.allow_lost_classes)

@@ -1,0 +1,148 @@
+"""Tests of what a checkpoint holds, and of comparing it with a graph's variables."""
+
+import os
+
+import numpy as np
+import tensorflow.compat.v1 as tf
+from absl.testing import absltest, parameterized
+
+from classification.nets import variable_values
+from classification.nets.checkpoint import Checkpoint
+from third_party.tf_slim.slim import slim  # noqa: F401
+
+
+def save(prefix, shapes, *, step=None):
+    """Writes a checkpoint whose values count from 0; returns its prefix."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        for name, shape in shapes.items():
+            values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+            tf.get_variable(name, initializer=values)
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(session, prefix, global_step=step, write_meta_graph=False)
+
+
+def variables(shapes):
+    return [tf.get_variable(name, shape) for name, shape in shapes.items()]
+
+
+class CompareTest(parameterized.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.prefix = os.path.join(self.create_tempdir().full_path, "model.ckpt")
+        self.enter_context(tf.Graph().as_default())
+
+    def test_tells_restored_missing_and_mismatched(self):
+        save(self.prefix, {"a": [2, 3], "b": [4], "unused": [1]})
+        with tf.Session() as session:
+            a, *_ = variables({"a": [2, 3], "b": [5], "c": []})
+            comparison = Checkpoint(self.prefix).compare(tf.global_variables())
+            variable_values.load(session, comparison.read())
+            np.testing.assert_array_equal(session.run(a), [[0, 1, 2], [3, 4, 5]])
+        self.assertEqual(comparison.names, ("a",))
+        self.assertEqual(comparison.fitting, (a,))
+        self.assertEqual(comparison.missing, ("c",))
+        self.assertEqual(comparison.mismatched, ("b [4], not [5]",))
+        self.assertEqual(
+            comparison.summary(),
+            f"{self.prefix}: 1 of 3 variables restored\n"
+            "  1 are not in it: c\n"
+            "  1 have another shape in it: b [4], not [5]",
+        )
+
+    def test_many_names_are_cut_short(self):
+        save(self.prefix, {"x": []})
+        comparison = Checkpoint(self.prefix).compare(variables({f"v{i}": [] for i in range(8)}))
+        self.assertIn("8 are not in it: v0, v1, v2, v3, v4 and 3 more", comparison.summary())
+
+    @parameterized.parameters("", ".index")
+    def test_noise(self, ending):
+        with open(self.prefix + ending, "wb") as file:
+            file.write(b"noise" * 50)
+        prefix = self.prefix
+        with self.assertRaisesRegex(
+            ValueError, f"{prefix} cannot be read as a checkpoint: .*not an sst"
+        ):
+            Checkpoint(prefix).compare([])
+
+    def test_cut_short(self):
+        prefix = save(os.path.join(self.create_tempdir().full_path, "cut"), {"v": [1000]})
+        os.truncate(f"{prefix}.data-00000-of-00001", 3000)
+        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: "):
+            Checkpoint(prefix).read_all(variables({"v": [1000]}))
+        self.assertIsNotNone(Checkpoint(prefix).damage)
+
+    def test_read_all(self):
+        save(self.prefix, {"a": [2], "b": [3]})
+        (a,) = variables({"a": [2]})
+        (value,) = Checkpoint(self.prefix).read_all([a]).values()
+        np.testing.assert_array_equal(value, [0, 1])
+        self.assertIsNone(Checkpoint(self.prefix).damage)
+        with self.assertRaisesRegex(ValueError, "does not hold all of it"):
+            Checkpoint(self.prefix).read_all([a, *variables({"c": []})])
+
+    def test_require_all(self):
+        save(self.prefix, {"a": [2], "b": [3]})
+        complete = Checkpoint(self.prefix).compare(variables({"a": [2]}))
+        complete.require_all()
+        cases: list[tuple[dict[str, list[int]], str]] = [
+            ({"a": [2], "c": []}, "number of classes .*\n.*\n  1 are not in it: c"),
+            ({"a": [2], "b": [4]}, "number of classes .*\n.*\n  1 have another .*: b "),
+            ({"a": [2], "x/weights_quant/min": []}, "float network's: leave --quantize out"),
+            ({"b": [4], "x/act_quant/max": []}, "float network's: leave --quantize out"),
+            ({"c": [], "x/act_quant/max": []}, "number of classes and quantisation right"),
+        ]
+        for shapes, expected in cases:
+            with self.subTest(shapes=shapes), tf.Graph().as_default():
+                comparison = Checkpoint(self.prefix).compare(variables(shapes))
+                with self.assertRaisesRegex(ValueError, expected):
+                    comparison.require_all()
+
+    @parameterized.parameters(
+        ("MobilenetV1/Conv2d_0/weights", True),
+        ("MobilenetV1/Conv2d_13_depthwise/depthwise_weights", True),
+        ("MobilenetV1/Conv2d_7_pointwise/weights", True),
+        ("MobilenetV1/Conv2d_0/BatchNorm/beta", False),
+        ("MobilenetV1/MobilenetV1/Conv2d_0/weights_quant/min", False),
+        ("MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights", False),
+        ("MobilenetV1/Logits/scale_factor", False),
+    )
+    def test_require_base(self, name, is_of_the_base):
+        save(self.prefix, {name: [2]})
+        comparison = Checkpoint(self.prefix).compare(variables({name: [2], "else": [1]}))
+        if is_of_the_base:
+            comparison.require_base()
+        else:
+            with self.assertRaisesRegex(ValueError, "nothing of this network's base"):
+                comparison.require_base()
+
+
+class ReadTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.prefix = save(self.create_tempdir().full_path + "/c", {"v": [2, 3], "w": []})
+
+    def test_values_and_shapes(self):
+        values = Checkpoint(self.prefix).read(["v", "w"])
+        np.testing.assert_array_equal(values["v"], [[0, 1, 2], [3, 4, 5]])
+        self.assertEqual(values["w"].shape, ())
+        self.assertEqual(values["w"].dtype, np.float32)
+        self.assertEqual(Checkpoint(self.prefix).shapes, {"v": [2, 3], "w": []})
+        self.assertEqual(Checkpoint(self.prefix).read([]), {})
+
+    def test_missing_variable(self):
+        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: .*gone"):
+            Checkpoint(self.prefix).read(["v", "gone"])
+
+    def test_damaged_data(self):
+        path = self.prefix + ".data-00000-of-00001"
+        with open(path, "r+b") as file:
+            file.write(b"\xff")
+        with self.assertRaisesRegex(ValueError, f"{self.prefix} cannot be read as a checkpoint: "):
+            Checkpoint(self.prefix).read(["v", "w"])
+        os.truncate(path, 10)
+        with self.assertRaisesRegex(ValueError, f"{self.prefix} cannot be read as a checkpoint: "):
+            Checkpoint(self.prefix).read(["v", "w"])
+
+
+if __name__ == "__main__":
+    absltest.main()
