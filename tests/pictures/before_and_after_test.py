@@ -8,7 +8,7 @@ import sys
 from absl.testing import absltest
 from PIL import Image
 
-from docs import before_and_after
+from tests.pictures import before_and_after
 from transforms.tflite import metadata, model_file, testing
 
 

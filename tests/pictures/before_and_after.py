@@ -1,9 +1,10 @@
-"""Draws photos with a network's answers before and after imprinting, as one JPEG file.
+r"""Draws photos with a network's answers before and after imprinting, as one JPEG file.
 
-  ./bazelw run python -- docs/before_and_after.py BEFORE.tflite AFTER.tflite OUT.jpg PHOTO...
+  ./bazelw run python -- tests/pictures/before_and_after.py BEFORE.tflite AFTER.tflite OUT.jpg \
+      PHOTO...
 
-The folder that a photo is in names its class. README.md in this folder tells how the picture of
-the main README was made.
+The folder that a photo is in names its class. docs/README.md says how the picture in the main
+README was made.
 """
 
 import dataclasses
