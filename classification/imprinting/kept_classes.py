@@ -104,6 +104,7 @@ def check(cosines: Cosines, *, allowed: bool) -> str:
     raise ValueError(
         "expected new classes beside which the kept ones can still be named, got ones that take "
         f"their photos away: {figures}. The last layer was not trained for imprinting: leave "
-        "--keep_classes out, or train it first, as README's 'A network to imprint into' says, or "
+        "--keep_classes out, or train it first, as classification/imprinting/README.md says under "
+        "'A network to imprint into', or "
         "write what comes of it all the same by --allow_lost_classes"
     )

@@ -17,9 +17,10 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from classification.data.image_pixels import PixelReader
-from transforms.tflite import inference, metadata, model_file, model_graph
-from transforms.tflite.inference import Kernels
+from classification.images.pixel_reader import PixelReader
+from transforms.conversion import inference
+from transforms.tflite import metadata, model_file, model_graph
+from transforms.conversion.inference import Kernels
 
 _COLUMNS = 4
 _SIDE, _GAP, _LINE = 232, 14, 19

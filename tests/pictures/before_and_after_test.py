@@ -9,7 +9,8 @@ from absl.testing import absltest
 from PIL import Image
 
 from tests.pictures import before_and_after
-from transforms.tflite import metadata, model_file, testing
+from transforms.conversion import testing
+from transforms.tflite import metadata, model_file
 
 
 class BeforeAndAfterTest(absltest.TestCase):
