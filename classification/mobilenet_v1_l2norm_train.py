@@ -280,7 +280,7 @@ def _describe_end(outcome: trainer.Outcome, place: Cluster, folder: str) -> None
         print(
             f"Stopped by {outcome.signal.name} at step {outcome.step}, "
             f"{'with a checkpoint' if place.is_chief else 'which the chief saves'}: the same "
-            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} goes on "
+            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} continues "
             "from there."
         )
     print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")

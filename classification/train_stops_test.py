@@ -60,7 +60,7 @@ class TrainStopsTest(absltest.TestCase):
         self.assertEqual(running.returncode, 128 + signal.SIGTERM)
         terminated = checkpoints.newest_step(net)
         self.assertIn(
-            f"Stopped by SIGTERM at step {terminated}, with a checkpoint: the same command goes on "
+            f"Stopped by SIGTERM at step {terminated}, with a checkpoint: the same command continues "
             "from there.\n",
             lines,
         )

@@ -12,6 +12,7 @@ from classification.deployment import deployable
 from classification.images.pixel_reader import PixelReader
 from classification.imprinting import checkpoint_imprinting
 from classification.nets import factory, model_config, variable_values
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from classification.testing.digits_networks import images_and_labels
 from tests import runfiles
@@ -27,7 +28,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         super().setUp()
         self.config = model_config.read(_DIGITS)
         self.labels = self.config.labels
-        self.values = deployable.read_values(f"{_DIGITS}/model.ckpt", self.config)
+        self.values = deployable.read_values(Checkpoint(f"{_DIGITS}/model.ckpt"), self.config)
         folder = self.create_tempdir().full_path
         images, labels = images_and_labels(open_dataset("", "validation"), self.config.image_size)
         self.paths = []

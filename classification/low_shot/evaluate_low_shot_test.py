@@ -16,6 +16,7 @@ from classification.images import image_folder
 from classification.imprinting import checkpoint_imprinting, tflite_embedder
 from classification.low_shot import evaluate_low_shot
 from classification.nets import model_config
+from classification.nets.checkpoint import Checkpoint
 from tests import runfiles
 from transforms.conversion import testing
 from transforms.tflite import metadata, model_file
@@ -130,7 +131,7 @@ class EvaluateLowShotTest(absltest.TestCase):
     def test_a_checkpoint_with_its_quanta_and_without(self):
         # The network of digits, imprinted with the base's colours.
         config = model_config.read(_DIGITS)
-        values = deployable.read_values(f"{_DIGITS}/model.ckpt", config)
+        values = deployable.read_values(Checkpoint(f"{_DIGITS}/model.ckpt"), config)
         examples = {
             name: checkpoint_imprinting.embed(
                 values, config, [f"base/train/{name}/{index}.png" for index in range(3)]

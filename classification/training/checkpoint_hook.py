@@ -66,7 +66,7 @@ class CheckpointHook(tf.train.SessionRunHook):
         self._session = session
         self._remove_partial()
         step = int(session.run(tf.train.get_global_step()))
-        # What training goes on from is there already.
+        # The checkpoint that training continues from exists already.
         self._saved = step if os.path.exists(self._name(step) + ".index") else None
         self._save(session, step)
         if self._is_to_evaluate(step):
@@ -140,7 +140,7 @@ class CheckpointHook(tf.train.SessionRunHook):
             raise OSError(
                 f"the checkpoint of step {step} cannot be written in {self._folder}: {reason}; "
                 "make room or let it be written to, and start again with the same flags: training "
-                f"goes on from {newest[0] if newest else 'the start'}"
+                f"continues from {newest[0] if newest else 'the start'}"
             ) from error
         self._saved = step
         self._time = time.monotonic()

@@ -96,7 +96,7 @@ class CheckpointHookTest(absltest.TestCase):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
         try:
             with self.assertRaisesRegex(
-                OSError, "step 2 cannot be written in .*: .*goes on from .*model.ckpt-1$"
+                OSError, "step 2 cannot be written in .*: .*continues from .*model.ckpt-1$"
             ):
                 self._run(1, size=1 << 16)
         finally:

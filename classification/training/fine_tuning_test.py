@@ -148,14 +148,14 @@ class FineTuningTest(TrainingTestCase):
             FLOAT,
             without=layer + "BatchNorm/moving_mean",
         )
-        with self.assertRaisesRegex(ValueError, "statistics of the whole base"):
+        with self.assertRaisesRegex(ValueError, "statistics of the complete base"):
             self.train(self.folder(), fine_tune_checkpoint=floats, freeze_batch_norm=True)
 
     def test_freezing_needs_a_whole_base(self):
         with self.assertRaisesRegex(ValueError, "expected --fine_tune_checkpoint"):
             self.train(self.folder(), freeze_base_model=True)
         floats = write_checkpoint(os.path.join(self.folders.name, "float.ckpt"), FLOAT)
-        with self.assertRaisesRegex(ValueError, "whole base.*--update_base_statistics"):
+        with self.assertRaisesRegex(ValueError, "complete base.*--update_base_statistics"):
             self.train(self.folder(), QUANT, fine_tune_checkpoint=floats, freeze_base_model=True)
 
     def test_known_embedding_range_is_not_the_checkpoints(self):

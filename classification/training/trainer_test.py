@@ -146,24 +146,32 @@ class TrainingTest(TrainingTestCase):
         self.assertFalse(os.path.exists(os.path.join(folder, "best")))
         outcome, printed = self._evaluated(folder, config, self.held_out)
         self.assertEqual(outcome, trainer.Outcome(2, None))
-        self.assertRegex(printed, r"all of the 2 steps.*\nstep 2  accuracy .*kept in best/")
+        self.assertRegex(printed, r"All of the 2 steps.*\nstep 2  accuracy .*kept in best/")
         _, printed = self._evaluated(folder, config, self.held_out)
         self.assertNotIn("accuracy", printed)
 
     def _evaluated(
         self, folder: str, config: TrainingConfig, validation: Dataset
     ) -> tuple[trainer.Outcome, str]:
-        """Trains, with evaluations; returns how it ended, and what was printed."""
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            outcome = trainer.train(
-                model=FLOAT,
-                config=config,
-                dataset=self.digits,
-                checkpoint_dir=folder,
-                validation=validation,
+        """Trains, with evaluations; returns how it ended, and the messages."""
+        display = Messages()
+        outcome = trainer.train(
+            model=FLOAT,
+            config=config,
+            dataset=self.digits,
+            checkpoint_dir=folder,
+            validation=validation,
+            display=display,
+        )
+        return outcome, "\n".join(display.said)
+
+    def test_is_silent_without_a_display(self):
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            trainer.train(
+                model=FLOAT, config=FAST, dataset=self.digits, checkpoint_dir=self.folder()
             )
-        return outcome, printed.getvalue()
+        self.assertEqual((out.getvalue(), err.getvalue()), ("", ""))
 
     def test_evaluates_and_keeps_the_best(self):
         folder = self.folder()
@@ -179,7 +187,7 @@ class TrainingTest(TrainingTestCase):
         folder = self.folder()
         os.makedirs(folder)
         FLOAT.write(folder)
-        with self.assertRaisesRegex(ValueError, "describes another network"):
+        with self.assertRaisesRegex(ValueError, "got another: quantize False, not True"):
             self.train(folder, QUANT)
 
     def test_does_not_drop_what_a_training_held(self):

@@ -13,6 +13,7 @@ from classification.data.dataset import open_dataset
 from classification.deployment import deployable
 from classification.low_shot import evaluate_low_shot
 from classification.nets import model_config
+from classification.nets.checkpoint import Checkpoint
 from classification.testing.digits_networks import images_and_labels
 from tests import runfiles
 from tests.end_to_end import checkpoint_products
@@ -28,7 +29,7 @@ class LowShotTest(absltest.TestCase):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.create_tempdir().full_path)
         config = model_config.read(_DIGITS)
-        values = deployable.read_values(f"{_DIGITS}/model.ckpt", config)
+        values = deployable.read_values(Checkpoint(f"{_DIGITS}/model.ckpt"), config)
         deployable.write("net", config, values)
         built = checkpoint_products.build(config, f"{_DIGITS}/model.ckpt")
         pathlib.Path("digits.tflite").write_bytes(

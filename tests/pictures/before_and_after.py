@@ -19,8 +19,8 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from classification.images.pixel_reader import PixelReader
 from transforms.conversion import inference
-from transforms.tflite import metadata, model_file, model_graph
 from transforms.conversion.inference import Kernels
+from transforms.tflite import metadata, model_file, model_graph
 
 _COLUMNS = 4
 _SIDE, _GAP, _LINE = 232, 14, 19
