@@ -2,7 +2,7 @@
 
 load("//third_party/tensorflow:environment.bzl", "ENVIRONMENT")
 
-# Those of deployment.py.
+# Those of deployment/deployable.py.
 _FILES = [
     "labels.txt",
     "model.ckpt.data-00000-of-00001",
@@ -37,8 +37,8 @@ def _digits_network_impl(ctx):
 digits_network = rule(
     doc = """A small network, trained on handwritten digits by an action of the build.
 
-Its outputs, in the folder NAME/, are those of prepare_checkpoint: a checkpoint with what
-the network computes with, model.json and labels.txt; the same bytes each time.
+Its outputs, in the folder NAME/, are those of prepare_checkpoint: a checkpoint with the variables
+of inference, model.json and labels.txt. They have the same bytes each time.
 """,
     implementation = _digits_network_impl,
     attrs = {

@@ -2,17 +2,17 @@
 
   ./bazelw run eval
 
-evaluates the newest network below models/ on the images that were held out when it was
-trained. Another network, and other data:
+evaluates the newest network below models/ on the images that were held out from its training. For
+another network and other data:
 
   ./bazelw run eval -- --checkpoint_dir=DIR --dataset_dir=DIR
 
---output_dir=DIR leaves a report: figures as JSON and CSV, the confusion matrix and photos
-of the most confused classes as PNG.
+--output_dir=DIR writes a report: numbers as JSON and CSV, the confusion matrix and photos of the
+most confused classes as PNG.
 
-What the network is, stands in the `model.json` beside its checkpoints; where there is
-none, --image_size, --num_classes, --depth_multiplier and --quantize tell. Every image
-counts once, whatever the batch size.
+The `model.json` beside the checkpoints describes the network. If there is none, --image_size,
+--num_classes, --depth_multiplier and --quantize describe it. Every image counts once, whatever the
+batch size.
 """
 
 import contextlib
@@ -35,13 +35,15 @@ from transforms.base import atomic_files, path_flags
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(model_flags)
 
-flags.DEFINE_string("master", "", "Address of the TensorFlow server to run on; '': this process.")
-flags.DEFINE_integer("batch_size", 250, "Images to compute at once; no part of the result.")
-flags.DEFINE_integer("num_examples", 50000, "Images to evaluate at most.")
+flags.DEFINE_string(
+    "master", "", "Address of the TensorFlow server to run on; '' means this process."
+)
+flags.DEFINE_integer("batch_size", 250, "Images to compute at once; it does not affect the result.")
+flags.DEFINE_integer("num_examples", 50000, "Maximal number of images to evaluate.")
 path_flags.define(
     "checkpoint_dir",
     "",
-    "Folder of checkpoints, of which the newest is evaluated, or a checkpoint's prefix. Default: "
+    "Folder of checkpoints, whose newest is evaluated, or a checkpoint's prefix. Default: "
     f"the newest network below {checkpoints.DEFAULT_ROOT}/.",
 )
 path_flags.define("eval_dir", "", "Folder for TensorBoard's summaries. Default: none are written.")
@@ -49,17 +51,17 @@ path_flags.define(
     "dataset_dir",
     "",
     "Folder of TFRecords in slim's form, as validation-*. Default: the data that the network was "
-    "trained on, as its model.json tells, else handwritten digits.",
+    "trained on, as its model.json says, or else handwritten digits.",
 )
 flags.DEFINE_string(
     "dataset_split_name",
     "validation",
-    "Which images: validation, those held out; or train, those trained on; or test.",
+    "Which images: validation (held out), train (trained on) or test.",
 )
 path_flags.define(
     "output_dir",
     "",
-    "Folder for a report: figures as JSON and CSV, the confusion matrix and photos of the most "
+    "Folder for a report: numbers as JSON and CSV, the confusion matrix and photos of the most "
     "confused classes as PNG. An earlier report there is replaced. Default: none is written.",
 )
 
@@ -68,7 +70,7 @@ _PURPOSES = {_HELD_OUT: "are held out from training", "train": "are trained on"}
 
 
 def _describe(dataset: Dataset) -> str:
-    """Which images are evaluated, and that it is not all of them if so."""
+    """Says which images are evaluated, and whether these are all."""
     total = dataset.num_examples
     count = f"{total:,}"
     if 0 < FLAGS.num_examples < total:
@@ -81,7 +83,7 @@ def _describe(dataset: Dataset) -> str:
 
 
 def main() -> None:
-    """Evaluates, prints the result, and writes what was asked for."""
+    """Evaluates, prints the result, and writes summaries and a report if asked to."""
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
     config = model_flags.resolve(path, model_flags.given())
@@ -97,7 +99,7 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         folder = None
         if FLAGS.output_dir:
-            # Asked for before the work, so that what stands in its way shows at once.
+            # Opened before the work, so that errors show at once.
             output = atomic_files.atomic_folder(FLAGS.output_dir, report_files.FILES)
             folder = stack.enter_context(output)
         _evaluate(checkpoint, config, dataset, folder)

@@ -2,14 +2,14 @@
 
   ./bazelw run export
 
-writes that of the newest network below models/, beside its checkpoints. The graph holds
-no weights: it is what they are frozen into.
+writes the graph of the newest network below models/, beside its checkpoints. The graph contains no
+weights; freeze_graph adds them.
 
-What the network is, is told by the `model.json` of --checkpoint_dir. Where that is not
-given, the flags tell, if one of --image_size, --num_classes, --depth_multiplier,
---quantize and --learned_embedding_range is given, and --output_file is needed; and if none
-is, the `model.json` of the newest network below models/. Where there is no `model.json`,
-or no network yet, the flags and their defaults tell.
+The `model.json` of --checkpoint_dir describes the network. Without --checkpoint_dir, flags describe
+it if one of --image_size, --num_classes, --depth_multiplier, --quantize and
+--learned_embedding_range is given; then --output_file is required. Without these flags, it is the
+newest network below models/. If there is no `model.json`, or no network yet, flags and their
+defaults describe it.
 """
 
 import os
@@ -31,10 +31,10 @@ flags.adopt_module_key_flags(model_flags)
 flags.DEFINE_bool(
     "is_training",
     False,
-    "Write the graph of training: with dropout, batch norm on the batch's statistics, and the "
-    "operations that move statistics and ranges.",
+    "Write the graph of training, with dropout, batch norm on the batch's statistics, and the "
+    "operations that update statistics and ranges.",
 )
-flags.DEFINE_integer("batch_size", None, "Images at once. Default: any number.")
+flags.DEFINE_integer("batch_size", None, "Number of images in a batch. Default: any number.")
 path_flags.define(
     "output_file",
     "",
@@ -49,7 +49,7 @@ path_flags.define(
 
 
 def _network(given: bool) -> str | None:
-    """The network's checkpoint, or its folder; None where the flags alone tell.
+    """The network's checkpoint or its folder; None if only flags describe the network.
 
     Args:
       given: whether a flag that describes the network was set by hand.
@@ -70,7 +70,7 @@ def main() -> None:
     """Writes the graph, and prints its input and output."""
     given = model_flags.given()
     network = _network(bool(given))
-    # No network of a checkpoint has 0 classes: so this says what to write of it.
+    # No checkpoint's network has 0 classes: 0 means to write the graph up to the embedding.
     embedding_only = given.get("num_classes") == 0
     if embedding_only:
         del given["num_classes"]
@@ -83,7 +83,9 @@ def main() -> None:
     if not path:
         if checkpoint is None:
             raise ValueError(
-                "expected --output_file with flags that describe a network, or --checkpoint_dir"
+                "expected --output_file with flags that describe a network, or --checkpoint_dir, "
+                "got "
+                "neither"
             )
         ending = "pbtxt" if FLAGS.write_text_graphdef else "pb"
         path = os.path.join(checkpoint.folder, f"inference_graph.{ending}")

@@ -2,19 +2,19 @@ r"""Trains a MobileNet V1 with an L2-normalised embedding and last layer.
 
   ./bazelw run train
 
-trains a small quantised network on handwritten digits, in about two minutes, and
-says where it left it. With data of one's own, TFRecords in slim's form:
+trains a small quantised network on handwritten digits, which takes about two minutes, and prints
+where it is. With your own data, as TFRecords in slim's form:
 
   ./bazelw run train -- --dataset_dir=DIR --checkpoint_dir=DIR --quantize \
       --fine_tune_checkpoint=CKPT --freeze_base_model
 
-For the digits, the defaults are others than those below: --image_size=32
---depth_multiplier=0.25 --quantize --number_of_steps=1000 --batch_norm_decay=0.95
---learning_rate=0.1, and --quant_delay at a quarter of the steps.
+For the digits, defaults differ from those below: --image_size=32 --depth_multiplier=0.25 --quantize
+--number_of_steps=1000 --batch_norm_decay=0.95 --learning_rate=0.1, and --quant_delay is a quarter
+of the steps.
 
-The folder of the checkpoints gets a `model.json`, which tells the other programs what
-network it is, and summaries for TensorBoard. Training that was stopped goes on, when it
-is started with the same flags, from the newest checkpoint in there.
+The folder of the checkpoints also gets a `model.json`, which describes the network to the other
+programs, and summaries for TensorBoard. If training was stopped, the same command continues it from
+the newest checkpoint in the folder.
 """
 
 import dataclasses
@@ -42,27 +42,33 @@ from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("master", "", "Address of the TensorFlow server to run on; '': this process.")
+flags.DEFINE_string(
+    "master", "", "Address of the TensorFlow server to run on; '' means this process."
+)
 flags.DEFINE_integer("task", 0, "Number of this worker; 0 is the chief, which writes all files.")
-flags.DEFINE_integer("ps_tasks", 0, "Parameter servers that hold the variables; 0: none.")
-flags.DEFINE_integer("worker_replicas", 1, "Workers, among which the data is divided.")
+flags.DEFINE_integer("ps_tasks", 0, "Number of parameter servers, which hold the variables.")
+flags.DEFINE_integer("worker_replicas", 1, "Number of workers, among which the data is divided.")
 flags.DEFINE_bool(
     "sync_replicas", False, "Let workers take each step together, with the mean of gradients."
 )
 flags.DEFINE_integer("batch_size", TrainingConfig.batch_size, "Images a step.")
-flags.DEFINE_integer("num_classes", 1001, "Classes; by default as many as the data has.")
+flags.DEFINE_integer("num_classes", 1001, "Number of classes. Default: that of the data.")
 flags.DEFINE_integer(
-    "number_of_steps", None, "Global step at which to stop. By default, training goes on for ever."
+    "number_of_steps",
+    None,
+    "Global step at which to stop. Default: training does not stop by itself.",
 )
-flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels, from 32.")
-flags.DEFINE_float("depth_multiplier", 1.0, "Multiplies the channels of the base's layers.")
+flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels, at least 32.")
+flags.DEFINE_float(
+    "depth_multiplier", 1.0, "Factor of the numbers of channels of the base's layers."
+)
 flags.DEFINE_float(
     "learning_rate",
     TrainingConfig.learning_rate,
-    "Learning rate at the start; times 0.94 every 2.5 epochs of the data. With "
+    "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. With "
     "--fine_tune_checkpoint the default is 0.0045, with --freeze_base_model too it is 0.45.",
 )
-flags.DEFINE_bool("quantize", False, "Train for a quantised network, with fake-quant nodes.")
+flags.DEFINE_bool("quantize", False, "Train a quantised network, with fake-quant nodes.")
 flags.DEFINE_integer(
     "quant_delay",
     None,
@@ -72,8 +78,8 @@ flags.DEFINE_integer(
 flags.DEFINE_bool(
     "learned_embedding_range",
     False,
-    "Learn the embedding's quantisation range, as the reference does, instead of taking "
-    "-1..127/128, which a .tflite has there.",
+    "Learn the embedding's quantisation range, as TensorFlow 1's tools do, instead of using "
+    "-1..127/128, which is that of a .tflite.",
 )
 path_flags.define(
     "fine_tune_checkpoint",
@@ -92,13 +98,13 @@ path_flags.define(
 flags.DEFINE_integer(
     "log_every_n_steps",
     TrainingConfig.log_every_n_steps,
-    "Steps from one line of progress to the next, off a terminal.",
+    "Steps between two lines of progress, if there is no terminal.",
 )
 flags.DEFINE_integer(
     "save_summaries_secs",
     TrainingConfig.save_summaries_secs,
-    "Seconds between summaries; 0: none. Where it is not given, they are written more often than "
-    "that: every 10 steps, or a thousand times in all.",
+    "Seconds between summaries; 0 for none. Default: more often than that: every 10 steps, or a "
+    "thousand times in all.",
 )
 flags.DEFINE_integer(
     "save_interval_secs", TrainingConfig.save_interval_secs, "Seconds between checkpoints."
@@ -112,18 +118,18 @@ flags.DEFINE_bool(
     "update_base_statistics",
     False,
     "With --freeze_base_model: let the base's batch norm statistics and quantisation ranges "
-    "adapt to the data all the same.",
+    "adapt to the data.",
 )
 path_flags.define(
     "cache_features",
     "",
-    "With --freeze_base_model: compute what the base makes of each image once, without "
-    "distortion, and keep it: in `memory`, or in this folder, for later runs too.",
+    "With --freeze_base_model: compute the base's features of each image only once, without "
+    "distortion, and keep them in `memory`, or in this folder for later runs, too.",
 )
-flags.DEFINE_enum(
-    "optimizer", TrainingConfig.optimizer, optimizers.NAMES, "What turns gradients into updates."
+flags.DEFINE_enum("optimizer", TrainingConfig.optimizer, optimizers.NAMES, "The optimiser.")
+flags.DEFINE_float(
+    "momentum", TrainingConfig.momentum, "Momentum of the optimisers momentum and rmsprop."
 )
-flags.DEFINE_float("momentum", TrainingConfig.momentum, "Of the optimizers momentum and rmsprop.")
 flags.DEFINE_float(
     "label_smoothing",
     TrainingConfig.label_smoothing,
@@ -132,36 +138,38 @@ flags.DEFINE_float(
 flags.DEFINE_integer(
     "warmup_steps",
     TrainingConfig.warmup_steps,
-    "Steps over which the learning rate rises to where it starts; 0: none.",
+    "Steps over which the learning rate rises from 0 at the start; 0 for none.",
 )
 flags.DEFINE_float(
-    "weight_decay", TrainingConfig.weight_decay, "Of kernels, but for depthwise and class vectors'."
+    "weight_decay",
+    TrainingConfig.weight_decay,
+    "Weight decay of kernels, except depthwise kernels and class vectors.",
 )
 flags.DEFINE_float(
     "moving_average_decay",
     None,
-    "Keep moving averages of weights, statistics and ranges, and let the checkpoints hold them in "
-    "the places of these. Default: none.",
+    "Keep moving averages of weights, statistics and ranges; checkpoints then hold the averages "
+    "under the names of these. Default: none.",
 )
 flags.DEFINE_integer(
     "eval_every",
     TrainingConfig.eval_every,
     "Steps between two evaluations on the validation split; the best checkpoint is kept in the "
-    "folder best/ of --checkpoint_dir. 0: none.",
+    "folder best/ of --checkpoint_dir. 0 for none.",
 )
 flags.DEFINE_float(
     "batch_norm_decay",
     TrainingConfig.batch_norm_decay,
-    "Decay of batch norm's moving statistics a step.",
+    "Decay of batch norm's moving statistics per step.",
 )
 flags.DEFINE_bool(
     "freeze_batch_norm",
     False,
     "With --fine_tune_checkpoint: let batch norm compute with the checkpoint's statistics, as it "
-    "will when it is deployed, and leave them. Twice as fast, where the base is trained.",
+    "will when it is deployed, and leave them unchanged. Twice as fast if the base is trained.",
 )
 flags.DEFINE_integer(
-    "seed", TrainingConfig.seed, "Of initial values, shuffling, distortion and dropout."
+    "seed", TrainingConfig.seed, "Seed of initial values, shuffling, distortion and dropout."
 )
 
 _MODEL_FLAGS = ("image_size", "depth_multiplier", "quantize", "learned_embedding_range")
@@ -174,7 +182,7 @@ _CONFIG_FLAGS = tuple(
 
 
 def _values(dataset: Dataset) -> dict[str, Any]:
-    """Every flag's value: the user's, else what suits data and start, else its default."""
+    """The values of all flags: the user's, or what suits data and start, or the default."""
     names = (*_MODEL_FLAGS, *_CONFIG_FLAGS)
     given = program.given(names)
     values = flag_defaults.choose(
@@ -186,15 +194,19 @@ def _values(dataset: Dataset) -> dict[str, Any]:
     )
     for name in ("quant_delay", "learned_embedding_range"):
         if name in given and not values["quantize"]:
-            raise ValueError(f"expected --quantize with --{name}, which is about quantisation")
+            raise ValueError(
+                f"expected --quantize with --{name}, which is about quantisation, got none"
+            )
     return values
 
 
 def _new_folder(dataset: Dataset, quantize: bool) -> str:
-    """A folder that is not there yet, named after what is trained."""
+    """A folder that does not exist yet, named after the data and the kind of network."""
     if FLAGS.task:
         raise ValueError(
-            "expected --checkpoint_dir with --task above 0: the folder that the chief writes to"
+            "expected --checkpoint_dir with --task above 0, got none; give the folder that the "
+            "chief "
+            "writes to"
         )
     name = f"{os.path.basename(dataset.source)}-{'quantized' if quantize else 'float'}"
     for number in itertools.count(1):
@@ -231,14 +243,14 @@ def _describe_training(values: dict[str, Any]) -> str:
 
 
 def _validation(dataset: Dataset) -> Dataset | None:
-    """The images to evaluate on during training, if that is asked for."""
+    """The images to evaluate on during training, if --eval_every asks for it."""
     if not FLAGS.eval_every:
         return None
     return open_dataset("" if dataset.name == "digits" else FLAGS.dataset_dir, "validation")
 
 
 def _join_cluster() -> Cluster | None:
-    """This process's place among those that train; None where it was a parameter server."""
+    """The place of this process in the cluster; None if it was a parameter server."""
     task = cluster_spec.from_environment(os.environ.get("TF_CONFIG", ""))
     given = program.given(_CLUSTER_FLAGS)
     if task is None:
@@ -255,13 +267,15 @@ def _join_cluster() -> Cluster | None:
         )
     if not FLAGS.checkpoint_dir:
         raise ValueError(
-            "expected --checkpoint_dir with TF_CONFIG: a folder that all its processes reach"
+            "expected --checkpoint_dir with TF_CONFIG, got none; give a folder that all its "
+            "processes "
+            "can reach"
         )
     if task.job == "worker":
         return cluster.join(task)
     steps = FLAGS.number_of_steps
     if not FLAGS.dataset_dir:
-        # For the digits alone the default is another; other data a server need not reach.
+        # Only the digits have another default; a server may be unable to reach other data.
         steps = _values(open_dataset("", "train"))["number_of_steps"]
     if not train_loop.has_ended(FLAGS.checkpoint_dir, steps):
         print(f"Parameter server {task.index} of {len(task.ps)}, at {task.ps[task.index]}.")
@@ -280,7 +294,8 @@ def _describe_end(outcome: trainer.Outcome, place: Cluster, folder: str) -> None
         print(
             f"Stopped by {outcome.signal.name} at step {outcome.step}, "
             f"{'with a checkpoint' if place.is_chief else 'which the chief saves'}: the same "
-            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} continues "
+            f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} "
+            f"continues "
             "from there."
         )
     print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")
@@ -337,7 +352,7 @@ def main() -> None:
         )
     _describe_end(outcome, place, folder)
     if outcome.signal is signal.SIGTERM:
-        # What a shell and a cluster manager take for "ended by SIGTERM, to be started again".
+        # To shells and cluster managers, this status means "ended by SIGTERM, start again".
         sys.exit(128 + signal.SIGTERM)
 
 

@@ -268,7 +268,8 @@ class TrainBadInputTest(absltest.TestCase):
         )
         self.assertIsNone(status, err)
         self.assertIn(
-            "The checkpoint has 10 classes, and this network 3: base and embedding are kept, and the "
+            "The checkpoint has 10 classes, and this network 3: base and embedding are kept, and "
+            "the "
             "last layer starts new.",
             out,
         )
@@ -339,7 +340,8 @@ class TrainBadInputTest(absltest.TestCase):
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
         try:
             self._assert_fails(
-                "checkpoint of step 4 cannot be written in out: .*File too large; make room.*: "
+                "checkpoint of step 4 cannot be written in out: .*File too large; free disk "
+                "space.*: "
                 "training continues from out/model.ckpt-2\n$",
                 *flags,
                 "--number_of_steps=4",

@@ -1,10 +1,9 @@
-"""Trains the network of handwritten digits that the build makes where no other is named.
+"""Trains the network of handwritten digits that the build uses if no other is named.
 
   ./bazelw build //classification:digits_network
 
-runs this in an action. It trains as ./bazelw run train does with nothing else said, leaves
-nothing but the prepared network behind (see deployment.py), and that with the same bytes
-each time.
+runs this in an action. It trains as `./bazelw run train` does without flags, and writes only the
+network for deployment (see deployment/deployable.py), with the same bytes each time.
 """
 
 import dataclasses
@@ -27,18 +26,24 @@ from transforms.base import path_flags, program
 FLAGS = flags.FLAGS
 
 path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
-flags.DEFINE_integer("number_of_steps", None, "Steps to train. Default: as ./bazelw run train.")
-flags.DEFINE_float("depth_multiplier", None, "Of the channels of the base's layers. Likewise.")
-flags.DEFINE_integer("image_size", None, "Height and width of the input in pixels. Likewise.")
-flags.DEFINE_bool("quantize", None, "Whether the network is a quantised one. Likewise.")
+flags.DEFINE_integer(
+    "number_of_steps", None, "Number of steps. Default: that of ./bazelw run train."
+)
+flags.DEFINE_float(
+    "depth_multiplier", None, "Factor of the channels of the base's layers. Default: likewise."
+)
+flags.DEFINE_integer(
+    "image_size", None, "Height and width of the input in pixels. Default: likewise."
+)
+flags.DEFINE_bool("quantize", None, "Whether the network is a quantised one. Default: likewise.")
 
 _GIVEN = ("number_of_steps", "depth_multiplier", "image_size", "quantize")
-# No checkpoint on the way: the only one is that of the end.
+# Only the checkpoint at the end is written.
 _NEVER = 10**9
 
 
 def configs() -> tuple[ModelConfig, TrainingConfig]:
-    """The network and how it is trained: the digits' defaults, and what flags say otherwise."""
+    """The network and how it is trained: the defaults for the digits, and the flags."""
     data = open_dataset("", "train")
     model = ModelConfig(num_classes=data.num_classes, labels=data.labels, dataset=data.source)
     config = TrainingConfig(
@@ -61,7 +66,7 @@ def configs() -> tuple[ModelConfig, TrainingConfig]:
 
 
 def main() -> None:
-    """Trains in a scratch folder, and writes the prepared network."""
+    """Trains in a temporary folder, and writes the network for deployment."""
     program.require("output_dir")
     model, config = configs()
     with tempfile.TemporaryDirectory() as scratch:

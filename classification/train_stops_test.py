@@ -60,8 +60,8 @@ class TrainStopsTest(absltest.TestCase):
         self.assertEqual(running.returncode, 128 + signal.SIGTERM)
         terminated = checkpoints.newest_step(net)
         self.assertIn(
-            f"Stopped by SIGTERM at step {terminated}, with a checkpoint: the same command continues "
-            "from there.\n",
+            f"Stopped by SIGTERM at step {terminated}, with a checkpoint: the same command "
+            "continues from there.\n",
             lines,
         )
         self.assertBetween(terminated, killed + 1, _STEPS - 1)

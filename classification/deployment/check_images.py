@@ -1,7 +1,7 @@
-"""Images as a deployed network takes them, to check it on: a few, and always the same.
+"""Images to check a network on, in the form that a deployed network takes; always the same ones.
 
-They are those that someone names, else some of the digits that are held out from
-training, else parts of the photographs that come with the build.
+They are files that the user names, or digits that are held out from training, or parts of the
+photographs that come with the build.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ class Sample(NamedTuple):
 
     Attributes:
       images: uint8 [n, image_size, image_size, 3]; the network's input is (q - 128) / 128.
-      description: which images they are, for people.
+      description: which images they are, for the user.
     """
 
     images: np.ndarray
@@ -33,7 +33,7 @@ class Sample(NamedTuple):
 
 
 class _Image(NamedTuple):
-    """An image file, or one in a record."""
+    """The content of an image file, or of a record."""
 
     name: str
     encoded: bytes
@@ -43,19 +43,20 @@ def of_digits(count: int, *, image_size: int) -> Sample:
     """Some of the digits that are held out from training, spread evenly over them.
 
     Args:
-      count: how many.
+      count: the number of digits.
       image_size: their height and width, in pixels.
 
     Raises:
-      ValueError: a number is below 1, or there are not so many.
+      ValueError: if a number is below 1, or there are fewer digits.
     """
     _check(count, image_size)
     digits = dataset.open_dataset(None, "validation")
     total = digits.num_examples
     if count > total:
         raise ValueError(
-            f"Expected a number of images of at most {total}, the digits that are held out, got "
-            f"{count}. Take fewer, or name images."
+            f"expected at most {total} images, the number of digits that are held out, got "
+            f"{count}; "
+            "take fewer, or name image files"
         )
     with tf.Graph().as_default(), tf.Session() as session:
         batches = digits.batches(batch_size=total, image_size=image_size, is_training=False)
@@ -79,12 +80,12 @@ def of_photographs(count: int, *, image_size: int) -> Sample:
     """Parts of the two photographs that come with the build.
 
     Args:
-      count: how many parts, half of each photograph.
+      count: the number of parts, half of them from each photograph.
       image_size: their height and width, in pixels.
 
     Raises:
-      FileNotFoundError: the photographs are missing.
-      ValueError: a number is below 1.
+      FileNotFoundError: if the photographs are missing.
+      ValueError: if a number is below 1.
     """
     images = of_files(photographs(), count, image_size=image_size).images
     names = " and ".join(_PHOTOGRAPHS)
@@ -92,32 +93,33 @@ def of_photographs(count: int, *, image_size: int) -> Sample:
 
 
 def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
-    """Some of the images in files, or parts of them until there are enough.
+    """Images in files: some of them, or several parts of each.
 
-    Where there are more than asked for, those taken are spread evenly over all. Where there
-    are fewer, of each comes the whole, then parts at many places and scales (see `windows.parts`).
+    If there are more images than `count`, those returned are spread evenly over all. If there are
+    fewer, each is returned as a whole, followed by parts at many places and scales (see
+    `windows.parts`).
 
     Args:
       paths: JPEG and PNG files, and TFRecord files in slim's form (see `imagenet`).
-      count: how many images to return.
+      count: the number of images to return.
       image_size: their height and width, in pixels.
 
     Returns:
-      The images, in the files' order, as evaluation sees them: of each image or part, the
-      middle 87.5 % of height and width, resized.
+      The images in the order of the files, as evaluation sees them: the middle 87.5 % of the
+      height and width of each image or part, resized.
 
     Raises:
-      OSError: a file cannot be read.
-      ValueError: there is no image, a file or record is damaged or of another kind, an
-        image cannot be decoded or lacks pixels, or a number is below 1.
+      OSError: if a file cannot be read.
+      ValueError: if there is no image, a file or record is damaged or of another kind, an image
+        cannot be decoded or lacks pixels, or a number is below 1.
     """
     _check(count, image_size)
     sizes = [(path, _count(path)) for path in paths]
     total = sum(size for _, size in sizes)
     if not total:
         raise ValueError(
-            f"Expected at least an image, got none in {', '.join(paths) or 'no file'}. Name JPEG "
-            "or PNG files, or TFRecord files in slim's form."
+            f"expected at least one image, got none in {', '.join(paths) or 'no file'}; name JPEG "
+            "or PNG files, or TFRecord files in slim's form"
         )
     if count < total:
         chosen, parts = _spread(count, total), [1] * count
@@ -139,7 +141,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
 
 @contextlib.contextmanager
 def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray]]]:
-    """A function that takes parts of an image, float32 [size, size, 3], as evaluation would."""
+    """A function that returns parts of an image as evaluation sees them, float32 [s, s, 3]."""
     with tf.Graph().as_default(), tf.Session() as session:
         encoded = tf.placeholder(tf.string, [])
         decoded = preprocessing.decode(encoded)
@@ -151,8 +153,9 @@ def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray
                 pixels = session.run(decoded, {encoded: image.encoded})
             except tf.errors.OpError as error:
                 raise ValueError(
-                    f"Expected a JPEG or PNG image as {image.name}, but it cannot be decoded: it "
-                    "is damaged or of another kind. Leave it out, or write it again."
+                    f"expected a JPEG or PNG image as {image.name}, got one that cannot be "
+                    f"decoded: "
+                    "it is damaged or of another kind; leave it out, or write it again"
                 ) from error
             height, width, _ = pixels.shape
             return [
@@ -166,7 +169,7 @@ def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray
 def _check(count: int, image_size: int) -> None:
     for name, value in (("number of images", count), ("image_size", image_size)):
         if value < 1:
-            raise ValueError(f"Expected a {name} of at least 1, got {value}.")
+            raise ValueError(f"expected a {name} of at least 1, got {value}")
 
 
 def _spread(count: int, total: int) -> np.ndarray:
@@ -182,7 +185,7 @@ def _count(path: str) -> int:
         return records.count(path)
     except ValueError as error:
         raise ValueError(
-            f"Expected a JPEG or PNG image, or TFRecords, in {path}, but it is neither: {error}"
+            f"expected a JPEG or PNG image, or TFRecords, in {path}, got neither: {error}"
         ) from error
 
 
@@ -195,7 +198,7 @@ def _is_image(path: str) -> bool:
 def _read(
     sizes: Sequence[tuple[str, int]], chosen: np.ndarray, reader: image_files.Reader
 ) -> Iterator[_Image]:
-    """Those of the images in files that were chosen, by their numbers over all files."""
+    """The chosen images, by their numbers over all files."""
     start = 0
     for path, size in sizes:
         indices = [int(i) - start for i in chosen if start <= i < start + size]
@@ -207,8 +210,8 @@ def _read(
                 image = reader.read(path)
             except BadImageError as error:
                 raise ValueError(
-                    f"Expected images that can be read, got {path}: {error}. Leave it out, or "
-                    "write it again."
+                    f"expected images that can be read, got {path}: {error}; leave it out, or "
+                    "write it again"
                 ) from error
             image_files.warn(path, image.complaint)
             yield _Image(path, image.encoded)

@@ -1,7 +1,7 @@
-"""A network made ready for deployment: what it computes with, and what it is, in one folder.
+"""A network that is ready for deployment: its variables, its description and labels in a folder.
 
-Whatever training left, a prepared folder holds the same four files, and equal networks
-give equal bytes: no path, time or state of training is in them.
+Such a folder always has the same four files, which contain no path, time or state of training.
+Equal networks give equal bytes.
 """
 
 import dataclasses
@@ -18,9 +18,9 @@ from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 from transforms.base import labels as label_files
 
-# Of the last kernel's range, both ways, for classes to be imprinted. Of photos' embeddings, of
-# which class vectors are means, single components come to 0.3; and quanta of 1/254 still are half
-# the embedding's own.
+# The last kernel's range is at least this, in both directions, so that classes can be imprinted.
+# Class vectors are means of embeddings, whose components reach 0.3 for photos. The quanta, 1/254,
+# are still half as large as those of the embedding.
 KERNEL_ROOM = 0.5
 
 CHECKPOINT = "model.ckpt"
@@ -33,9 +33,9 @@ FILE_NAMES = (
 
 
 def variables(config: ModelConfig) -> tuple[tf.Variable, ...]:
-    """The variables that a network computes with when it is deployed, in a graph of their own."""
+    """The variables that a deployed network computes with, in a graph of their own."""
     with tf.Graph().as_default():
-        # No value is drawn. But after a training in this process, TensorFlow wants one.
+        # No value is drawn, but after training in this process TensorFlow requires a seed.
         tf.set_random_seed(0)
         size = config.image_size
         factory.build(tf.placeholder(tf.float32, [1, size, size, 3]), config)
@@ -43,7 +43,7 @@ def variables(config: ModelConfig) -> tuple[tf.Variable, ...]:
 
 
 def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
-    """What a checkpoint, of any of TensorFlow's formats, holds of a network.
+    """The values that a checkpoint, of any of TensorFlow's formats, holds of a network.
 
     Args:
       checkpoint: the checkpoint.
@@ -53,8 +53,8 @@ def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.nda
       The value of each variable that it computes with, by name, float32.
 
     Raises:
-      ValueError: if the checkpoint cannot be read, lacks a variable, has one in another
-        shape or type, or one that is not made of numbers.
+      ValueError: if the checkpoint cannot be read, lacks a variable, or has one of another shape
+        or type, or with values that are not finite.
     """
     read = checkpoint.read_all(variables(config))
     values = {variable.op.name: value for variable, value in read.items()}
@@ -63,16 +63,17 @@ def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.nda
 
 
 def check_values(values: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> None:
-    """Raises ValueError, naming it, if a variable is not float32, or holds NaN or infinity."""
+    """Raises a ValueError that names the variable if one is not float32 or not finite."""
     for name, value in values.items():
         if value.dtype != np.float32:
             raise ValueError(
-                f"expected {name} to be float32, got {value.dtype} in {checkpoint}: it is no "
+                f"expected {name} to be float32, got {value.dtype} in {checkpoint}: it is not a "
                 "checkpoint of a network that was trained with this project or with slim"
             )
         if not np.isfinite(value).all():
             raise ValueError(
-                f"expected numbers in {name}, got NaN or infinity in {checkpoint}: the network "
+                f"expected finite values in {name}, got NaN or infinity in {checkpoint}: the "
+                f"network "
                 "has diverged in training; take an earlier checkpoint"
             )
 
@@ -80,17 +81,17 @@ def check_values(values: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> No
 def find_labels(
     labels_file: str | None, folder: str, config: ModelConfig, *, flag: str
 ) -> tuple[tuple[str, ...], str]:
-    """The classes' names, and where they come from.
+    """The names of the classes, and where they come from.
 
     Args:
-      labels_file: a file of them, as `records.read_label_file` reads, which is preferred to
-        all others, for those who want the classes named otherwise; None or '' for none.
-      folder: the checkpoint's, where `labels.txt` is looked for if `config` has none.
+      labels_file: a file of names, as `records.read_label_file` reads it, which has precedence;
+        None or '' for none.
+      folder: the checkpoint's folder. If `config` has no names, its `labels.txt` is used.
       config: the network.
       flag: the flag by which the user names `labels_file`.
 
     Returns:
-      A name for each class, and a text for people that says whose they are.
+      A name for each class, and a text for the user that says where they come from.
 
     Raises:
       OSError: if the file cannot be read.
@@ -107,7 +108,7 @@ def find_labels(
             labels,
             config.num_classes,
             path,
-            otherwise=f"name another by --{flag}, or, where the checkpoint has no "
+            otherwise=f"name another with --{flag}, or, if the checkpoint has no "
             f"{model_config.FILE_NAME}, give the right --num_classes",
         )
         return labels, f"as in {path}"
@@ -121,13 +122,13 @@ def find_labels(
 
 
 def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
-    """The network as it is described in products: with labels, and without a path.
+    """The description of the network for products: with labels, and without a path.
 
-    Its embedding has the range that a `.tflite` gives it, whatever was learned: a graph with
-    another would be of a network that no device runs.
+    Its embedding has the range that a `.tflite` gives it, even if another was learned: no device
+    runs a network with another range.
 
-    Of the folder that its data lay in the name is kept. One that is named "digits" gets a
-    slash behind it, since that name alone means the data that comes along.
+    Only the name of its data's folder is kept. A folder named "digits" gets a slash at the end,
+    since the name without it means the digits that come with the build.
     """
     dataset = config.dataset
     if dataset != "digits":
@@ -159,15 +160,15 @@ def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) -> None:
-    """Writes a prepared folder, whole or not at all: `FILE_NAMES`.
+    """Writes the files `FILE_NAMES` in a folder, all or none of them.
 
     Args:
-      folder: where; new, empty, or an earlier result.
+      folder: new, empty, or an earlier result.
       config: the network, with labels.
-      values: of its variables, as `read_values` returns them.
+      values: those of its variables, as `read_values` returns them.
 
     Raises:
-      OSError: if it cannot be written there; see `atomic_files.atomic_folder`.
+      OSError: if the folder cannot be written; see `atomic_files.atomic_folder`.
     """
     labels = config.labels or ()
     with atomic_files.atomic_folder(folder, FILE_NAMES) as partial:
@@ -179,7 +180,7 @@ def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) ->
 
 def _write_checkpoint(prefix: str, values: Mapping[str, np.ndarray]) -> None:
     names = sorted(values)
-    # Not a Saver: it would want a session's variables, and leaves a file with the time.
+    # Not a Saver, which needs a session's variables, and writes a file that contains the time.
     with tf.Graph().as_default(), tf.Session() as session:
         session.run(
             tf.raw_ops.SaveV2(

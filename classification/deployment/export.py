@@ -1,4 +1,4 @@
-"""Export: the network as a graph file, for other programs to put a checkpoint into."""
+"""Exports the network as a graph file, which other programs can combine with a checkpoint."""
 
 import dataclasses
 
@@ -15,10 +15,10 @@ INPUT_NAME = "input"
 
 @dataclasses.dataclass(frozen=True)
 class InferenceGraph:
-    """A network without its weights.
+    """The graph of a network, without values of variables.
 
     Attributes:
-      graph_def: the graph; variables are nodes, which a checkpoint gives values.
+      graph_def: the graph; variables are nodes, whose values are in a checkpoint.
       input_name: name of the placeholder for images, float32 [batch, image_size,
         image_size, 3] in [-1, 1].
       output_name: name of the node of the classes' probabilities, float32 [batch,
@@ -30,11 +30,11 @@ class InferenceGraph:
     output_name: str
 
     def write(self, path: str, *, text: bool = False) -> None:
-        """Writes the graph, whole or not at all; equal graphs give equal bytes.
+        """Writes the graph, completely or not at all; equal graphs give equal bytes.
 
         Args:
           path: the file.
-          text: whether to write it for people to read.
+          text: whether to write it as text.
 
         Raises:
           OSError: if it cannot be written; see `atomic_files.write_atomically`.
@@ -58,9 +58,9 @@ def build(
 
     Args:
       config: the network.
-      batch_size: images at once; None leaves it open.
-      is_training: whether the graph is that of training: dropout, batch norm on the
-        batch's statistics, and the operations that move statistics and ranges.
+      batch_size: the number of images in a batch; None for any.
+      is_training: whether the graph is that of training, with dropout, batch norm on the
+        batch's statistics, and the operations that update statistics and ranges.
       embedding_only: whether the embedding is the output.
       checkpoint: the one that the graph is for. It must hold all variables of the graph, unless
         is_training is set: training may start from less.
@@ -82,6 +82,6 @@ def build(
         output = end_points["Embedding" if embedding_only else "Predictions"]
         graph_def = graph.as_graph_def()
     for node in graph_def.node:
-        # The number of a Python function in this process, which means nothing in another.
+        # The number of a Python function, which has a meaning only in this process.
         node.attr.pop("_gradient_op_type", None)
     return InferenceGraph(graph_def, images.op.name, output.op.name)

@@ -1,15 +1,14 @@
-"""Makes a checkpoint ready for deployment: what the network computes with, and what it is.
+"""Makes a checkpoint ready for deployment: with the variables of inference and a description.
 
   ./bazelw run //classification/deployment:prepare_checkpoint -- \
       --checkpoint_dir=DIR --output_dir=DIR
 
-writes model.ckpt.index, model.ckpt.data-00000-of-00001, model.json and labels.txt. Equal
+This writes model.ckpt.index, model.ckpt.data-00000-of-00001, model.json and labels.txt. Equal
 networks give equal bytes, whatever else their checkpoints hold.
 
-What the network is, stands in the `model.json` beside the checkpoint; where there is none,
---image_size, --num_classes, --depth_multiplier and --quantize tell. A classifier as slim's
-checkpoints hold it, with the last layer MobilenetV1/Logits/Conv2d_1c_1x1, becomes a network
-of this project without training.
+The `model.json` beside the checkpoint describes the network. If there is none, --image_size,
+--num_classes, --depth_multiplier and --quantize describe it. A classifier of tf-slim, with the last
+layer MobilenetV1/Logits/Conv2d_1c_1x1, becomes a network of this project without training.
 """
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -28,20 +27,20 @@ flags.adopt_module_key_flags(model_flags)
 path_flags.define(
     "checkpoint_dir",
     "",
-    "Folder of checkpoints, of which the newest is taken, or a checkpoint's prefix. Default: the "
+    "Folder of checkpoints, whose newest is used, or a checkpoint's prefix. Default: the "
     f"newest network below {checkpoints.DEFAULT_ROOT}/.",
 )
 path_flags.define(
     "labels_file",
     "",
-    "Text file with the classes' names, one a line, in order, or 0:NAME and so on. Default: "
+    "Text file with the names of the classes in order, one a line, or 0:NAME and so on. Default: "
     "those of model.json, else of a labels.txt beside the checkpoint, else the classes' numbers.",
 )
 path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
 
 
 def main() -> None:
-    """Reads a checkpoint, writes a prepared folder, and says what was done."""
+    """Reads a checkpoint, writes the folder, and prints what was done."""
     program.require("output_dir")
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)

@@ -1,20 +1,20 @@
-"""A published classifier made into a network of this project, without training.
+"""Turns a published classifier into a network of this project, without training.
 
-Slim's MobileNet V1 ends in logits w_k . x + b_k of the pooled features x; this project's
-network in s cos(u_k, e) of an embedding e. Probabilities are the same where the second are
-the first plus what is common to all classes. So the class vectors u_k must have one length,
-and what their directions alone do not tell must be put elsewhere:
+The logits of tf-slim's MobileNet V1 are w_k . x + b_k for pooled features x. Those of this
+project's network are s cos(u_k, e) for an embedding e. The probabilities are the same if the logits
+differ only by a number that all classes share. The class vectors u_k must have the same length; so
+the lengths of the w_k, and the b_k, must be expressed in another way:
 
-- Where the features leave channels of the 1024-dimensional embedding free (depth
-  multipliers below 1), a constant in one of them carries the biases, and what the class
-  vectors lack in length goes to the others, in which embeddings are zero (as in Bachrach et
-  al., "Speeding Up the Xbox Recommender System Using a Euclidean Transformation for
-  Inner-Product Spaces", RecSys 2014). All but the softmax's temperature is kept.
-- Where none is free, a vector v is taken away from all w_k, which changes all logits by the
-  same v . x, such that the w_k - v are of nearly one length. The biases, which are small,
-  are lost.
+- If the features leave channels of the 1024-dimensional embedding free (depth multipliers below
+  1), a constant in one of these channels carries the biases. The other free channels, in which
+  embeddings are zero, bring all class vectors to the same length (as in Bachrach et al., "Speeding
+  Up the Xbox Recommender System Using a Euclidean Transformation for Inner-Product Spaces", RecSys
+  2014). Only the temperature of the softmax changes.
+- If no channel is free, the same vector v is subtracted from all w_k, chosen such that the w_k - v
+  have nearly the same length. All logits change by the same v . x. The biases, which are small, are
+  lost.
 
-In both the embedding's components are the pooled features, so that classes can be imprinted.
+In both cases, the embedding consists of the pooled features, so classes can be imprinted.
 """
 
 from typing import Any, NamedTuple
@@ -49,14 +49,14 @@ from transforms.base import pixel_scaling
 
 _RELU6_RANGE = (0.0, 6.0)
 
-# How much a long v costs, in the least squares for equal lengths: it leaves the cosines
-# closer together, and eight bits tell them apart the less. Of the published 1.0/224, top-1
-# moved by less than a point from a quarter of this to four times it.
+# The weight of the length of v in the least squares for equal lengths: with a longer v, cosines are
+# closer together, and eight bits separate them less. Between a quarter of this weight and four
+# times it, top-1 of the published 1.0/224 changed by less than a point.
 _RIDGE = 0.005
 
-# Enough to know lengths and cosines by.
+# Enough to measure lengths and cosines.
 _CALIBRATION_IMAGES = 64
-# The photographs show few of the classes, and a class that is shown has a higher cosine.
+# The photographs show few of the classes, and cosines with classes that are shown are higher.
 _RANGE_MARGIN = 2.0
 
 
@@ -64,10 +64,10 @@ class Head(NamedTuple):
     """The layers on top of the pooled features.
 
     Attributes:
-      kernel: of the embedding's convolution, float32 [channels, 1024].
-      biases: its, float32 [1024].
+      kernel: that of the embedding's convolution, float32 [channels, 1024].
+      biases: those of the embedding's convolution, float32 [1024].
       class_vectors: float32 [1024, num_classes], of unit length.
-      length: that of the class vectors before, in the unit of published weights.
+      length: the length of the class vectors before they were normalised.
     """
 
     kernel: np.ndarray
@@ -77,7 +77,7 @@ class Head(NamedTuple):
 
 
 def is_published(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint holds a classifier as slim builds it, and not this project's.
+    """Whether a checkpoint holds a classifier as tf-slim builds it, not one of this project.
 
     Raises:
       ValueError: if the checkpoint cannot be read.
@@ -87,7 +87,7 @@ def is_published(checkpoint: Checkpoint) -> bool:
 
 
 def read_any_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
-    """The values of a network of this project, or of what a published classifier becomes.
+    """The values of a network of this project, or of a published classifier turned into one.
 
     Raises what `read_values` and `deployable.read_values` raise.
     """
@@ -96,20 +96,20 @@ def read_any_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np
 
 
 def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
-    """The network that a published classifier becomes, as `deployable.read_values` returns it.
+    """The values of a published classifier turned into a network of this project.
 
-    The scale factor is what makes the softmax as sure as the published one on average: the
-    class vectors' length times that of the features, which is measured on parts of the
-    photographs that come with the build. The cosines' range is that seen there, with a
-    margin; all other ranges follow.
+    The scale factor makes the probabilities as high as the published ones on average: it is the
+    length of the class vectors times that of the features, which is measured on parts of the
+    photographs that come with the build. The cosines' range is the one measured there, with a
+    margin. All other ranges follow from it.
 
     Args:
       checkpoint: the checkpoint.
-      config: the network to make of it.
+      config: the network to turn it into.
 
     Raises:
       ValueError: if the checkpoint cannot be read, lacks a variable of the base or has one
-        in another shape, has another number of classes, or values that are no numbers.
+        in another shape, has another number of classes, or values that are not finite.
     """
     needed = deployable.variables(config)
     base = checkpoint.read_all(v for v in needed if not v.op.name.startswith(HEAD))
@@ -131,7 +131,7 @@ def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.nda
 
 
 def describe(values: dict[str, np.ndarray]) -> str:
-    """What `read_values` did, for people."""
+    """What `read_values` did, for the user."""
     return (
         f"Head: made of a published classifier's last layer ({PUBLISHED_LOGITS_KERNEL}), without "
         f"training; scale factor {values[SCALE_FACTOR]:.1f}."
@@ -139,16 +139,16 @@ def describe(values: dict[str, np.ndarray]) -> str:
 
 
 def make_head(weights: np.ndarray, biases: np.ndarray, *, constant: float) -> Head:
-    """The head whose logits are the published ones, but for what is common to all classes.
+    """The head whose logits are the published ones, up to a number that all classes share.
 
-    With embeddings e = x kernel + biases, length e . u_k is w_k . x + b_k plus what does not
-    depend on k: exactly where two channels of the embedding are free, nearly and without b_k
-    elsewhere.
+    With embeddings e = x kernel + biases, length e . u_k is w_k . x + b_k plus a number that does
+    not depend on k. This is exact if two channels of the embedding are free; otherwise it is an
+    approximation, without b_k.
 
     Args:
       weights: float32 [channels, num_classes].
       biases: float32 [num_classes].
-      constant: above 0; a component of every embedding that carries the biases.
+      constant: above 0; the component of every embedding that carries the biases.
 
     Raises:
       ValueError: if there are more channels than the embedding has.
@@ -167,8 +167,8 @@ def make_head(weights: np.ndarray, biases: np.ndarray, *, constant: float) -> He
         embedding_biases[channels] = constant
         vectors[channels] = (biases - biases.mean()) / constant
         squares = (vectors**2).sum(axis=0)
-        # Spread over all that are free, since a large component would coarsen all others'
-        # quantisation.
+        # Spread over all free channels, since a large component would make the quantisation of
+        # all others coarser.
         vectors[channels + 1 :] = np.sqrt((squares.max() - squares) / (free - 1))
     else:
         vectors -= _centre(vectors)[:, np.newaxis]
@@ -182,30 +182,30 @@ def make_head(weights: np.ndarray, biases: np.ndarray, *, constant: float) -> He
 
 
 def _centre(vectors: np.ndarray) -> np.ndarray:
-    """A point that vectors, float64 [channels, n], are nearly equally far from; [channels].
+    """A point at nearly the same distance from all vectors w, float64 [channels, n]; [channels].
 
-    |w - v|^2 is the same for all w where 2 w . v + r = |w|^2, with one r: least squares in v
-    and r, v kept short.
+    |w - v|^2 is the same for all w if 2 w . v + r = |w|^2 with the same r. The result is that of
+    least squares in v and r, with a penalty on the length of v.
     """
     channels, n = vectors.shape
     squares = (vectors**2).sum(axis=0)
-    # The mean over all w takes r out.
+    # Subtracting the mean over all w eliminates r.
     centred = 2.0 * (vectors - vectors.mean(axis=1, keepdims=True))
     matrix = centred @ centred.T + _RIDGE * n * squares.mean() * np.eye(channels)
     centre = np.linalg.solve(matrix, centred @ (squares - squares.mean()))
-    # As in _rounded: solvers differ in the last digits.
+    # Solvers differ in the last digits; see _rounded.
     return centre.round(4)
 
 
 def _head_values(
     head: Head, limits: tuple[float, ...], features: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Values for all variables that a head may have.
+    """Values of all variables that a head may have.
 
     Args:
-      head: its layers.
-      limits: least and greatest value of a feature.
-      features: those of some images, float32 [n, channels].
+      head: the layers.
+      limits: the least and the greatest value of a feature.
+      features: float32 [n, channels], of some images.
     """
     embedding = features @ head.kernel + head.biases
     lengths = np.linalg.norm(embedding, axis=1, keepdims=True)
@@ -234,7 +234,7 @@ def _head_values(
 
 
 def _rounded(measured: float) -> float:
-    """Three digits of it: what processors differ in does not show in a product's bytes."""
+    """Three digits of a number, so that processors with different rounding give the same bytes."""
     return float(f"{measured:.3g}")
 
 

@@ -1,9 +1,10 @@
-"""Writes images as a deployed network takes them, to check it on.
+"""Writes images to check a network on, in the form that a deployed network takes.
 
   ./bazelw run //classification/deployment:sample_images -- --checkpoint_dir=DIR --output=FILE.npy
 
-Which images: those of --images; else, where the network was trained on the digits, some of
-those held out; else parts of the two photographs that come with the build.
+The images are those of --images. Without --images, they are digits that are held out from training
+if the network was trained on the digits, and otherwise parts of the two photographs that come with
+the build.
 """
 
 import io
@@ -26,7 +27,7 @@ FLAGS = flags.FLAGS
 path_flags.define(
     "checkpoint_dir",
     "",
-    "Folder with the model.json that tells the size of images and what the network was trained on.",
+    "Folder with the model.json that gives the size of images and the name of the training data.",
 )
 path_flags.define_multi(
     "images",
@@ -35,9 +36,11 @@ path_flags.define_multi(
 flags.DEFINE_integer(
     "num_images",
     128,
-    "How many. Of more, some are taken, evenly spread; of fewer, several parts of each.",
+    "How many. If there are more images, some are used, evenly spread; if fewer, parts of each.",
 )
-path_flags.define("output", "", "File to write: uint8 [n, size, size, 3], in NumPy's form (.npy).")
+path_flags.define(
+    "output", "", "File to write: uint8 [n, size, size, 3], in NumPy's format (.npy)."
+)
 
 
 def _take(config: ModelConfig) -> Sample:
@@ -49,14 +52,14 @@ def _take(config: ModelConfig) -> Sample:
 
 
 def main() -> None:
-    """Takes the images, writes them, and says which they are."""
+    """Reads the images, writes them, and prints which they are."""
     program.require("checkpoint_dir", "output")
     folder = checkpoints.folder(FLAGS.checkpoint_dir)
     config = model_config.read(folder)
     if config is None:
         raise FileNotFoundError(
-            f"expected a {model_config.FILE_NAME} in {folder}, which tells the size of the images; "
-            "there is none: prepare_checkpoint makes one for a checkpoint that has none"
+            f"expected a {model_config.FILE_NAME} in {folder}, which gives the size of the images, "
+            "got none; prepare_checkpoint makes one for a checkpoint that has none"
         )
     images, description = _take(config)
     data = io.BytesIO()

@@ -1,4 +1,4 @@
-"""What an evaluation tells of each class, and which classes the network confuses."""
+"""Counts of each class in an evaluation, and the pairs of classes that are confused."""
 
 import dataclasses
 
@@ -14,16 +14,16 @@ _PHOTOS_RIGHT = 2
 
 @dataclasses.dataclass(frozen=True)
 class ClassCounts:
-    """A class, counted.
+    """The counts of one class.
 
     Attributes:
       label: the class.
-      images: how many images it has.
-      predicted: of how many images it is the network's answer.
-      correct: how many are in both.
-      taken_for: the class that its images are most often taken for, of equally frequent
-        ones the first; None where all are named right.
-      times_taken: how often.
+      images: the number of its images.
+      predicted: the number of images for which it is the network's answer.
+      correct: the number of its images for which it is the answer.
+      taken_for: the most frequent wrong answer for its images, the first of equally
+        frequent ones; None if all are classified correctly.
+      times_taken: the number of these answers.
     """
 
     label: int
@@ -35,23 +35,23 @@ class ClassCounts:
 
     @property
     def recall(self) -> float | None:
-        """The part of its images that is named right, in 0..1; None without images."""
+        """The fraction of its images that are classified correctly; None without images."""
         return self.correct / self.images if self.images else None
 
     @property
     def precision(self) -> float | None:
-        """The part of the answers with its name that is right; None without answers."""
+        """The fraction of correct ones among the answers with it; None without answers."""
         return self.correct / self.predicted if self.predicted else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Confusion:
-    """Images of one class that are taken for another.
+    """Images of one class for which the answer is another.
 
     Attributes:
       label: the class.
-      predicted: the other.
-      count: how many images.
+      predicted: the answer.
+      count: the number of images.
     """
 
     label: int
@@ -61,13 +61,13 @@ class Confusion:
 
 @dataclasses.dataclass(frozen=True)
 class Examples:
-    """Which images show a confusion, by their place in the data; see `examples`.
+    """Images that show a confusion, by their position in the data; see `examples`.
 
     Attributes:
-      confusion: what they show.
-      images: of `confusion.label`, how many there are.
-      confused: images of `confusion.label`, taken for `confusion.predicted`.
-      right: images of `confusion.predicted`, named right.
+      confusion: the confusion.
+      images: the number of images of `confusion.label`.
+      confused: images of `confusion.label` with the answer `confusion.predicted`.
+      right: images of `confusion.predicted` that are classified correctly.
     """
 
     confusion: Confusion
@@ -77,13 +77,13 @@ class Examples:
 
 
 def class_names(config: ModelConfig, dataset: Dataset) -> tuple[str, ...]:
-    """The names of the network's classes; of one that has none, its number."""
+    """The names of the network's classes; the number of a class that has no name."""
     known = config.labels or dataset.labels or ()
     return known + tuple(str(label) for label in range(len(known), config.num_classes))
 
 
 def confusions(result: Result) -> list[Confusion]:
-    """All pairs of classes that are confused, the most frequent first, then in order."""
+    """All pairs of confused classes, the most frequent first, then in order."""
     wrong = result.predictions != result.labels
     pairs = np.stack([result.labels[wrong], result.predictions[wrong]], axis=1)
     unique, counts = np.unique(pairs, axis=0, return_counts=True)
@@ -122,9 +122,9 @@ def balanced_accuracy(classes: list[ClassCounts]) -> float:
 
 
 def examples(result: Result, confusion: Confusion) -> Examples:
-    """Images that show a confusion: those of the highest probability, of equal ones the first.
+    """Images that show a confusion: those of the highest probability, the first of equal ones.
 
-    The errors that a network is surest of tell most, wrong labels among them.
+    The errors with the highest probabilities are the most interesting: some are wrong labels.
     """
     label, predicted = confusion.label, confusion.predicted
     order = np.argsort(-result.probability, kind="stable")

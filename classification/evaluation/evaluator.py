@@ -1,4 +1,4 @@
-"""Evaluation: which images a checkpoint's network names right."""
+"""Evaluates a checkpoint's network: its answer for each image."""
 
 import contextlib
 import dataclasses
@@ -18,14 +18,14 @@ _TOP = 5
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Result:
-    """What a network made of each image, in the order of the data.
+    """A network's answers for all images, in the order of the data.
 
     Attributes:
       labels: int64 [n], the images' classes.
       top: int [n, k], the classes of the highest logits, the highest first; k is 5, or the
-        number of classes where that is less.
-      probability: float32 [n], that of the first of these, in 0..1.
-      global_step: the checkpoint's; None where it does not tell.
+        number of classes if that is less.
+      probability: float32 [n], the probability of the first of these, in 0..1.
+      global_step: that of the checkpoint; None if it does not say.
     """
 
     labels: np.ndarray
@@ -40,27 +40,27 @@ class Result:
 
     @property
     def num_examples(self) -> int:
-        """How many images, each once."""
+        """The number of images."""
         return len(self.labels)
 
     @property
     def num_correct(self) -> int:
-        """Of how many the label has the highest logit."""
+        """The number of images whose label has the highest logit."""
         return int((self.predictions == self.labels).sum())
 
     @property
     def num_in_top_5(self) -> int:
-        """Of how many the label is among the five highest."""
+        """The number of images whose label is among the five highest logits."""
         return int((self.top == self.labels[:, np.newaxis]).sum())
 
     @property
     def accuracy(self) -> float:
-        """The part of the images that is named right, in 0..1."""
+        """The fraction of the images that are classified correctly, in 0..1."""
         return self.num_correct / self.num_examples
 
     @property
     def recall_at_5(self) -> float:
-        """The part of the images whose label is among the five best guesses, in 0..1."""
+        """The fraction of the images whose label is among the five highest logits, in 0..1."""
         return self.num_in_top_5 / self.num_examples
 
 
@@ -76,21 +76,21 @@ def evaluate(
 ) -> Result:
     """Evaluates a checkpoint's network on a set of images, each counted once.
 
-    Of equal logits, the one of the lower label is the higher.
+    Of equal logits, that of the lower label counts as the higher one.
 
     Args:
-      checkpoint: of the network.
-      config: the network.
+      checkpoint: the checkpoint.
+      config: its network.
       dataset: the images.
-      batch_size: how many to compute at once; it has no part in the result.
-      num_examples: how many images to evaluate at most, the first ones; None for all.
+      batch_size: how many images to compute at once; it does not affect the result.
+      num_examples: evaluate at most this many images, the first ones; None for all.
       master: address of the TensorFlow server to run on; '' for this process.
-      on_progress: called after each batch with the images done and those there are.
+      on_progress: called after each batch with the number of images done, and of all.
 
     Raises:
-      ValueError: if a number is below 1, the checkpoint does not hold the whole network, the
+      ValueError: if a number is below 1, the checkpoint does not hold the complete network, the
         data's classes are not the network's, a record file is damaged, or the network's
-        results are no numbers.
+        results are not finite.
       tf.errors.OpError: if an image cannot be read.
     """
     for name, value in (("batch_size", batch_size), ("num_examples", num_examples)):
@@ -100,7 +100,7 @@ def evaluate(
     total = min(num_examples or dataset.num_examples, dataset.num_examples)
     with contextlib.ExitStack() as stack:
         stack.enter_context(tf.Graph().as_default())
-        # Initial values, which nobody asks for, need one where everything must be repeatable.
+        # Deterministic operations need a seed, even for initial values that are never used.
         tf.set_random_seed(0)
         batches = dataset.batches(
             batch_size=min(batch_size, total), image_size=config.image_size, is_training=False
@@ -127,12 +127,12 @@ def evaluate(
             except tf.errors.DataLossError as error:
                 raise ValueError(
                     records.find_damage(dataset.files)
-                    or f"expected whole record files in {dataset.source}, got one that was damaged "
-                    "when it was read, and now is whole; evaluate again"
+                    or f"expected complete record files in {dataset.source}, got one that was "
+                    "damaged when it was read, and is complete now; evaluate again"
                 ) from error
             if not computed["finite"]:
                 raise ValueError(
-                    f"expected numbers as logits, got NaN or infinity: the network in "
+                    f"expected finite logits, got NaN or infinity: the network in "
                     f"{checkpoint} has diverged in training; take an earlier checkpoint"
                 )
             _check_labels(computed["label"][: total - done], config, dataset)
@@ -142,16 +142,18 @@ def evaluate(
             if on_progress is not None:
                 on_progress(done, total)
     if done < total:
-        raise ValueError(f"expected {total} images in {dataset.source}, got {done}: it has changed")
+        raise ValueError(
+            f"expected {total} images in {dataset.source}, got {done}: the data has changed"
+        )
     labels, top, probability = (np.concatenate(parts) for parts in collected.values())
     return Result(labels, top, probability, checkpoint.global_step)
 
 
 def write_summaries(folder: str, result: Result) -> None:
-    """Writes the result for TensorBoard at the checkpoint's step; makes the folder if needed.
+    """Writes the result for TensorBoard at the checkpoint's step; makes the folder if necessary.
 
     Raises:
-      OSError, tf.errors.OpError: if it cannot be written there.
+      OSError, tf.errors.OpError: if it cannot be written.
     """
     values = [
         tf.Summary.Value(tag=name, simple_value=getattr(result, name))
@@ -173,15 +175,15 @@ def _check_classes(config: ModelConfig, dataset: Dataset) -> None:
                 f"{ours!r} in its model.json and {theirs!r} in {dataset.source}; name its own data "
                 "with --dataset_dir"
             )
-    # Data without names may have any number of classes: labels are checked one by one.
-    # A network may have been given more classes than the data that it was trained on has.
+    # Data without names may have any number of classes: its labels are checked one by one.
+    # A network may have more classes than the data that it was trained on.
     if dataset.labels is None or config.num_classes == dataset.num_classes:
         return
     if config.num_classes < dataset.num_classes or config.dataset != dataset.source:
         raise ValueError(
             f"expected data of {config.num_classes} classes, which the network has, got "
             f"{dataset.num_classes} classes in {dataset.source}; name the data with --dataset_dir, "
-            "or, where the checkpoint has no model.json, the classes with --num_classes"
+            "or, if the checkpoint has no model.json, the number of classes with --num_classes"
         )
 
 

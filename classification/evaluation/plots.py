@@ -1,4 +1,4 @@
-"""Figures of an evaluation, as PNG files: the same bytes from the same numbers."""
+"""Plots of an evaluation as PNG files: the same bytes from the same numbers."""
 
 import io
 import unicodedata
@@ -10,7 +10,7 @@ import numpy as np
 from classification.base import report_wheels
 from classification.evaluation.class_counts import Examples
 
-# All measures are pixels, at so many an inch.
+# All lengths are in pixels, at this many an inch.
 _DPI = 100
 _POINTS = 72 / _DPI
 
@@ -31,11 +31,11 @@ _GREY = "0.35"
 
 
 def confusion_matrix(matrix: np.ndarray, names: Sequence[str]) -> bytes:
-    """A picture of a confusion matrix, each row in shares of its class's images.
+    """A plot of a confusion matrix; each row is in fractions of its class's images.
 
-    Classes that occur neither as label nor as answer are left out. Up to 80 classes have
-    their names beside them, more have numbers here and there; up to 20 have the counts in
-    their cells.
+    Classes that occur neither as label nor as answer are left out. Up to 80 classes are
+    labelled with their names; of more, some are labelled with their numbers. Cells of up to 20
+    classes contain the counts.
 
     Args:
       matrix: int [n, n], counts; rows are labels, columns answers.
@@ -78,19 +78,19 @@ def confused_pairs(
     probability: np.ndarray,
     names: Sequence[str],
 ) -> bytes:
-    """Photos of a class that are taken for another, and beside them photos of that other.
+    """Photos of a class with another class as answer, and beside them photos of that class.
 
     Args:
-      rows: which photos; may be empty.
-      photos: uint8 [size, size, 3], all that `rows` names.
-      probability: float [images], with which the network gives its answer.
+      rows: the photos to show; may be empty.
+      photos: uint8 [size, size, 3], by index, all photos of `rows`.
+      probability: float [images], those of the network's answers.
       names: of the classes.
 
     Returns:
       A PNG file.
     """
     mpl = report_wheels.matplotlib()
-    # Names need the room of some photos, even where there are fewer.
+    # Names need the width of several photos, even if there are fewer.
     left = max([3, *(len(row.confused) for row in rows)])
     right = max([2, *(len(row.right) for row in rows)])
     row_height = _ROW_TEXT + _PHOTO + _CAPTION + _GAP
@@ -100,7 +100,7 @@ def confused_pairs(
     figure = mpl.figure.Figure(figsize=(width / _DPI, height / _DPI), dpi=_DPI)
     canvas = _Canvas(figure, width, height)
     if not rows:
-        canvas.write(_GAP, _GAP, "No image is named wrong.", 16, weight="bold")
+        canvas.write(_GAP, _GAP, "All images are classified correctly.", 16, weight="bold")
         return _png(figure)
     note = "The most confused classes. Below each photo: the probability of the network's answer."
     canvas.write(_GAP, _GAP, note, 15, color=_GREY)
@@ -113,7 +113,7 @@ def confused_pairs(
         canvas.write(_GAP, top, label, 16, weight="bold")
         canvas.write(_GAP, top + 24, f"taken for {predicted}: {count}", 14, color=_GREY)
         canvas.write(start_right, top, predicted, 16, weight="bold")
-        about = "named right" if row.right else "no image of it is named right"
+        about = "named right" if row.right else "no image of it is classified correctly"
         canvas.write(start_right, top + 24, about, 14, color=_GREY)
         for x, indices in ((_GAP, row.confused), (start_right, row.right)):
             for place, image in enumerate(indices):
@@ -125,7 +125,7 @@ def confused_pairs(
 
 
 class _Canvas:
-    """Draws on a figure by pixels from its upper left corner."""
+    """Draws on a figure; positions are pixels from its upper left corner."""
 
     def __init__(self, figure: Any, width: int, height: int) -> None:
         self._figure, self._width, self._height = figure, width, height
@@ -156,7 +156,7 @@ def _draw_shares(axes: Any, counts: np.ndarray) -> Any:
     shares = np.ma.masked_array(counts / np.maximum(images, 1), no_images)
     mpl = report_wheels.matplotlib()
     colours = mpl.colormaps["Blues"].with_extremes(bad="0.9")
-    # By the square root, so that an error in a hundred images is seen.
+    # The square root makes one error in a hundred images visible.
     norm = mpl.colors.PowerNorm(0.5, 0, 1)
     return axes.imshow(shares, cmap=colours, norm=norm, interpolation="nearest", aspect="auto")
 
@@ -167,7 +167,7 @@ def _name_classes(axes: Any, names: Sequence[str], text: float) -> None:
     upright = max(map(_columns, names)) <= 3
     axes.set_xticks(places, names, rotation=0 if upright else 90, **style)
     axes.set_yticks(places, names, **style)
-    # Lines between the cells, for the eye to follow.
+    # Lines between the cells guide the eye.
     axes.set_xticks(places[1:] - 0.5, minor=True)
     axes.set_yticks(places[1:] - 0.5, minor=True)
     axes.grid(which="minor", color="0.9", linewidth=0.5)
@@ -201,14 +201,14 @@ def _write_counts(axes: Any, counts: np.ndarray, text: float) -> None:
 def _draw_bar(figure: Any, axes: Any, shares: Any, text: float) -> None:
     bar = figure.colorbar(shares, cax=axes, ticks=_SHARES)
     axes.set_yticklabels([f"{share:.0%}" for share in _SHARES], fontsize=text * _POINTS)
-    bar.set_label("share of the class's images", fontsize=text * _POINTS)
+    bar.set_label("fraction of the class's images", fontsize=text * _POINTS)
     bar.minorticks_off()
 
 
 def _place(figure: Any, boxes: Mapping[Any, tuple[float, float, float, float]]) -> None:
-    """Gives axes their place, and the figure the size that they and their texts need.
+    """Places the axes, and gives the figure the size that they and their texts need.
 
-    By whole pixels, so that all cells of a matrix are of one size.
+    In whole pixels, so that all cells of a matrix have the same size.
     """
     for axes, (x, y, width, height) in boxes.items():
         inches = figure.get_size_inches() * _DPI
@@ -232,7 +232,7 @@ def _place(figure: Any, boxes: Mapping[Any, tuple[float, float, float, float]]) 
 
 
 def _drawable(names: Sequence[str], label: int) -> str:
-    """A class's name, shortened; its number where the fonts lack a character of the name."""
+    """A class's name, shortened; its number if the fonts lack a character of the name."""
     name = "".join(c if c.isprintable() else " " for c in names[label]).strip()
     if not name or not report_wheels.characters().issuperset(map(ord, name)):
         return f"class {label}"
@@ -244,7 +244,7 @@ def _drawable(names: Sequence[str], label: int) -> str:
 
 
 def _columns(text: str) -> int:
-    """About how wide a text is, in letters: Chinese, Japanese and Korean ones are twice as wide."""
+    """The approximate width of a text in letters; Chinese, Japanese and Korean count twice."""
     return sum(2 if unicodedata.east_asian_width(c) in "FW" else 1 for c in text)
 
 

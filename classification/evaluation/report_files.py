@@ -1,4 +1,4 @@
-"""The folder that an evaluation leaves: numbers as JSON and CSV, and figures."""
+"""The report of an evaluation: a folder with numbers as JSON and CSV, and plots."""
 
 import csv
 import io
@@ -40,18 +40,17 @@ def write(
 ) -> None:
     """Writes the files `FILES` in a folder: the same bytes for the same results.
 
-    The data is gone through once more for the photos of `confused_pairs.png`, of which no
-    others are kept.
+    Reads the data once more, for the photos of `confused_pairs.png`; only these are kept.
 
     Args:
-      folder: an empty one, which must exist.
-      result: of the evaluation.
+      folder: an empty folder, which must exist.
+      result: that of the evaluation.
       names: the network's classes.
       checkpoint: the one that was evaluated; only its name is written.
       dataset: the images that were evaluated.
-      image_size: of the photos, in pixels.
+      image_size: height and width of the photos, in pixels.
       batch_size: how many photos to read at once.
-      on_progress: called with the images gone through for photos, and those to go through.
+      on_progress: called with the number of images read for photos, and of all to read.
 
     Raises:
       OSError: if a file cannot be written.
@@ -103,10 +102,10 @@ def _summary(result: Result, num_classes: int) -> dict[str, int | float]:
 
 
 def class_table(result: Result, names: Sequence[str]) -> list[dict[str, str | int | float | None]]:
-    """A row for each class of the network: what `classes.csv` and `evaluation.json` tell of it.
+    """A row for each class of the network, for `classes.csv` and `evaluation.json`.
 
-    Precision is None where the class is never the answer, recall where it has no images, F1
-    where both are.
+    Precision is None if the class is never the answer, recall if it has no images, F1 if both
+    are.
     """
     counts = class_counts.count_classes(result, len(names))
     scores = report_wheels.sklearn_metrics().precision_recall_fscore_support(
@@ -145,11 +144,11 @@ def read_photos(
     """Some images of a data set, as the network sees them.
 
     Args:
-      dataset: the images; it is read as far as the last that is wanted.
-      indices: of the images wanted, in the order of the data.
+      dataset: the images; it is read up to the last one of `indices`.
+      indices: those of the images to return, in the order of the data.
       image_size: height and width of the photos, in pixels.
       batch_size: how many images to hold at once.
-      on_progress: called after each batch with the images read and those to read.
+      on_progress: called after each batch with the number of images read, and of all to read.
 
     Returns:
       uint8 [image_size, image_size, 3] for each index.
@@ -170,7 +169,7 @@ def read_photos(
                 batch = session.run(pixels)
             except tf.errors.OutOfRangeError as error:
                 raise ValueError(
-                    f"expected {total} images in {dataset.source}, got {done}: it has changed"
+                    f"expected {total} images in {dataset.source}, got {done}: the data has changed"
                 ) from error
             for index in indices:
                 if done <= index < done + len(batch):
@@ -184,7 +183,7 @@ def read_photos(
 def _csv(rows: Iterable[Sequence[str | int | float | None]]) -> bytes:
     """A CSV file, in UTF-8.
 
-    A name that a spreadsheet would take for a formula has an apostrophe before it.
+    A name that a spreadsheet would treat as a formula gets an apostrophe in front.
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

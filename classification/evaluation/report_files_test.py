@@ -152,7 +152,9 @@ class PhotosTest(absltest.TestCase):
         for label, photo in photos.items():
             np.testing.assert_array_equal(photo, np.full([8, 8, 3], 2 * label, np.uint8))
         self.assertEqual(calls, [(2, 5), (4, 5), (5, 5)])
-        with self.assertRaisesRegex(ValueError, "expected 9 images in .*, got 7: it has changed"):
+        with self.assertRaisesRegex(
+            ValueError, "expected 9 images in .*, got 7: the data has changed"
+        ):
             report_files.read_photos(dataset, [8], image_size=8, batch_size=4)
 
 

@@ -1,4 +1,4 @@
-"""What an evaluation shows on the terminal."""
+"""Prints the result of an evaluation."""
 
 from typing import Any
 
@@ -21,11 +21,11 @@ def show(
 ) -> None:
     """Prints accuracy, recall at 5, balanced accuracy, and the classes of the lowest recall.
 
-    On a terminal the classes stand in a table with lines, elsewhere in plain columns, 80
-    characters wide at most.
+    The classes are a table with lines on a terminal, and plain columns elsewhere, at most 80
+    characters wide.
 
     Args:
-      result: of the evaluation.
+      result: that of the evaluation.
       names: the network's classes.
       console: standard output by default.
     """
@@ -60,7 +60,7 @@ def _show_classes(
         box=rich.box.SIMPLE_HEAD if live else None,
         pad_edge=live,
     )
-    # Long names go on on a next line; in a file they are cut, so that a line is a class.
+    # Long names are wrapped; in a file they are cut, so that each class is one line.
     limits: dict[str, Any] = {} if live else {"max_width": _NAME_WIDTH, "no_wrap": True}
     table.add_column("class", **limits)
     for name, width in (("images", 6), ("recall", 8), ("precision", 9)):
@@ -80,7 +80,7 @@ def _show_classes(
         return
     with console.capture() as printed:
         console.print(table, width=_WIDTH_OF_A_FILE)
-    # Columns are filled up with blanks, of which a file needs none at the end of a line.
+    # Columns are padded with blanks, which a file does not need at the end of a line.
     _print(console, "\n".join(line.rstrip() for line in printed.get().splitlines()))
 
 
@@ -93,6 +93,6 @@ def _percent(part: float | None) -> str:
 
 
 def _cell(console: rich.console.Console, text: str) -> rich.text.Text:
-    """Text that rich does not read as markup, in characters that the console can show."""
+    """Text that rich does not interpret as markup, in characters that the console can show."""
     text = "".join(c if c.isprintable() else "?" for c in text)
     return rich.text.Text(text.encode(console.encoding, "replace").decode(console.encoding))

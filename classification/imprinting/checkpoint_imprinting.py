@@ -1,7 +1,7 @@
-"""Weight imprinting in a network as training has it, to be fine-tuned or deployed.
+"""Weight imprinting into a checkpoint's network, which can then be fine-tuned or deployed.
 
-Qi, Brown and Lowe, arXiv 1712.07136: class vectors as in section 3.2; section 3.3 fine-tunes what
-comes of it.
+Class vectors are those of Qi, Brown and Lowe, arXiv 1712.07136, section 3.2. Section 3.3 describes
+fine-tuning after imprinting.
 """
 
 import concurrent.futures
@@ -45,16 +45,16 @@ def embed(
     """Computes embeddings of image files, each as evaluation sees it.
 
     Args:
-      values: of the network's variables, by name, as `deployable.read_values` returns them.
+      values: those of the network's variables, by name, as `deployable.read_values` returns them.
       config: the network.
       paths: JPEG, PNG, BMP, WebP or GIF files.
-      views: of each image, see `PixelReader.read`.
+      views: the number of parts of each image; see `PixelReader.read`.
       round_activations: see `fake_quant.Quantization`; for a quantised network.
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
-      float32 [len(paths), views, 1024] of unit length, and by their index what is wrong with files
-      that cannot be read, whose embeddings are 0.
+      float32 [len(paths), views, 1024] of unit length, and by index the reasons why files cannot be
+      read; the embeddings of such files are 0.
     """
     embeddings = [np.zeros([0, views, EMBEDDING_SIZE], np.float32)]
     bad: dict[int, str] = {}
@@ -92,17 +92,17 @@ def embed(
 
 
 def class_vectors(values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The vectors of a network's classes, float32 [classes, 1024], of unit length."""
+    """A network's class vectors, float32 [classes, 1024], of unit length."""
     return unit(values[CLASS_VECTORS][0, 0].T)
 
 
 def check_new(names: Iterable[str], labels: Sequence[str]) -> None:
-    """Raises a ValueError if names of classes to imprint are among those that there are."""
+    """Raises a ValueError if a class to imprint has the name of an existing one."""
     again = sorted(set(labels) & set(names))
     if again:
         raise ValueError(
             f"expected new classes, got {', '.join(again)}, which the checkpoint has: a class that "
-            "was trained cannot be changed; name the folder otherwise, or leave --keep_classes out"
+            "was trained cannot be changed; rename the folder, or leave --keep_classes out"
         )
 
 
@@ -116,22 +116,22 @@ def imprint(
 ) -> tuple[dict[str, np.ndarray], ModelConfig]:
     """Imprints classes.
 
-    The ranges of what depends on the classes become those that a `.tflite` gets when it is
-    imprinted: cosines of -1..127/128, and as many times the scale factor; the kernel's gets room
-    for more (see `deployable.with_room`).
+    Ranges that depend on the classes become those of a `.tflite` after imprinting: -1..127/128 for
+    cosines, and the scale factor times that for logits. The kernel's range gets room for more
+    classes (see `deployable.with_room`).
 
     Args:
-      values: of the network's variables, by name.
+      values: those of the network's variables, by name.
       config: the network.
-      labels: its classes' names.
-      embeddings: by the new class's name, those of its examples, float [n, 1024].
+      labels: the names of its classes.
+      embeddings: those of the examples of each new class, float [n, 1024], by the class's name.
       keep_classes: whether the network's classes stay, before the new ones.
 
     Returns:
-      The values and the network with the classes that there are then.
+      The values and the network with the new classes.
 
     Raises:
-      ValueError: if a class is new and not, or examples of one cancel out.
+      ValueError: if a new class has the name of a kept one, or the examples of a class cancel out.
     """
     if keep_classes:
         check_new(embeddings, labels)
@@ -139,13 +139,16 @@ def imprint(
     lengths = np.linalg.norm(means, axis=1, keepdims=True)
     if lengths.min() < 1e-3:
         name = list(embeddings)[int(lengths.argmin())]
-        raise ValueError(f"expected photos that have something in common, got such of {name}")
+        raise ValueError(
+            f"expected photos of a class that have something in common, got photos of {name} that "
+            "have nothing in common"
+        )
     vectors = means / lengths
     if keep_classes:
         vectors = np.concatenate([values[CLASS_VECTORS][0, 0].T, vectors])
     names = (*(labels if keep_classes else ()), *embeddings)
     kernel = vectors.T[np.newaxis, np.newaxis]
-    # What is quantised is the kernel of unit vectors.
+    # The kernel of unit vectors is what is quantised.
     unit = kernel / np.linalg.norm(kernel, axis=2, keepdims=True)
     scale = float(values[SCALE_FACTOR])
     low, high = TFLITE_L2_NORM_RANGE

@@ -1,4 +1,4 @@
-"""Which class of a model each folder of photos is."""
+"""Assigns folders of photos to classes of a model."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,17 +7,17 @@ from transforms.tflite.imprinting import ImprintingEngine
 
 
 def assign(names: Iterable[str], engine: ImprintingEngine, labels: Sequence[str]) -> dict[str, int]:
-    """The number of the class that each name stands for: one of the model's, or the next.
+    """The class number of each name: that of a class of the model, or the next free one.
 
-    Names are the same whatever code points spell them.
+    Names are equal if they are the same in Unicode's form NFC.
 
     Args:
-      names: of the folders, each once.
-      engine: what the classes are to be imprinted with.
+      names: those of the folders, each once.
+      engine: imprints the classes.
       labels: the names of its classes, in order.
 
     Raises:
-      ValueError: if a name stands for several of the classes, or for one that was trained.
+      ValueError: if several classes have the name, or a class that was trained.
     """
     known: dict[str, list[int]] = {}
     for number, label in enumerate(labels):

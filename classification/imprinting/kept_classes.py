@@ -1,9 +1,9 @@
-"""Whether classes that stay can still be named beside imprinted ones.
+"""Checks whether kept classes can still be recognised beside imprinted ones.
 
-The features of a published classifier are all positive, so that any two photos have a large cosine,
-and a class vector that is a mean of features is nearer to any photo than a trained one is. Such
-vectors take all photos away from the classes that were there. It shows in cosines alone: of photos
-of the new classes, and of photographs that show none of them.
+All features of a published classifier are positive. So any two photos have a large cosine, and a
+class vector that is a mean of features is closer to every photo than a trained class vector is:
+all photos are classified as new classes. Cosines alone show this: those of photos of the new
+classes, and those of photographs that show none of them.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ import numpy as np
 
 from classification.imprinting import unit_vectors
 
-# Of each photograph of something else: enough that nine of ten is a fair figure.
+# Parts of each unrelated photograph: enough for quantiles of 0.1 and 0.9.
 PARTS = 16
 _LOW, _HIGH = 0.1, 0.9
 _CLEARLY = 1.35
@@ -21,13 +21,13 @@ _CLEARLY = 1.35
 
 @dataclasses.dataclass(frozen=True)
 class Cosines:
-    """Cosines between photos' embeddings and class vectors, float [photos] where no more is said.
+    """Cosines between photos' embeddings and class vectors, float [photos] unless stated.
 
     Attributes:
-      own: of photos of new classes, with the vector of the class that each shows.
-      kept: of the same, with the nearest kept class.
-      others_new: of parts of photographs of something else, with each new class, [parts, classes].
-      others_kept: of the same, with the nearest kept class.
+      own: those of photos of new classes with the vector of their own class.
+      kept: those of the same photos with the closest kept class.
+      others_new: those of parts of unrelated photographs with each new class, [parts, classes].
+      others_kept: those of the same parts with the closest kept class.
     """
 
     own: np.ndarray
@@ -37,12 +37,13 @@ class Cosines:
 
     @property
     def lost(self) -> bool:
-        """Whether the kept classes can hardly be named any more.
+        """Whether the kept classes can hardly be recognised.
 
-        It is so where nine of ten photos of anything come clearly nearer to a new class, of half
-        of the new ones, than nine of ten come to any kept class. Over flowers and groceries, of 1
-        to 20 classes and photos, the one figure was 1.5 to 4 times the other on ImageNet's
-        published MobileNets, and at most 1.2 times on networks trained with unit class vectors.
+        They cannot if the 0.1 quantile of unrelated photographs' cosines with a new class, in the
+        median over the new classes, is clearly above the 0.9 quantile of all cosines with the
+        closest kept class. On flowers and groceries, with 1 to 20 classes and photos, the ratio of
+        the two was 1.5 to 4 for published MobileNets, and at most 1.2 for networks that were
+        trained with unit class vectors.
         """
         kept = np.concatenate([self.kept, self.others_kept])
         new = np.median(np.quantile(self.others_new, _LOW, axis=0))
@@ -50,7 +51,7 @@ class Cosines:
 
     @property
     def taken(self) -> str:
-        """How many parts of photographs of something else are nearest to a new class."""
+        """How many parts of unrelated photographs are closest to a new class."""
         taken = int((self.others_new.max(axis=1) > self.others_kept).sum())
         return f"{taken} of {len(self.others_new)}"
 
@@ -62,9 +63,11 @@ class Cosines:
             for values in (self.own, self.kept, nearest, self.others_kept)
         )
         return (
-            f"photos of new classes have a cosine of {own} with their own vector and {kept} with "
-            f"the nearest kept one; parts of photographs of something else, {others_new} with the "
-            f"nearest new vector and {others_kept} with the nearest kept one (medians)"
+            f"photos of new classes have a cosine of {own} with the vector of their class and "
+            f"{kept} "
+            f"with the closest kept class; parts of unrelated photographs have {others_new} with "
+            f"the "
+            f"closest new class and {others_kept} with the closest kept one (medians)"
         )
 
 
@@ -73,8 +76,8 @@ def compare(kept: np.ndarray, new: Sequence[np.ndarray], others: np.ndarray) -> 
 
     Args:
       kept: vectors of the kept classes, of unit length, float [k, d], k at least 1.
-      new: of each new class, the embeddings of its photos, of unit length, float [n, d].
-      others: embeddings of photographs of something else, of unit length, float [m, d].
+      new: for each new class, the embeddings of its photos, of unit length, float [n, d].
+      others: embeddings of unrelated photographs, of unit length, float [m, d].
     """
     vectors = [unit_vectors.unit(embeddings.mean(axis=0)) for embeddings in new]
     photos = np.concatenate(list(new))
@@ -87,24 +90,24 @@ def compare(kept: np.ndarray, new: Sequence[np.ndarray], others: np.ndarray) -> 
 
 
 def check(cosines: Cosines, *, allowed: bool) -> str:
-    """What there is to say of cosines, as a sentence.
+    """Describes the cosines in a sentence.
 
     Args:
-      cosines: as `compare` found them.
+      cosines: the result of `compare`.
       allowed: whether kept classes may be lost.
 
     Raises:
-      ValueError: if the kept classes are lost, and may not be.
+      ValueError: if the kept classes are lost and must not be.
     """
-    figures = f"{cosines}, and {cosines.taken} of these would be named as a new class"
+    figures = f"{cosines}, and {cosines.taken} of these would be classified as a new class"
     if not cosines.lost:
         return f"Cosines: {figures}."
     if allowed:
-        return f"Warning: the kept classes will hardly be named any more: {figures}."
+        return f"Warning: the kept classes will hardly be recognised: {figures}."
     raise ValueError(
-        "expected new classes beside which the kept ones can still be named, got ones that take "
-        f"their photos away: {figures}. The last layer was not trained for imprinting: leave "
+        "expected new classes beside which the kept ones can still be recognised, got ones that "
+        f"take their photos away: {figures}. The last layer was not trained for imprinting: leave "
         "--keep_classes out, or train it first, as classification/imprinting/README.md says under "
         "'A network to imprint into', or "
-        "write what comes of it all the same by --allow_lost_classes"
+        "write the network anyway with --allow_lost_classes"
     )

@@ -1,4 +1,4 @@
-"""The photos of new classes: which there are, and which of them can be read."""
+"""The photos of new classes, and which of them can be read."""
 
 import dataclasses
 import os
@@ -12,10 +12,11 @@ class Photos:
     """Photos in class folders.
 
     Attributes:
-      folder: that holds the class folders.
-      names: of the photos, from there on.
-      classes: by its name, in order, where the photos of a class begin and end among these.
-      ignored: names of files that were not taken for photos.
+      folder: the folder that contains the class folders.
+      names: the photos' paths from there.
+      classes: for each class, by name and in order, the indices in `names` at which its photos
+        begin and end.
+      ignored: names of files that are not photos by name.
     """
 
     folder: str
@@ -29,12 +30,12 @@ class Photos:
         return [os.path.join(self.folder, name) for name in self.names]
 
     def readable(self, bad: Mapping[int, str]) -> Iterator[tuple[str, list[int]]]:
-        """Each class and its photos, but for those that cannot be read."""
+        """Each class, with the indices of its photos that can be read."""
         for name, (begin, end) in self.classes.items():
             yield name, [index for index in range(begin, end) if index not in bad]
 
     def describe(self, bad: Mapping[int, str]) -> list[str]:
-        """Which photos cannot be read, and why."""
+        """The photos that cannot be read, and why."""
         return [f"{self.names[index]}: {why}" for index, why in sorted(bad.items())]
 
 
@@ -50,15 +51,15 @@ def find(folder: str) -> Photos:
 
 
 def check(photos: Photos, bad: Mapping[int, str], *, skip: bool) -> None:
-    """Checks that what can be read will do.
+    """Checks that enough photos can be read.
 
     Args:
-      photos: all there are.
-      bad: what is wrong with photos that cannot be read, by their index.
-      skip: whether to leave these out.
+      photos: all photos.
+      bad: the reasons why photos cannot be read, by index.
+      skip: whether to skip these.
 
     Raises:
-      ValueError: if there are such, and they are not to be left out; or if a class has no others.
+      ValueError: if some cannot be read and are not to be skipped, or if a class has no others.
     """
     if not bad:
         return
@@ -66,7 +67,7 @@ def check(photos: Photos, bad: Mapping[int, str], *, skip: bool) -> None:
     if not skip:
         raise ValueError(
             f"expected photos that can be read in {photos.folder}, got {len(bad)} that cannot "
-            f"({described}) among {len(photos.names)}; mend or remove them, or leave them out by "
+            f"({described}) among {len(photos.names)}; repair or remove them, or skip them with "
             "--skip_bad_images"
         )
     empty = [name for name, images in photos.readable(bad) if not images]

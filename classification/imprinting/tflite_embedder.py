@@ -1,4 +1,4 @@
-"""Embeddings of image files, by a .tflite's extractor: read and computed on all processors."""
+"""Computes embeddings of image files with the extractor of a .tflite, on all processors."""
 
 import concurrent.futures
 import os
@@ -28,14 +28,14 @@ def embed(
     Args:
       model: a quantised classifier, extractor and head in one.
       paths: JPEG, PNG, BMP, WebP or GIF files.
-      views: of each image, see `PixelReader.read`.
-      kernels: what computes.
-      threads: how many; as many as there are processors where None.
+      views: the number of parts of each image; see `PixelReader.read`.
+      kernels: the interpreter's kernels.
+      threads: the number of threads; None means that of processors.
       on_progress: called with the number of images that are done, and of all.
 
     Returns:
-      float32 [len(paths), views, d], of unit length but for rounding to quanta of 1/128, and by
-      their index what is wrong with files that cannot be read, whose embeddings are 0.
+      float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
+      by index the reasons why files cannot be read; the embeddings of such files are 0.
     """
     extractor = split.split(model).extractor
     graph = model_graph.graph(extractor)

@@ -1,16 +1,17 @@
-"""Embeddings of unit length, of one view of an image or of several."""
+"""Vectors of unit length, and means of them."""
 
 import numpy as np
 
 
 def mean(embeddings: np.ndarray) -> np.ndarray:
-    """One embedding for each image, so that all weigh the same, whatever their number of views.
+    """One embedding for each image, so that all images have the same weight.
 
     Args:
       embeddings: float [n, v, d] of unit length, of v views of each image.
 
     Returns:
-      Of the same type, [n, d]: a single view's as it is; the mean of several, of unit length.
+      [n, d] of the same type: the embedding of a single view unchanged; of several views their
+      mean, brought to unit length.
     """
     if embeddings.shape[1] == 1:
         return embeddings[:, 0]
@@ -18,5 +19,5 @@ def mean(embeddings: np.ndarray) -> np.ndarray:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """Vectors, brought to unit length along the last axis."""
+    """The vectors along the last axis, brought to unit length."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -1,4 +1,4 @@
-"""Embeddings of image files, kept by the contents of network and files."""
+"""Keeps embeddings of image files, under the content of network and files."""
 
 import hashlib
 import io
@@ -10,11 +10,10 @@ import numpy as np
 
 from transforms.base import atomic_files
 
-# Part of the key: another number where other embeddings come of the same network and files.
+# Part of the key; to be raised when the same network and files give different embeddings.
 _FORM = 3
 
-# Given paths, their embeddings, float32 [n, ...], and by their index what is wrong with files that
-# cannot be read.
+# Returns the embeddings of files, float32 [n, ...], and by index why files cannot be read.
 Embed = Callable[[Sequence[str]], tuple[np.ndarray, dict[int, str]]]
 
 
@@ -24,17 +23,18 @@ def embed(
     """Computes embeddings, or looks up those that were computed before.
 
     Args:
-      compute: what computes them.
+      compute: computes embeddings.
       paths: image files.
-      key: all that they depend on besides the files.
-      folder: where they are kept, in a file for each key; is made. '' keeps nothing.
+      key: everything that embeddings depend on, except the files.
+      folder: the folder to keep them in, one file for each key; it is made if it does not exist.
+        '' keeps nothing.
 
     Returns:
       What `compute` returns for all paths.
 
     Raises:
       OSError: if a file cannot be written.
-      ValueError: if what is kept is damaged.
+      ValueError: if a kept file is damaged.
     """
     if not folder:
         return compute(paths)
@@ -57,9 +57,9 @@ def embed(
 
 
 def _key(path: str) -> str:
-    """What a file's contents are known by; its path, where it cannot be read."""
+    """A hash of a file's content, or its path if it cannot be read."""
     if not os.path.isfile(path):
-        # To open a pipe would wait for whoever writes into it.
+        # Opening a pipe would wait for a writer.
         return path
     try:
         with open(path, "rb") as file:
@@ -76,5 +76,5 @@ def _load(path: str) -> dict[str, np.ndarray]:
             return dict(zip(kept["keys"].tolist(), kept["values"], strict=True))
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f"expected embeddings in {path}, but they cannot be read ({error}); remove that file"
+            f"expected embeddings in {path}, got a file that cannot be read ({error}); remove it"
         ) from error

@@ -1,4 +1,4 @@
-"""Where embeddings to learn from come from: a .tflite, or a network as training has it."""
+"""Sources of embeddings to learn from: a .tflite, or a checkpoint's network."""
 
 import dataclasses
 import functools
@@ -19,7 +19,7 @@ from transforms.tflite import metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
 
-# The name of a network whose kernels are quantised, and its activations not.
+# The name of a network with quantised kernels whose activations are not rounded.
 UNROUNDED = "float activations"
 
 
@@ -41,15 +41,14 @@ class Source:
     """A network that knows the base classes.
 
     Attributes:
-      name: what tables call it.
+      name: its name in tables.
       labels: the names of its classes.
-      vectors: float [classes, d] of unit length, its class vectors.
+      vectors: its class vectors, float [classes, d] of unit length.
       scale: its scale factor.
-      key: all that its embeddings depend on, besides the images.
-      compute: computes them.
-      classify: what it makes of them itself, before classes join.
-      deployed: imprinting as its own last layers do it; None where these are no others than
-        those that methods have.
+      key: everything that its embeddings depend on, except the images.
+      compute: computes embeddings.
+      classify: its own answers for embeddings, before classes are added.
+      deployed: imprinting by its own last layers; None if they compute what all methods compute.
     """
 
     name: str
@@ -63,7 +62,7 @@ class Source:
 
 
 def of_model(path: str) -> Source:
-    """A .tflite.
+    """The source that is a .tflite.
 
     Raises:
       OSError: if it cannot be read.
@@ -73,7 +72,7 @@ def of_model(path: str) -> Source:
         data = file.read()
     try:
         model = model_file.parse(data)
-        # Refuses what cannot be imprinted into.
+        # Refuses models that cannot be imprinted into.
         ImprintingEngine(model, keep_classes=True)
         labels = metadata.labels_of(data)
     except ValueError as error:
@@ -96,10 +95,10 @@ def of_model(path: str) -> Source:
 
 
 def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
-    """A checkpoint's network; one that is quantised also without rounding activations.
+    """A checkpoint's network; if it is quantised, also the same without rounding activations.
 
     Args:
-      path: as `checkpoints.find` takes.
+      path: see `checkpoints.find`.
       config: the network, with labels.
 
     Raises:

@@ -1,10 +1,10 @@
-"""What a few examples of each new class come to: ways to learn them, over given embeddings.
+"""Ways to learn new classes from a few examples each, and their accuracies.
 
-A network that knows base classes is given n examples of each of some novel ones. How well it then
-names test images is told by four figures, after Qi, Brown and Lowe, arXiv 1712.07136, section 4.
+A network that knows base classes gets n examples of each novel class. Four accuracies on test
+images follow, after Qi, Brown and Lowe, arXiv 1712.07136, section 4.
 
-Everything here is over embeddings of unit length, which are computed once an image; what is
-learned are class vectors.
+All methods learn class vectors from embeddings of unit length, which are computed once for each
+image.
 """
 
 import dataclasses
@@ -16,20 +16,20 @@ import tensorflow.compat.v1 as tf
 
 from classification.imprinting import unit_vectors
 
-# Of fine-tuning: Adam's learning rate, in proportion to a unit vector's components; and its
-# steps, each with all examples. On groceries, three times as many steps gain nothing.
+# For fine-tuning: Adam's learning rate, relative to the components of a unit vector, and the number
+# of steps, each with all examples. On groceries, three times as many steps are not more accurate.
 _RATE = 0.03
 _STEPS = 200
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Embedded:
-    """Images, by their embeddings.
+    """The embeddings and labels of images.
 
     Attributes:
-      embeddings: float32 [n, d] of unit length; or [n, v, d] of v views of each image, of which
-        the first is the image as evaluation sees it.
-      labels: int [n], the images' classes: those of the base, then the novel ones.
+      embeddings: float32 [n, d] of unit length, or [n, v, d] of v views of each image; the first
+        view is the image as evaluation sees it.
+      labels: int [n], the images' classes; numbers of base classes come first.
     """
 
     embeddings: np.ndarray
@@ -37,12 +37,12 @@ class Embedded:
 
     @property
     def plain(self) -> np.ndarray:
-        """Float32 [n, d], of the images as evaluation sees them."""
+        """Float32 [n, d], embeddings of the images as evaluation sees them."""
         return self.embeddings if self.embeddings.ndim == 2 else self.embeddings[:, 0]
 
     @property
     def averaged(self) -> np.ndarray:
-        """Float32 [n, d] of unit length: of each image, the mean over its views."""
+        """Float32 [n, d] of unit length, the mean over the views of each image."""
         return self.plain if self.embeddings.ndim == 2 else unit_vectors.mean(self.embeddings)
 
     def take(self, indices: np.ndarray) -> "Embedded":
@@ -51,13 +51,13 @@ class Embedded:
 
 
 class Accuracies(NamedTuple):
-    """Parts of the test images that are named right, in 0..1.
+    """Fractions of the test images that are classified correctly, in 0..1.
 
     Attributes:
-      novel: of the novel classes' images, with the novel classes alone to choose from.
-      novel_among_all: of these, with all classes to choose from.
-      base_among_all: of the base classes' images, with all to choose from.
-      all: of all images, with all to choose from.
+      novel: of the novel classes' images, among the novel classes.
+      novel_among_all: of the novel classes' images, among all classes.
+      base_among_all: of the base classes' images, among all classes.
+      all: of all images, among all classes.
     """
 
     novel: float
@@ -68,14 +68,14 @@ class Accuracies(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
-    """What is to be learned.
+    """The classes to learn, and the examples of them.
 
     Attributes:
       base_vectors: float [b, d] of unit length, the class vectors of the base.
-      examples: images to learn from: all of the base's, and n of each novel class.
-      num_classes: of base and novel classes.
+      examples: the images to learn from: all of the base's, and n of each novel class.
+      num_classes: the number of base and novel classes.
       scale: the network's scale factor, by which cosines are multiplied.
-      seed: of all that is random.
+      seed: that of all random numbers.
     """
 
     base_vectors: np.ndarray
@@ -86,11 +86,11 @@ class Task:
 
     @property
     def num_base(self) -> int:
-        """How many classes the base knows."""
+        """The number of base classes."""
         return len(self.base_vectors)
 
     def without_base(self) -> "Task":
-        """The novel classes alone, numbered from 0."""
+        """The same task with only the novel classes, numbered from 0."""
         novel = self.examples.take(np.flatnonzero(self.examples.labels >= self.num_base))
         return dataclasses.replace(
             self,
@@ -100,21 +100,21 @@ class Task:
         )
 
 
-# What has been learned: logits, or scores of the same order, [n, classes], of embeddings [n, d].
+# Returns logits, or scores in the same order, [n, classes], for embeddings [n, d].
 Classifier = Callable[[np.ndarray], np.ndarray]
 Method = Callable[[Task], Classifier]
 
 
 def draw(train: Embedded, *, num_base: int, shots: int, seed: int) -> Embedded:
-    """The images to learn from: all of the base's, and some of each novel class.
+    """Draws the images to learn from: all of the base's, and some of each novel class.
 
-    With one seed, the examples of fewer shots are among those of more.
+    With the same seed, the examples for fewer shots are among those for more.
 
     Args:
-      train: the images there are.
-      num_base: how many classes the base knows.
+      train: all images for training.
+      num_base: the number of base classes.
       shots: examples of each novel class.
-      seed: of the choice.
+      seed: that of the draw.
 
     Raises:
       ValueError: if a novel class has fewer.
@@ -139,14 +139,14 @@ def accuracies(
     num_base: int,
     novel_scores: np.ndarray | None = None,
 ) -> Accuracies:
-    """How well test images are named; of equal scores, the lower class is taken.
+    """The accuracies of scores; of equal scores, that of the lower class counts as the highest.
 
     Args:
       scores: float or int [n, classes].
-      labels: int [n]; both of base and novel classes.
-      num_base: how many classes the base knows.
-      novel_scores: float or int [n, novel classes], with these alone to choose from; where None,
-        they are the last of `scores`.
+      labels: int [n]; of both base and novel classes.
+      num_base: the number of base classes.
+      novel_scores: float or int [n, novel classes], the scores among these classes; None means
+        the last columns of `scores`.
     """
     if novel_scores is None:
         novel_scores = scores[:, num_base:]
@@ -162,10 +162,10 @@ def accuracies(
 
 
 def templates(examples: Embedded, first: int, last: int) -> np.ndarray:
-    """The class vectors that classes first up to last, without it, are imprinted with.
+    """The class vectors with which classes first..last-1 are imprinted.
 
-    The mean of the embeddings, each averaged over the image's views, brought to unit length (arXiv
-    1712.07136, section 3.2).
+    Each is the mean of the class's embeddings, themselves averaged over the views of each image,
+    brought to unit length (arXiv 1712.07136, section 3.2).
 
     Returns:
       float32 [last - first, d].
@@ -176,13 +176,13 @@ def templates(examples: Embedded, first: int, last: int) -> np.ndarray:
 
 
 def imprint(task: Task) -> Classifier:
-    """The base's class vectors, and templates of the novel classes."""
+    """Imprinting: the class vectors of the base, and templates of the novel classes."""
     novel = templates(task.examples, task.num_base, task.num_classes)
     return _cosines(np.concatenate([task.base_vectors, novel]))
 
 
 def nearest_neighbour(task: Task) -> Classifier:
-    """The class of the example that is nearest."""
+    """Nearest neighbour: the class of the closest example."""
     examples, labels = task.examples.plain, task.examples.labels
 
     def classify(embeddings: np.ndarray) -> np.ndarray:
@@ -195,20 +195,20 @@ def nearest_neighbour(task: Task) -> Classifier:
 
 
 def imprint_and_fine_tune(task: Task) -> Classifier:
-    """As `imprint`, then fine-tuned (arXiv 1712.07136, section 3.3)."""
+    """Imprinting followed by fine-tuning (arXiv 1712.07136, section 3.3)."""
     novel = templates(task.examples, task.num_base, task.num_classes)
     return _cosines(_fine_tuned(task, np.concatenate([task.base_vectors, novel])))
 
 
 def fine_tune_random(task: Task) -> Classifier:
-    """The base's class vectors, and random ones for the novel classes, fine-tuned."""
+    """Fine-tuning from the class vectors of the base, and random ones for the novel classes."""
     random = np.random.default_rng(task.seed)
     count = task.num_classes - task.num_base
     novel = unit_vectors.unit(random.normal(size=[count, task.base_vectors.shape[1]]))
     return _cosines(_fine_tuned(task, np.concatenate([task.base_vectors, novel])))
 
 
-# By the names that tables give them.
+# Keys are the names in tables.
 METHODS: dict[str, Method] = {
     "nearest neighbour": nearest_neighbour,
     "random + fine-tuning": fine_tune_random,
@@ -222,7 +222,7 @@ def _cosines(vectors: np.ndarray) -> Classifier:
 
 
 def _fine_tuned(task: Task, vectors: np.ndarray) -> np.ndarray:
-    """Class vectors, trained on all examples, in which each class weighs as much as any other."""
+    """Class vectors, trained on all examples; all classes have the same weight."""
     labels = task.examples.labels
     weights = 1.0 / np.bincount(labels, minlength=task.num_classes)[labels]
     with tf.Graph().as_default(), tf.Session() as session:

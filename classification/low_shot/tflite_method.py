@@ -1,4 +1,4 @@
-"""Imprinting as a user has it: into the .tflite, whose own last layers then name the images."""
+"""Imprinting into a .tflite, whose own last layers then classify the images, as for a user."""
 
 from collections.abc import Sequence
 
@@ -13,23 +13,23 @@ from transforms.tflite.model_graph import Model
 
 
 class Deployed:
-    """The method `imprint` of `low_shot`, by a .tflite, quanta and all."""
+    """The method `protocol.imprint`, computed by a quantised .tflite."""
 
     def __init__(self, model: Model, *, kernels: Kernels = Kernels.DEFAULT):
         """Creates the method.
 
         Args:
-          model: whose classes, all that it has, are those of the base.
-          kernels: what computes.
+          model: a .tflite whose classes are those of the base.
+          kernels: the interpreter's kernels.
         """
         self._model = model
         self._kernels = kernels
 
     def __call__(self, task: Task) -> Classifier:
-        """Imprints the novel classes behind those of the base, or alone where there is no base.
+        """Imprints the novel classes after those of the base, or alone if there is no base.
 
         Raises:
-          ValueError: if the model has not as many classes as the base.
+          ValueError: if the model and the base have different numbers of classes.
         """
         engine = ImprintingEngine(self._model, keep_classes=task.num_base > 0)
         if engine.num_classes != task.num_base:
@@ -44,11 +44,11 @@ class Deployed:
 
 
 def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifier:
-    """What a model's own last layers make of embeddings: probabilities, uint8 [n, classes].
+    """Classifies embeddings by a model's own last layers: probabilities, uint8 [n, classes].
 
     Args:
-      model: extractor and head in one.
-      kernels: what computes.
+      model: a classifier, with extractor and head.
+      kernels: the interpreter's kernels.
     """
     head = split.split(model).head
     (embedding,) = model_graph.graph(head).inputs

@@ -1,4 +1,4 @@
-"""Evaluating a training now and then, and keeping the checkpoint that did best."""
+"""Evaluates checkpoints during training, and keeps the best one."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ _STATE = "checkpoint"
 
 
 class BestCheckpoint:
-    """Evaluates checkpoints of one folder, and keeps a copy of the best one in `best/` there."""
+    """Evaluates the checkpoints of a folder, and keeps a copy of the best one in its `best/`."""
 
     def __init__(
         self,
@@ -38,13 +38,13 @@ class BestCheckpoint:
         """Creates it.
 
         Args:
-          folder: of the training's checkpoints.
+          folder: the checkpoints' folder.
           model: the network.
           validation: the images to evaluate on.
-          batch_size: how many of them at once.
-          start: the step that training goes on from. Evaluations of later ones, which are no
-            longer there, do not count.
-          on_progress: called after each batch with the images done and those there are.
+          batch_size: how many of them to compute at once.
+          start: the step that training continues from. Evaluations of later steps are ignored:
+            their checkpoints no longer exist.
+          on_progress: called after each batch with the number of images done, and of all.
 
         Raises:
           ValueError: if the results of earlier evaluations cannot be read.
@@ -62,16 +62,16 @@ class BestCheckpoint:
 
     @property
     def evaluated(self) -> int:
-        """The step that was evaluated last, by an earlier run too; 0 where none was."""
+        """The step that was evaluated last, in this run or an earlier one; 0 if none was."""
         return self._history[-1]["global_step"] if self._history else 0
 
     def evaluate(self, checkpoint: Checkpoint) -> str:
-        """Evaluates a checkpoint, and keeps it if it names more images right than any before.
+        """Evaluates a checkpoint, and keeps it if it is more accurate than all before.
 
         Raises what `evaluator.evaluate` raises, and OSError if the copy cannot be written.
 
         Returns:
-          What came of it, a line.
+          The result in one line.
         """
         result = evaluator.evaluate(
             checkpoint=checkpoint,
@@ -93,7 +93,7 @@ class BestCheckpoint:
             self._best, standing = result.accuracy, f"the best so far, kept in {FOLDER}/"
         else:
             standing = f"best: {100 * before:.2f} %"
-        # Last, so that an evaluation that is broken off is made again.
+        # Last, so that an interrupted evaluation is repeated.
         self._history.append(values)
         _write(os.path.join(self._folder, _HISTORY), self._history)
         return (
@@ -111,7 +111,7 @@ class BestCheckpoint:
             path, [*copied, *earlier, _RESULT, _STATE, FILE_NAME]
         ) as partial:
             for file in copied:
-                # A link is enough: TensorFlow writes checkpoints anew, never over old ones.
+                # A link is enough: TensorFlow never changes a checkpoint's files.
                 _link_or_copy(os.path.join(self._folder, file), os.path.join(partial, file))
             self._model.write(partial)
             checkpoints.write_state(partial, [name])
@@ -130,7 +130,7 @@ def _write(path: str, values: Any) -> None:
 
 
 def _read(path: str, kind: type) -> Any:
-    """What `_write` wrote: a result, or a list of them; None where there is nothing."""
+    """What `_write` wrote, one result or a list of results; None if there is no file."""
     if not os.path.exists(path):
         return None
     try:

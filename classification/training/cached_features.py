@@ -1,7 +1,7 @@
-"""What a frozen base computes of each image, computed once and kept.
+"""Features that a frozen base computes of each image, computed once and kept.
 
-A frozen base gives the same features for the same image ever again, as long as the
-image is not distorted. So training the layers above it needs the base once an image.
+A frozen base always computes the same features of the same image, if the image is not distorted.
+So training the layers above it needs to run the base only once for each image.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from transforms.base import atomic_files
 MEMORY = "memory"
 
 _FEATURES, _LABELS, _SECONDS = "features.npy", "labels.npy", "seconds.npy"
-# Part of the key: another number where other features come of the same base and data.
+# Part of the key; to be raised when the same base and data give different features.
 _FORM = 2
 _BATCH_SIZE = 32
 
@@ -37,8 +37,8 @@ class Features:
     Attributes:
       values: float32 [images, depth].
       labels: int64 [images].
-      seconds: what the base took for all of them.
-      was_kept: whether that was in an earlier run.
+      seconds: how long the base took for all of them.
+      was_kept: whether an earlier run computed them.
     """
 
     values: np.ndarray
@@ -48,7 +48,7 @@ class Features:
 
     @property
     def depth(self) -> int:
-        """The base's channels."""
+        """The number of the base's output channels."""
         return self.values.shape[1]
 
     def describe(self, store: str) -> str:
@@ -61,7 +61,7 @@ class Features:
         return f"Features of {count:,} images: computed in {took}, and kept in {place}."
 
     def describe_saving(self, images: int) -> str:
-        """What it saves not to compute the features of as many images, in a sentence."""
+        """How much time the features of that many images would have taken, in a sentence."""
         without = images * self.seconds / len(self.labels)
         return (
             f"Keeping features: {images:,} images were trained on; for these, the base would have "
@@ -71,14 +71,14 @@ class Features:
     def batches(
         self, batch_size: int, *, seed: int, start: int, num_shards: int = 1, shard_index: int = 0
     ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Batches without end, each epoch in an order of its own.
+        """Endless batches, with a different order in each epoch.
 
         Args:
-          batch_size: images in a batch; one that an epoch's end cuts goes on into the next.
-          seed: what the order follows from.
-          start: how many batches were taken before.
-          num_shards: among how many workers the images are divided.
-          shard_index: which of them this one is, from 0.
+          batch_size: images in a batch; a batch may span two epochs.
+          seed: determines the order.
+          start: how many batches to skip.
+          num_shards: the number of workers among which the images are divided.
+          shard_index: the number of this worker, from 0.
 
         Yields:
           float32 [batch_size, 1, 1, depth], int64 [batch_size].
@@ -103,20 +103,21 @@ def get(
     dataset: Dataset,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Features:
-    """What a base computes of a data set: from where it was kept, or anew.
+    """The features that a base computes of a data set: kept ones, or newly computed.
 
     Images are as evaluation sees them.
 
     Args:
-      store: `MEMORY`, or a folder, made if it is missing, that features are kept in by what
-        they follow from: the base's variables, the network's form, and the data's content.
+      store: `MEMORY`, or a folder to keep features in, which is made if it does not exist. The key
+        is everything that the features depend on: the base's variables, the network's form, and
+        the data's content.
       model: the network.
       checkpoint: one that holds the complete base.
       dataset: the images.
-      on_progress: called after each batch with the images done and those there are.
+      on_progress: called after each batch with the number of images done, and of all.
 
     Raises:
-      ValueError: if the checkpoint lacks a part of the base, or what is kept is damaged.
+      ValueError: if the checkpoint lacks a part of the base, or the kept features are damaged.
       OSError: if the folder cannot be written.
     """
     compute = functools.partial(_compute, model, checkpoint, dataset, on_progress)
@@ -133,7 +134,7 @@ def get(
             atomic_files.atomic_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
             open(os.path.join(partial, _FEATURES), "wb") as file,
         ):
-            # Not through a mapping, which a full disk ends the process by.
+            # Not through a memory mapping, with which a full disk would kill the process.
             labels, seconds = compute(functools.partial(_write, file, dataset.num_examples))
             np.save(os.path.join(partial, _LABELS), labels)
             np.save(os.path.join(partial, _SECONDS), seconds)
@@ -142,7 +143,7 @@ def get(
 
 
 def _write(file: IO[bytes], total: int, done: int, batch: np.ndarray) -> None:
-    """Appends to a file of numpy's format, that will hold as many rows as total."""
+    """Appends rows to a file of numpy's format that will have `total` rows."""
     if not done:
         header = {"descr": "<f4", "fortran_order": False, "shape": (total, batch.shape[1])}
         np.lib.format.write_array_header_1_0(file, header)
@@ -155,13 +156,14 @@ def _open(folder: str, name: str) -> np.ndarray:
         return np.load(path, mmap_mode="r")
     except (ValueError, EOFError) as error:
         raise ValueError(
-            f"expected features that were kept before in {path}, but they cannot be read: {error}; "
-            "remove that folder, and they are computed anew"
+            f"expected kept features in {path}, got a file that cannot be read: {error}; remove "
+            f"that "
+            "folder, and they are computed again"
         ) from error
 
 
 def _key(model: ModelConfig, checkpoint: Checkpoint, dataset: Dataset) -> str:
-    # What the class vectors are, and their names, has no part in it.
+    # The number of classes and their names have no effect on features.
     form = dataclasses.replace(model, num_classes=1, labels=None, dataset="")
     text = hashlib.sha256(f"{_FORM} {form} {dataset.fingerprint()} {dataset.split}".encode())
     with tf.Graph().as_default():
@@ -189,15 +191,15 @@ def _compute(
     on_progress: Callable[[int, int], None] | None,
     keep: Callable[[int, np.ndarray], None],
 ) -> tuple[np.ndarray, float]:
-    """Computes features and hands them on, float32 [images, depth], with how many came before.
+    """Computes features, and calls `keep` with the number of images before and each batch.
 
     Returns:
-      The labels, int64 [images], and the seconds that it took.
+      The labels, int64 [images], and how many seconds it took.
     """
     total = dataset.num_examples
     labels: list[int] = []
     with tf.Graph().as_default(), tf.Session() as session:
-        # Initial values, which nobody asks for, need one where everything must be repeatable.
+        # Deterministic operations need a seed, even for initial values that are never used.
         tf.set_random_seed(0)
         batches = dataset.batches(
             batch_size=_BATCH_SIZE, image_size=model.image_size, is_training=False

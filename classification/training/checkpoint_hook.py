@@ -1,4 +1,4 @@
-"""When training saves itself, and that what it saves is whole and sane."""
+"""Saves checkpoints during training: when it is time, complete, and only finite values."""
 
 import os
 import re
@@ -15,12 +15,12 @@ _PREFIX = "model.ckpt"
 _OWN_FILE = re.compile(
     rf"(?P<prefix>{re.escape(_PREFIX)}-\d+)\.(data-\d{{5}}-of-\d{{5}}|index)(?P<partial>\.tempstate\d+)?"
 )
-# As many as tf.train.Saver keeps by itself.
+# The default of tf.train.Saver.
 _KEPT = 5
 
 
 class CheckpointHook(tf.train.SessionRunHook):
-    """Saves at the start, in between, and at the end; and calls back at the steps to evaluate."""
+    """Saves at the start, at intervals and at the end, and calls back to evaluate."""
 
     def __init__(
         self,
@@ -36,21 +36,21 @@ class CheckpointHook(tf.train.SessionRunHook):
         """Creates the hook, in the default graph.
 
         Args:
-          folder: of the checkpoints.
-          step: the global step, read once a step's updates are done.
+          folder: the checkpoints' folder.
+          step: the global step, read after a step's updates.
           stored_as: the variables, by their names in the checkpoint.
           save_secs: seconds from one checkpoint to the next.
-          eval_every: steps between two evaluations; 0 for none but that at the end.
+          eval_every: steps between two evaluations; 0 evaluates only at the end.
           evaluated: the step that was evaluated last, by an earlier run.
-          evaluate: called with a checkpoint every eval_every steps, and at the end;
-            None evaluates nothing.
+          evaluate: called with a checkpoint every eval_every steps, and at the end; None never
+            evaluates.
         """
         self._folder = folder
         self._step = step
         self._save_secs = save_secs
         self._eval_every = eval_every
         self._evaluate = evaluate
-        # A folder can be moved or copied, and still means its own checkpoints.
+        # With relative paths, a folder that was moved or copied still means its own checkpoints.
         self.saver = tf.train.Saver(dict(stored_as), max_to_keep=_KEPT, save_relative_paths=True)
         older = checkpoints.by_step(folder)[:_KEPT]
         self.saver.recover_last_checkpoints([checkpoint.prefix for checkpoint in older[::-1]])
@@ -61,7 +61,7 @@ class CheckpointHook(tf.train.SessionRunHook):
         self._time = time.monotonic()
 
     def after_create_session(self, session: tf.Session, coord: tf.train.Coordinator) -> None:
-        """Saves what training starts from."""
+        """Saves the values that training starts from."""
         del coord
         self._session = session
         self._remove_partial()
@@ -80,7 +80,7 @@ class CheckpointHook(tf.train.SessionRunHook):
     def after_run(
         self, run_context: tf.train.SessionRunContext, run_values: tf.train.SessionRunValues
     ) -> None:
-        """Saves if it is time to, or to evaluate."""
+        """Saves if it is time to save or to evaluate."""
         step = int(run_values.results)
         evaluates = self._is_to_evaluate(step)
         due = time.monotonic() - self._time >= self._save_secs
@@ -90,21 +90,21 @@ class CheckpointHook(tf.train.SessionRunHook):
             self._run_evaluation(step)
 
     def end(self, session: tf.Session) -> None:
-        """Saves, and evaluates, what training ends with."""
+        """Saves and evaluates the final values."""
         del session
         step = self.save_now()
         if self._evaluate is not None and self._evaluated != step:
             self._run_evaluation(step)
 
     def save_now(self) -> int:
-        """Saves what the session has come to, where a step has failed; returns the global step."""
+        """Saves the session's values after a failed step; returns the global step."""
         assert self._session is not None
         step = int(self._session.run(tf.train.get_global_step()))
         self._save(self._session, step)
         return step
 
     def _is_to_evaluate(self, step: int) -> bool:
-        """Whether a multiple of eval_every was reached since the evaluation before."""
+        """Whether a multiple of eval_every was reached since the last evaluation."""
         every = self._eval_every
         if self._evaluate is None or not every:
             return False
@@ -139,14 +139,15 @@ class CheckpointHook(tf.train.SessionRunHook):
             reason = runner.sentence(error).splitlines()[0]
             raise OSError(
                 f"the checkpoint of step {step} cannot be written in {self._folder}: {reason}; "
-                "make room or let it be written to, and start again with the same flags: training "
+                "free disk space or correct its permissions, and start again with the same flags: "
+                "training "
                 f"continues from {newest[0] if newest else 'the start'}"
             ) from error
         self._saved = step
         self._time = time.monotonic()
 
     def _remove_partial(self) -> None:
-        """Removes what a write that was broken off, now or earlier, left behind."""
+        """Removes files of interrupted writes, of this run or an earlier one."""
         complete = {
             os.path.basename(checkpoint.prefix) for checkpoint in checkpoints.by_step(self._folder)
         }
@@ -157,11 +158,11 @@ class CheckpointHook(tf.train.SessionRunHook):
 
 
 def _all_finite(variables: Iterable[tf.Variable]) -> tf.Tensor:
-    """Whether no value is NaN or infinite, nor so large that their sum is: that is no network."""
+    """Whether all values, and the sum of each variable's values, are finite."""
     sums = []
     for variable in variables:
         if variable.dtype.base_dtype.is_floating:
-            # Beside the variable, so that no parameter server sends it for this.
+            # On the variable's device, so that parameter servers need not send the variable.
             with tf.device(variable.device):
                 sums.append(tf.reduce_sum(variable))
     return tf.math.is_finite(tf.add_n(sums))

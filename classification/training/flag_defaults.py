@@ -1,9 +1,9 @@
-"""What training takes for the values that nobody gives: they follow the data and the start."""
+"""Default values for training, which depend on the data and on the start."""
 
 from typing import Any
 
-# What lets the digits train well within two minutes on two cores. Their statistics would
-# not arrive in so few steps with the decay made for hundreds of thousands.
+# With these, training on the digits takes two minutes on two cores and works well. With the decay
+# for hundreds of thousands of steps, batch norm's statistics would not converge in so few.
 _DIGITS: dict[str, Any] = {
     "image_size": 32,
     "depth_multiplier": 0.25,
@@ -13,15 +13,15 @@ _DIGITS: dict[str, Any] = {
     "learning_rate": 0.1,
 }
 
-# What was learned before is soon forgotten at the rate that trains a network from nothing.
-# The new layers alone want a high one: behind two L2 norms, gradients are small.
+# At the rate for training from scratch, a network soon forgets what it learned before. New layers
+# alone need a high rate: after two L2 norms, gradients are small.
 _FINE_TUNING_RATE = 0.0045
 _FROZEN_BASE_RATE = 0.45
 
-# Of a training without an end.
+# For training without an end.
 _SUMMARY_STEPS = 100
 
-# The reference's: by then the ranges and the network have settled.
+# That of TensorFlow 1's tools: by then, the ranges and the network have converged.
 _QUANT_DELAY = 250_000
 
 
@@ -33,11 +33,11 @@ def choose(
     fine_tuning: bool,
     frozen: bool,
 ) -> dict[str, Any]:
-    """Every option's value.
+    """The values of all options.
 
     Args:
-      defaults: of all options.
-      given: those that the user has set by hand; they win.
+      defaults: those of all options.
+      given: the values that the user has set, which take precedence.
       digits: whether the data is the digits.
       fine_tuning: whether training starts from a checkpoint.
       frozen: whether the base is frozen.
@@ -57,39 +57,39 @@ def choose(
         if fine_tuning:
             values["quant_delay"] = 0
         elif digits and values["number_of_steps"] is not None:
-            # Quantised for longer, a network is nearer to what its .tflite computes: on four
-            # seeds, than with half, and on the worst image by far.
+            # After more quantised steps, a network is closer to what its .tflite computes: on four
+            # seeds, closer than with half as many, and by far on the worst image.
             values["quant_delay"] = values["number_of_steps"] // 4
     return values
 
 
 def summary_steps(number_of_steps: int | None) -> int:
-    """Steps between summaries: a run of a minute shows a curve, and a long one is no burden.
+    """Steps between summaries: a run of a minute shows a curve, and a long one few files.
 
-    A thousand points of each curve is what TensorBoard shows.
+    TensorBoard shows a thousand points of each curve.
     """
     return _SUMMARY_STEPS if number_of_steps is None else max(10, number_of_steps // 1000)
 
 
 def warnings(values: dict[str, Any], *, statistics_move: bool = True) -> list[str]:
-    """What a user should know of values that go badly together, a sentence each.
+    """Warnings about values that do not go together, one sentence each.
 
     Args:
-      values: every option's.
-      statistics_move: whether batch norm runs on the batches' statistics in training.
+      values: those of all options.
+      statistics_move: whether batch norm uses the batches' statistics in training.
     """
     steps = values["number_of_steps"]
     found = []
     if steps is not None and values["quantize"] and values["quant_delay"] >= steps:
         found.append(
             f"Warning: quantisation starts at step {values['quant_delay']}, and training ends at "
-            f"step {steps}: the network will not have felt it. --quant_delay starts it earlier."
+            f"step {steps}: the network will not adapt to it. --quant_delay starts it earlier."
         )
-    # With less, a third of eval's statistics would still be what the network started with.
+    # With fewer steps, a third of the statistics for eval would still be the initial values.
     settled = (1 - values["batch_norm_decay"]) * (steps or float("inf")) >= 1
     if statistics_move and not settled:
         found.append(
             f"Warning: with --batch_norm_decay={values['batch_norm_decay']}, {steps} steps are "
-            "too few for batch norm's statistics, which eval uses, to arrive; take .9 to .99."
+            "too few for batch norm's statistics, which eval uses, to converge; take .9 to .99."
         )
     return found

@@ -1,12 +1,11 @@
-"""The optimisers of slim's trainer, by its names."""
+"""The optimisers of tf-slim's trainer, under its names."""
 
 from collections.abc import Callable
 
 import tensorflow.compat.v1 as tf
 
-# Those that take momentum are given it; the others' constants are slim's, but for Adam's
-# epsilon, which is Kingma and Ba's (arXiv 1412.6980, algorithm 1): slim's, of 1, all but
-# switches it off.
+# Constants are those of tf-slim, except Adam's epsilon, which is that of Kingma and Ba (arXiv
+# 1412.6980, algorithm 1): with tf-slim's epsilon of 1, Adam hardly adapts its steps.
 _EPSILON = 1.0
 _MAKE: dict[str, Callable[[tf.Tensor, float], tf.train.Optimizer]] = {
     "adadelta": lambda rate, _: tf.train.AdadeltaOptimizer(rate, rho=0.95, epsilon=_EPSILON),

@@ -1,22 +1,22 @@
-"""Stopping when the system or the user asks for it, at a moment that suits the work."""
+"""Ends work after Ctrl-C or SIGTERM, at a moment that suits it."""
 
 import signal
 import threading
-from types import FrameType, TracebackType
+from types import FrameType
 
 
 class Stopped(Exception):
-    """Work was left unfinished, since somebody wants the program to stop."""
+    """Work was left unfinished because of a signal."""
 
 
 class StopSignals:
-    """Turns Ctrl-C and SIGTERM into a wish, while the context is open.
+    """Records Ctrl-C and SIGTERM while the context is open.
 
-    A second Ctrl-C is a KeyboardInterrupt, as ever. Outside of the main thread, where Python
-    knows no signals, it does nothing.
+    A second Ctrl-C raises KeyboardInterrupt as usual. Outside the main thread, which alone receives
+    signals in Python, it does nothing.
 
     Attributes:
-      received: the signal, or None as long as none came.
+      received: the signal; None if none has come.
     """
 
     def __init__(self) -> None:
@@ -29,12 +29,7 @@ class StopSignals:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
 

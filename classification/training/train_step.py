@@ -14,7 +14,7 @@ from classification.training import optimizers
 from classification.training.cached_features import Features
 from classification.training.training_config import TrainingConfig
 
-# The reference's schedule: stairs of this height, each as many epochs long.
+# The schedule of TensorFlow 1's tools: steps of this factor, each this many epochs long.
 _DECAY_FACTOR = 0.94
 _EPOCHS_PER_DECAY = 2.5
 
@@ -23,14 +23,14 @@ class Graph(NamedTuple):
     """A training step.
 
     Attributes:
-      step: the global step, read once the step's updates are done.
-      loss: the total loss, likewise.
-      learning_rate: of the step, likewise.
-      variables: the network's, all that a checkpoint to fine-tune from can give.
-      initialize: to be run behind initialisation, where variables are not restored.
-      stored_as: the variable whose value a checkpoint holds, by its name there.
-      hooks: what a session that runs the step needs, and what ends it at the last step.
-      feed: what each step is to be fed, made anew at each call.
+      step: the global step, read after the step's updates.
+      loss: the total loss, read after the step's updates.
+      learning_rate: that of the step, read after the step's updates.
+      variables: those of the network, which a checkpoint to fine-tune from may restore.
+      initialize: to be run after initialisation, if variables are not restored.
+      stored_as: the variables, by the names that their values have in a checkpoint.
+      hooks: for the session that runs the step; one of them ends it at the last step.
+      feed: returns the values to feed to the next step.
     """
 
     step: tf.Tensor
@@ -52,29 +52,29 @@ def build(
     features: Features | None = None,
     cluster: Cluster | None = None,
 ) -> Graph:
-    """Builds the graph of a training step, in the default graph, where there is a global step.
+    """Builds the graph of a training step in the default graph, which has a global step already.
 
-    What a step does is a function of its number and of the variables alone, so that a run
-    that goes on does what it would have done without a stop.
+    A step depends only on its number and on the variables. So a run that was interrupted and
+    continues does the same as one that was not.
 
     Args:
       model: the network.
       config: how it is trained.
       dataset: the training split.
       start: the global step that this run starts at.
-      features: what the frozen base computes of the data, in the place of images.
-      cluster: where this process stands among workers; None: it is alone.
+      features: the frozen base's features of the data, which replace the images.
+      cluster: the place of this process among workers; None means that it is alone.
     """
     cluster = cluster or Cluster()
     step = tf.train.get_global_step()
     in_turn = _in_turn(config, cluster)
-    # A copy, since what is read of a reference variable changes with it.
+    # A copy: a value that is read from a reference variable changes with the variable.
     number = claim_step(config.number_of_steps) if in_turn else tf.raw_ops.DeepCopy(x=step)
-    # Workers that take steps in turn have taken their part of them each.
+    # Each of the workers that take steps in turn has taken its part of them.
     taken = start if config.sync_replicas else start // cluster.num_workers
     images, labels, given, feed = _inputs(model, config, dataset, taken, features, cluster)
     if in_turn:
-        # All of the step hangs on these, and so comes after the claim.
+        # The whole step depends on these, so it comes after the claim.
         with tf.control_dependencies([number]):
             images, labels = tf.identity(images), tf.identity(labels)
     end_points = factory.build(
@@ -122,15 +122,15 @@ def build(
 def learning_rate(
     config: TrainingConfig, step: tf.Tensor, num_examples: int, num_workers: int = 1
 ) -> tf.Tensor:
-    """The schedule: times 0.94 for every whole 2.5 epochs, behind a straight rise.
+    """The schedule: a linear warm-up, and a factor of 0.94 after every 2.5 epochs.
 
     Args:
       config: the training.
       step: the global step.
-      num_examples: in an epoch.
-      num_workers: among which an epoch's images are divided.
+      num_examples: images in an epoch.
+      num_workers: the number of workers among which an epoch's images are divided.
     """
-    # Each of several workers' batches is a step, unless all take each step together.
+    # Each batch of a worker is a step, unless the workers take each step together.
     together = config.batch_size * (num_workers if config.sync_replicas else 1)
     steps_per_stair = max(1, int(num_examples / together * _EPOCHS_PER_DECAY))
     rate = tf.train.exponential_decay(
@@ -150,7 +150,7 @@ def _inputs(
     features: Features | None,
     cluster: Cluster,
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor | None, Callable[[], dict]]:
-    """Images, labels, features in the place of images, and what to feed."""
+    """Images, labels, features that replace the images, and the function that feeds them."""
     size = model.image_size
     if features is not None:
         given = tf.placeholder(tf.float32, [None, 1, 1, features.depth], "features")
@@ -174,7 +174,7 @@ def _inputs(
         shard_index=cluster.worker,
     )
     if cluster.num_ps:
-        # A server's session that is closed may wait for the thread that tunes, up to a minute.
+        # Closing a server's session may wait up to a minute for the thread that tunes.
         options = tf.data.Options()
         options.autotune.enabled = False
         batches = batches.with_options(options)
@@ -198,17 +198,17 @@ def _train_op(
     config: TrainingConfig,
     cluster: Cluster,
 ) -> tuple[tf.Operation, tuple[tf.train.SessionRunHook, ...]]:
-    """The operation that updates variables and counts the step; and hooks that end training."""
+    """The operation that updates variables and counts the step, and hooks that end training."""
     if config.sync_replicas:
         workers = cluster.num_workers
         optimizer = tf.train.SyncReplicasOptimizer(
             optimizer, replicas_to_aggregate=workers, total_num_replicas=workers
         )
-    # Updates change reference variables in place: nothing may still be reading them.
+    # Updates change reference variables in place, so all reads must come before them.
     gradients = optimizer.compute_gradients(
         loss, tf.trainable_variables(), gate_gradients=tf.train.Optimizer.GATE_GRAPH
     )
-    # A step that was claimed is counted already.
+    # A claimed step is counted already.
     step = None if _in_turn(config, cluster) else tf.train.get_global_step()
     with tf.control_dependencies([loss, number, *tf.get_collection(tf.GraphKeys.UPDATE_OPS)]):
         train_op = optimizer.apply_gradients(gradients, step)
@@ -227,7 +227,7 @@ def _in_turn(config: TrainingConfig, cluster: Cluster) -> bool:
 
 
 def _averages(variables: Sequence[tf.Variable]) -> dict[tf.Variable, tf.Variable]:
-    """Variables to hold moving averages of others, by these."""
+    """Variables for the moving averages of others, by these."""
     model_variables = set(tf.model_variables())
     return {
         variable: tf.get_variable(
@@ -244,7 +244,7 @@ def _averages(variables: Sequence[tf.Variable]) -> dict[tf.Variable, tf.Variable
 def _move(
     averages: Mapping[tf.Variable, tf.Variable], decay: tf.Tensor, train_op: tf.Operation
 ) -> tf.Operation:
-    """The train_op, and averages moved behind it."""
+    """The train_op, followed by the update of the averages."""
     with tf.control_dependencies([train_op]):
         return tf.group(
             *(
@@ -257,8 +257,8 @@ def _move(
 def _stored_as(averages: Mapping[tf.Variable, tf.Variable]) -> dict[str, tf.Variable]:
     """The variables by their names in a checkpoint.
 
-    A checkpoint holds averages by the variables' own names, so that every program that reads
-    a checkpoint takes them, and the variables themselves by the averages' names.
+    A checkpoint holds the averages under the variables' own names, so that every program that
+    reads a checkpoint uses them, and the variables themselves under the averages' names.
     """
     stored_as = {v.op.name: v for v in tf.global_variables()}
     for variable, average in averages.items():
@@ -283,6 +283,6 @@ def _summarize(loss: tf.Tensor, rate: tf.Tensor) -> None:
         if is_range or name.endswith("/scale_factor"):
             values[name] = variable
     for name, value in values.items():
-        # tf.summary.scalar would number the tags, since variables have their names already.
+        # tf.summary.scalar would add numbers to the tags: variables have these names already.
         summary = tf.raw_ops.ScalarSummary(tags=name, values=value)
         tf.add_to_collection(tf.GraphKeys.SUMMARIES, summary)

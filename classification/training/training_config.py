@@ -1,4 +1,4 @@
-"""How a network is trained: everything but the network, the data and the machines."""
+"""How a network is trained: all settings except the network, the data and the machines."""
 
 import dataclasses
 import math
@@ -13,34 +13,34 @@ class TrainingConfig:
     """How a network is trained.
 
     Attributes:
-      number_of_steps: at which global step training ends; None trains on until stopped.
-      batch_size: images a step and worker.
+      number_of_steps: the global step at which training ends; None trains until stopped.
+      batch_size: images in a step of each worker.
       learning_rate: at the start; it is multiplied by 0.94 every 2.5 epochs of the data.
-      warmup_steps: over how many steps the learning rate rises to that, in a straight
-        line; 0 for none.
+      warmup_steps: the number of steps over which the learning rate rises linearly to
+        that; 0 for none.
       optimizer: one of `optimizers.NAMES`.
       momentum: of the optimisers momentum and rmsprop.
       label_smoothing: in [0, 1): this part of each label is spread over all classes.
       weight_decay: factor of half the squared L2 norm of each kernel in the loss.
-      moving_average_decay: of the weights' moving averages, per step, which checkpoints
-        then hold in the weights' place; None for none.
+      moving_average_decay: of the weights' moving averages, per step; checkpoints then hold
+        the averages under the weights' names. None for no averages.
       batch_norm_decay: of the moving statistics, per step.
-      freeze_batch_norm: whether batch norm computes with the moving statistics that a
-        checkpoint to fine-tune has, and leaves them.
+      freeze_batch_norm: whether batch norm computes with the moving statistics of the
+        checkpoint to fine-tune from, and leaves them unchanged.
       quant_delay: the step from which a quantised network's fake-quant nodes quantise.
       fine_tune_checkpoint: prefix of the checkpoint that variables start from, or ''.
-      freeze_base_model: whether only what is under Logits is trained, and the base computes as
-        it will when it is deployed.
+      freeze_base_model: whether only the layers under Logits are trained, and the base computes
+        as it will when it is deployed.
       update_base_statistics: whether a frozen base's moving statistics and ranges adapt
         to the data.
-      cache_features: "memory", or a folder, for keeping what a frozen base computes of
-        each image, which is then not distorted; '' computes it anew at every step.
+      cache_features: "memory" or a folder, to keep the features that a frozen base computes
+        of each image, which is then not distorted; '' computes them at every step.
       sync_replicas: whether several workers take each step together.
       seed: of initial values, shuffling, distortion and dropout.
       eval_every: steps between two evaluations; 0 for none.
-      log_every_n_steps: how often a line is printed where there is no terminal.
+      log_every_n_steps: how often a line is printed if there is no terminal.
       save_summaries_secs: seconds between summaries for TensorBoard; 0 for none.
-      save_summaries_steps: steps between them, if these are taken sooner; 0: seconds alone count.
+      save_summaries_steps: steps between summaries, if they come sooner; 0 counts only seconds.
       save_interval_secs: seconds between checkpoints.
     """
 
@@ -103,8 +103,8 @@ class TrainingConfig:
     def _check_frozen(self) -> None:
         if self.freeze_batch_norm and not self.fine_tune_checkpoint:
             raise ValueError(
-                "expected --fine_tune_checkpoint with --freeze_batch_norm: the statistics of a "
-                "fresh network are no data's"
+                "expected --fine_tune_checkpoint with --freeze_batch_norm, got none: a new "
+                "network has no statistics of data"
             )
         if self.freeze_batch_norm and self.update_base_statistics:
             raise ValueError(
@@ -112,18 +112,18 @@ class TrainingConfig:
             )
         if self.update_base_statistics and not self.freeze_base_model:
             raise ValueError(
-                "expected --freeze_base_model with --update_base_statistics: a base that is "
-                "trained updates them anyway"
+                "expected --freeze_base_model with --update_base_statistics, got it alone: a base "
+                "that is trained updates them anyway"
             )
         if not self.cache_features:
             return
         if not self.freeze_base_model:
             raise ValueError(
-                "expected --freeze_base_model with --cache_features: what a base computes that "
-                "is trained changes at every step"
+                "expected --freeze_base_model with --cache_features, got it alone: the features of "
+                "a base that is trained change at every step"
             )
         if self.update_base_statistics:
             raise ValueError(
-                "expected either --update_base_statistics or --cache_features: what the base "
-                "computes changes with its statistics"
+                "expected either --update_base_statistics or --cache_features, got both: the "
+                "base's features change with its statistics"
             )
