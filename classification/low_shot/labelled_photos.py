@@ -1,4 +1,4 @@
-"""The photos that low-shot learning is measured on: folders of class folders, or TFRecords."""
+"""Finds the photos for trials of low-shot learning, in class folders or TFRecords."""
 
 import collections
 import dataclasses
@@ -10,7 +10,7 @@ from classification.data.dataset import Dataset, open_dataset
 from classification.images import image_folder
 from transforms.base.labels import normalised
 
-# By what they are called here, the splits of data: the first that is there is taken.
+# For each purpose, the splits of data that serve it; the first that exists is used.
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}
 
 
@@ -20,9 +20,9 @@ class LabelledPhotos:
 
     Attributes:
       paths: the files.
-      names: what errors are to call them.
+      names: their names in errors.
       labels: the numbers of their classes.
-      sources: the folders, or splits of records, that they are from.
+      sources: the folders, or splits of records, that they come from.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
@@ -34,15 +34,15 @@ class LabelledPhotos:
 def find(
     base_dir: str, novel_dir: str, base_names: Sequence[str], *, network: str, scratch: str
 ) -> tuple[dict[str, LabelledPhotos], list[str]]:
-    """The photos to learn from and those to test with.
+    """The photos to learn from and the photos to test with.
 
     Args:
-      base_dir: of the base's classes. A folder of class folders, which stand in its folders `train`
-        and `test` (or `validation`), or of TFRecord files `train-*` and `validation-*` (or
-        `test-*`) with the classes' names, as `convert_images` writes.
-      novel_dir: likewise, of other classes.
-      base_names: the base's classes, in order.
-      network: what errors call that which they come from.
+      base_dir: photos of the base classes: a folder with class folders in its folders `train` and
+        `test` (or `validation`), or with TFRecord files `train-*` and `validation-*` (or `test-*`)
+        and the names of the classes, as `convert_images` writes them.
+      novel_dir: photos of other classes, in the same form.
+      base_names: the names of the base classes, in order.
+      network: the name of the network in errors.
       scratch: an empty folder, to which the images of TFRecords are copied.
 
     Returns:
@@ -51,8 +51,8 @@ def find(
 
     Raises:
       OSError: if a folder or file cannot be read.
-      ValueError: if a folder does not hold what it should, a TFRecord file is damaged, or the
-        classes are others than they should be.
+      ValueError: if a folder lacks photos, a TFRecord file is damaged, or the classes are not those
+        expected.
     """
     names = list(base_names)
     if len(set(map(normalised, names))) < len(names):
@@ -79,7 +79,7 @@ def find(
 
 
 def without(photos: LabelledPhotos, bad: Collection[int]) -> LabelledPhotos:
-    """The photos but for some, which are given by their indices."""
+    """The photos except those with the given indices."""
     kept = [index for index in range(len(photos.paths)) if index not in bad]
     return LabelledPhotos(
         paths=[photos.paths[index] for index in kept],
@@ -90,7 +90,7 @@ def without(photos: LabelledPhotos, bad: Collection[int]) -> LabelledPhotos:
 
 
 def check_tests(test: LabelledPhotos, *, num_base: int) -> None:
-    """Raises a ValueError if there is no photo of the base to test with, or none of the others."""
+    """Raises a ValueError if there are no test photos of the base, or none of novel classes."""
     for flag, labels in (
         ("base_dir", [label for label in test.labels if label < num_base]),
         ("novel_dir", [label for label in test.labels if label >= num_base]),
@@ -100,7 +100,7 @@ def check_tests(test: LabelledPhotos, *, num_base: int) -> None:
 
 
 def check_shots(train: LabelledPhotos, names: Sequence[str], *, num_base: int, shots: int) -> None:
-    """Raises a ValueError if a novel class has fewer photos than are to be drawn of it."""
+    """Raises a ValueError if a novel class has fewer photos than `shots`."""
     counts = collections.Counter(train.labels)
     for number in range(num_base, len(names)):
         if counts[number] < shots:
@@ -113,7 +113,7 @@ def check_shots(train: LabelledPhotos, names: Sequence[str], *, num_base: int, s
 def _numbers(
     class_names: Sequence[str], names: list[str], *, is_base: bool, network: str
 ) -> list[int]:
-    """The number of each class of a folder; new ones are put behind the names there are."""
+    """The number of each class of a folder; new names are appended to `names`."""
     if len(set(map(normalised, class_names))) < len(class_names):
         raise ValueError(
             "expected classes of different names, got equal ones among "
@@ -136,7 +136,7 @@ def _numbers(
 
 
 def _of_folder(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, LabelledPhotos]]:
-    """The classes' names, and the photos of each split."""
+    """The names of the classes, and the photos for each purpose."""
     if _holds_records(folder):
         return _of_records(folder, scratch)
     scanned = image_folder.scan(folder)
@@ -159,7 +159,7 @@ def _holds_records(folder: str) -> bool:
         return False
     if dataset_info.FILE_NAME in names:
         return True
-    # Beside class folders a file may have any name.
+    # Files beside class folders may have any name.
     return "train" not in names and any(name.startswith("train-") for name in names)
 
 
@@ -177,7 +177,7 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Lab
                 encoded, label = imagenet.labelled_image(payload, num_classes=len(class_names))
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
-            # So that warnings, which name the file, tell which record it is.
+            # Warnings name the file; so it is named after the record.
             file_name = f"{len(photos.paths)} (record {index} of {os.path.basename(record)})"
             path = os.path.join(scratch, split, file_name)
             with open(path, "wb") as file:
@@ -189,7 +189,7 @@ def _of_records(folder: str, scratch: str) -> tuple[Sequence[str], dict[str, Lab
 
 
 def _open(folder: str, splits: Sequence[str]) -> Dataset:
-    """The first of several splits that is there."""
+    """The first of several splits that exists."""
     info = dataset_info.read(folder)
     if info is not None:
         there = set(info.splits)
@@ -201,7 +201,7 @@ def _open(folder: str, splits: Sequence[str]) -> Dataset:
 def _names(dataset: Dataset) -> tuple[str, ...]:
     if dataset.labels is None:
         raise ValueError(
-            f"expected the classes' names in {dataset.source}, a line each in "
-            f"{records.LABELS_FILE}, and there is no such file; write one"
+            f"expected the names of the classes in {dataset.source}, one a line in "
+            f"{records.LABELS_FILE}, got no such file; write one"
         )
     return dataset.labels
