@@ -11,8 +11,7 @@ import rich.console
 import rich.table
 
 from classification.base import report_wheels
-from classification.low_shot.protocol import Accuracies
-from classification.low_shot.trials import Results, Trial
+from classification.low_shot.protocol import Accuracies, Results, Trial
 
 FIGURES = {
     "novel": "novel among themselves",

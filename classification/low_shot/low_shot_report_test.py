@@ -8,8 +8,7 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification.low_shot import low_shot_report
-from classification.low_shot.protocol import Accuracies
-from classification.low_shot.trials import Results, Trial
+from classification.low_shot.protocol import Accuracies, Results, Trial
 
 _TRIALS = [
     Trial("imprinting", 1, 0, Accuracies(0.5, 0.25, 0.75, 0.5)),

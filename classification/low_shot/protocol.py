@@ -66,6 +66,38 @@ class Accuracies(NamedTuple):
     all: float
 
 
+class Trial(NamedTuple):
+    """One draw of examples, learned by one method.
+
+    Attributes:
+      method: its name.
+      shots: examples of each novel class.
+      seed: of the draw.
+      accuracies: those of the test photos.
+    """
+
+    method: str
+    shots: int
+    seed: int
+    accuracies: Accuracies
+
+
+class Results(NamedTuple):
+    """All trials, and what they are compared with.
+
+    Attributes:
+      trials: by method, shots and seed.
+      base_alone: by the network's name, its accuracy on the base's test photos before novel classes
+        joined.
+      steps: the steps of quantisation, one after another, and the name of the method after each;
+        the first is what they start from.
+    """
+
+    trials: list[Trial]
+    base_alone: dict[str, float]
+    steps: list[tuple[str, str]]
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Task:
     """The classes to learn, and the examples of them.

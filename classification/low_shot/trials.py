@@ -18,7 +18,7 @@ from classification.images import image_folder
 from classification.low_shot import embedding_cache, embedding_sources, labelled_photos, protocol
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.labelled_photos import LabelledPhotos
-from classification.low_shot.protocol import Accuracies, Embedded, Method, Task
+from classification.low_shot.protocol import Embedded, Method, Results, Task, Trial
 
 _IMPRINTING, _DEPLOYED = "imprinting", "imprinting, deployed"
 
@@ -54,38 +54,6 @@ class Settings:
             value = getattr(self, name)
             if value < 1:
                 raise ValueError(f"expected --{name} to be at least 1, got {value}")
-
-
-class Trial(NamedTuple):
-    """One draw of examples, learned by one method.
-
-    Attributes:
-      method: its name.
-      shots: examples of each novel class.
-      seed: of the draw.
-      accuracies: those of the test photos.
-    """
-
-    method: str
-    shots: int
-    seed: int
-    accuracies: Accuracies
-
-
-class Results(NamedTuple):
-    """All trials, and what they are compared with.
-
-    Attributes:
-      trials: by method, shots and seed.
-      base_alone: by the network's name, its accuracy on the base's test photos before novel classes
-        joined.
-      steps: the steps of quantisation, one after another, and the name of the method after each;
-        the first is what they start from.
-    """
-
-    trials: list[Trial]
-    base_alone: dict[str, float]
-    steps: list[tuple[str, str]]
 
 
 class _Compared(NamedTuple):
