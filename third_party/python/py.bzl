@@ -114,6 +114,7 @@ def py_package(test_size = "medium", test_tags = []):
     """
     if test_size not in _SIZES:
         fail("py_package: expected a test_size of %s, got %s" % (", ".join(_SIZES), test_size))
+    native.exports_files(["BUILD"], visibility = ["//tests:__subpackages__"])
     rules = native.existing_rules()
     native.py_library(
         name = "modules",
