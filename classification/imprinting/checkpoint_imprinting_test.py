@@ -118,7 +118,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         np.testing.assert_allclose(views[:, :1], found, atol=0.02)
         self.assertTrue(np.any(views[0, 0] != views[0, 1]))
         vectors = np.eye(1024)[:1] * [[1], [-1]]
-        with self.assertRaisesRegex(ValueError, "something in common, got such of a"):
+        with self.assertRaisesRegex(ValueError, "got photos of a that have nothing in common"):
             self.imprint({"a": vectors}, keep_classes=False)
 
 

@@ -189,7 +189,7 @@ class ImprintTest(absltest.TestCase):
         )
         self.assertRegex(
             self.imprint("--keep_classes"),
-            r"(?m)^Warning: the kept classes will hardly be named any more: .* \d+ of 32 of",
+            r"(?m)^Warning: the kept classes will hardly be recognised: .* \d+ of 32 of",
         )
         self.assertNotIn("any more", self.imprint("--output=colours.tflite"))
         # A class that was imprinted is no measure.
@@ -296,7 +296,7 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("none", *flags[:1], "--checkpoint=none")
         pathlib.Path("names.txt").write_text("a\nb\n")
         self.assert_fails(
-            "10 classes, got 2 names in names.txt; mend the file, or name another by --labels,",
+            "10 classes, got 2 names in names.txt; mend the file, or name another with --labels,",
             *flags,
             "--keep_classes",
             "--labels=names.txt",

@@ -39,7 +39,7 @@ class KeptClassesTest(parameterized.TestCase):
                 kept_classes.check(cosines, allowed=False), "Cosines: photos of new"
             )
             return
-        with self.assertRaisesRegex(ValueError, "20 of 20 of these .* by --allow_lost_classes"):
+        with self.assertRaisesRegex(ValueError, "20 of 20 of these .* with --allow_lost_classes"):
             kept_classes.check(cosines, allowed=False)
         self.assertRegex(kept_classes.check(cosines, allowed=True), "^Warning: .*20 of 20 of these")
 

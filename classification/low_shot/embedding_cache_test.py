@@ -79,7 +79,7 @@ class EmbeddingCacheTest(absltest.TestCase):
         (name,) = os.listdir(self.store)
         path = pathlib.Path(self.store, name)
         path.write_bytes(path.read_bytes()[:100])
-        with self.assertRaisesRegex(ValueError, f"{name}.*remove that file"):
+        with self.assertRaisesRegex(ValueError, f"{name}.*remove it"):
             self.embed()
 
 
