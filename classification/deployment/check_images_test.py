@@ -31,7 +31,7 @@ class DigitsTest(absltest.TestCase):
         self.assertEqual(description, "90 of the 360 handwritten digits held out from training")
 
     def test_too_many(self):
-        with self.assertRaisesRegex(ValueError, "at most 360, .* got 361"):
+        with self.assertRaisesRegex(ValueError, "at most 360 images, .* got 361"):
             check_images.of_digits(361, image_size=32)
 
 
@@ -108,7 +108,7 @@ class FilesTest(parameterized.TestCase):
         good = self.write_grey("good", 9)
         for data in (b"GIF89a, or so, but no more", b"text"):
             path = self.write("bad", data)
-            with self.assertRaisesRegex(ValueError, f"or TFRecords, in {path}, but it is neither"):
+            with self.assertRaisesRegex(ValueError, f"or TFRecords, in {path}, got neither"):
                 check_images.of_files([good, path], 5, image_size=8)
 
     def test_missing_file_and_folder(self):
@@ -126,7 +126,7 @@ class FilesTest(parameterized.TestCase):
         testing.write_records(
             path, [testing.make_image_example(data, 1) for data in (png, b"no image")]
         )
-        with self.assertRaisesRegex(ValueError, f"image as record 1 of {path}, but it cannot"):
+        with self.assertRaisesRegex(ValueError, f"image as record 1 of {path}, got one that cannot"):
             check_images.of_files([path], 5, image_size=8)
 
     def test_records_of_another_form_are_named(self):

@@ -84,7 +84,7 @@ class ValuesTest(parameterized.TestCase):
     def test_values_that_are_none(self):
         values = values_of(digits_networks.write_network(self.folder, _FLOAT))
         for bad, expected in (
-            (np.float32("nan"), f"numbers in {_SCALE}, got NaN or infinity in .*earlier"),
+            (np.float32("nan"), f"finite values in {_SCALE}, got NaN or infinity in .*earlier"),
             (np.float64(1), f"{_SCALE} to be float32, got float64 in "),
         ):
             prefix = write_v1(os.path.join(self.folder, "bad"), values | {_SCALE: bad})

@@ -198,7 +198,7 @@ class PublishedTest(parameterized.TestCase):
 
     def test_values_that_are_no_numbers(self):
         bad = {_HEAD + "Conv2d_1c_1x1/biases": np.full(_CLASSES, np.nan, np.float32)}
-        with self.assertRaisesRegex(ValueError, "numbers in .*1c_1x1/biases, got NaN"):
+        with self.assertRaisesRegex(ValueError, "finite values in .*1c_1x1/biases, got NaN"):
             published_head.read_values(
                 Checkpoint(self.write(quantize=False, changed=bad)), config(quantize=False)
             )

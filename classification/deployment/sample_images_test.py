@@ -70,9 +70,9 @@ class SampleImagesTest(absltest.TestCase):
             "expected a model.json in empty": ["--checkpoint_dir=empty", output],
             "expected a model.json in gone": ["--checkpoint_dir=gone/x", output],
             "number of images of at least 1, got 0": [folder, output, "--num_images=0"],
-            "at most 360, .* got 361": [folder, output, "--num_images=361"],
+            "at most 360 images, .* got 361": [folder, output, "--num_images=361"],
             "gone.png: No such file": [folder, output, "--images=10.png", "--images=gone.png"],
-            "in digits/model.json, but it is neither": [
+            "in digits/model.json, got neither": [
                 folder,
                 output,
                 "--images=digits/model.json",
