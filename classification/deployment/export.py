@@ -7,6 +7,7 @@ from google.protobuf import text_format
 
 from classification.nets import factory
 from classification.nets.checkpoint import Checkpoint
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 
@@ -75,7 +76,10 @@ def build(
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [batch_size, size, size, 3], INPUT_NAME)
         end_points = factory.build(
-            images, config, is_training=is_training, embedding_only=embedding_only
+            images,
+            config,
+            training=TrainingOptions() if is_training else None,
+            embedding_only=embedding_only,
         )
         if checkpoint is not None and not is_training:
             checkpoint.read_all(tf.global_variables())

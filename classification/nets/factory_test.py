@@ -1,4 +1,4 @@
-"""Tests of network.py: the names and shapes that checkpoints of a `model.json`'s network hold."""
+"""Tests of factory.py: the names and shapes of the variables in a network's checkpoints."""
 
 import dataclasses
 
@@ -6,6 +6,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.nets import factory
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 
 _CLASSES = 7
@@ -20,14 +21,15 @@ def _quantised(learned):
     return dataclasses.replace(_FLOAT, quantize=True, learned_embedding_range=learned)
 
 
-def build(config, **options):
-    size = config.image_size
+def build(model, *, is_training=False, **options):
+    size = model.image_size
     images = tf.placeholder(tf.float32, [None, size, size, 3], "input")
-    return factory.build(images, config, **options)
+    training = TrainingOptions() if is_training else None
+    return factory.build(images, model, training=training, **options)
 
 
 def _float_variables():
-    """The contract's names and shapes."""
+    """The names and shapes that checkpoints must have."""
     shapes = {"MobilenetV1/Conv2d_0/weights": [3, 3, 3, 8]}
     for i in range(1, 14):
         before, after = _DEPTHS[i - 1 : i + 1]
@@ -109,7 +111,7 @@ class NamesTest(_GraphTestCase):
     @parameterized.product(is_training=[True, False], learned=[True, False])
     def test_fake_quant_nodes(self, is_training, learned):
         build(_quantised(learned), is_training=is_training)
-        # Dropout, in training alone, brings none.
+        # Dropout, which is only in training graphs, has no fake-quant nodes.
         places = _quantised_places(learned=learned)
         expected = sorted(f"{place}/FakeQuantWithMinMaxVars" for place in places)
         self.assertEqual(_fake_quant_names(), expected)
@@ -121,17 +123,17 @@ class NamesTest(_GraphTestCase):
 
 
 class ShapesTest(_GraphTestCase):
-    def test_as_described(self):
-        config = dataclasses.replace(
+    def test_shapes_follow_the_config(self):
+        model = dataclasses.replace(
             _FLOAT, image_size=96, depth_multiplier=0.5, num_classes=3, labels=("a", "b", "c")
         )
-        end_points = build(config)
+        end_points = build(model)
         self.assertEqual(end_points["Conv2d_13_pointwise"].shape.as_list(), [None, 3, 3, 512])
         self.assertEqual(end_points["Logits"].shape.as_list(), [None, 3])
 
     @parameterized.parameters(_FLOAT, _quantised(True))
-    def test_embedding_only(self, config):
-        end_points = build(config, embedding_only=True)
+    def test_embedding_only(self, model):
+        end_points = build(model, embedding_only=True)
         self.assertEqual(end_points["Embedding"].shape.as_list(), [None, 1, 1, 1024])
         self.assertNoCommonElements(["Logits", "Predictions"], end_points)
         self.assertEmpty([name for name in _shapes() if "1d_1x1_normalize" in name])

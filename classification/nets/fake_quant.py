@@ -13,6 +13,7 @@ contrib.quantize named them, so that checkpoints are interchangeable with its.
 import contextlib
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
@@ -53,6 +54,13 @@ class Quantization:
             raise ValueError(f"expected a range decay between 0 and 1, got {self.range_decay}")
 
 
+class Range(NamedTuple):
+    """The limits that activations are quantised with, as float32 scalars."""
+
+    low: tf.Tensor
+    high: tf.Tensor
+
+
 @contextlib.contextmanager
 def _scopes(name: str, op_scope: str) -> Iterator[None]:
     """Variables are named `name/…`, operations `op_scope/…` below the current scope."""
@@ -85,11 +93,11 @@ def _fake_quant(
 
 
 def _fake_quant_activations(
-    inputs: tf.Tensor, low: tf.Tensor, high: tf.Tensor, quantization: Quantization
+    inputs: tf.Tensor, limits: Range, quantization: Quantization
 ) -> tf.Tensor:
     if not quantization.round_activations:
-        return tf.clip_by_value(inputs, low, high)
-    return _fake_quant(inputs, low, high)
+        return tf.clip_by_value(inputs, limits.low, limits.high)
+    return _fake_quant(inputs, limits.low, limits.high)
 
 
 def _delayed(quantized: tf.Tensor, inputs: tf.Tensor, quantization: Quantization) -> tf.Tensor:
@@ -131,17 +139,20 @@ def quantize_weights(
 
 def quantize_relu6(
     inputs: tf.Tensor, name: str, *, quantization: Quantization, is_training: bool
-) -> tf.Tensor:
-    """A Relu6, and its result fake-quantised: `quantize_activations`, with a faster gradient.
+) -> tuple[tf.Tensor, Range]:
+    """A Relu6 whose result is fake-quantised: `quantize_activations`, with a faster gradient.
 
     Args:
       inputs: float32, any shape.
       name: see `quantize_activations`.
-      quantization: likewise.
-      is_training: likewise.
+      quantization: see there.
+      is_training: see there.
+
+    Returns:
+      See `quantize_activations`.
     """
     activations = tf.nn.relu6(inputs)
-    quantized = quantize_activations(
+    quantized, limits = quantize_activations(
         tf.stop_gradient(activations) if is_training else activations,
         name,
         quantization=quantization,
@@ -149,14 +160,12 @@ def quantize_relu6(
         relu6=True,
     )
     if not is_training:
-        return quantized
-    limits = _range(name)
-    assert limits is not None
-    limit = _delayed(tf.minimum(limits[1], 6.0), tf.constant(6.0), quantization)
+        return quantized, limits
+    limit = _delayed(tf.minimum(limits.high, 6.0), tf.constant(6.0), quantization)
 
-    # The two gradients in one: both are zero from the range's end, and below zero. The fake-quant
-    # node's own op finds the gradients of its range besides, which nobody needs, in two more
-    # passes over memory; and of the activations, a byte each is all that is kept for it.
+    # The gradients of both in one: they are zero below zero and from the range's end on. The
+    # fake-quant node's own gradient op also computes the gradients of the range, which nothing
+    # needs, in two more passes over memory. And only one byte per activation is kept for ours.
     inside = (activations > 0.0) & (activations < limit)
 
     @tf.custom_gradient
@@ -166,7 +175,7 @@ def quantize_relu6(
         del inputs
         return tf.identity(quantized), lambda d_quantized: tf.where_v2(inside, d_quantized, 0.0)
 
-    return pass_through(inputs)
+    return pass_through(inputs), limits
 
 
 def quantize_activations(
@@ -177,12 +186,12 @@ def quantize_activations(
     is_training: bool,
     suffix: str = "act_quant",
     relu6: bool = False,
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, Range]:
     """Fake-quantises activations, with moving averages of their batches' ranges.
 
-    The averages are debiased for their start at zero, as Adam's are (Kingma and Ba,
-    arXiv 1412.6980, section 3), and those that this batch has moved are the range
-    that this batch is quantised with.
+    The averages are corrected for their start at zero, as Adam's are (Kingma and Ba,
+    arXiv 1412.6980, section 3). A batch is quantised with the averages that it has
+    already moved.
 
     Args:
       inputs: float32, any shape.
@@ -192,41 +201,30 @@ def quantize_activations(
       is_training: whether ranges move with the batch, by operations in UPDATE_OPS;
         else they are read from the variables.
       suffix: last part of the scope of variables and operations.
-      relu6: whether the inputs come from a Relu6: what the range starts at.
+      relu6: whether the inputs are a Relu6's results, so that the range starts at 0.
 
     Returns:
-      The quantised activations, of the same shape.
+      The quantised activations, of the same shape, and the range they are quantised with.
+      In training this is not the range in the variables, which change in the same step.
     """
     scope = f"{name}/{suffix}"
     with _scopes(scope, suffix):
         low = _range_variable("min", 0.0 if relu6 else -6.0)
         high = _range_variable("max", 6.0)
         if not is_training:
-            _remember_range(scope, low, high)
-            return _fake_quant_activations(inputs, low, high, quantization)
+            limits = Range(low, high)
+            return _fake_quant_activations(inputs, limits, quantization), limits
         values = tf.stop_gradient(inputs)
-        # A Relu6 returns nothing below zero: no need to look.
+        # A Relu6 returns nothing below zero.
         batch_low = tf.constant(0.0) if relu6 else tf.minimum(tf.reduce_min(values), 0.0)
         batch_high = tf.maximum(tf.reduce_max(values), 0.0)
         decay = quantization.range_decay
-        new_low = _debiased_average(low, f"{scope}/min", batch_low, decay)
-        new_high = _debiased_average(high, f"{scope}/max", batch_high, decay)
-        _remember_range(scope, new_low, new_high)
-        return _delayed(
-            _fake_quant_activations(inputs, new_low, new_high, quantization), inputs, quantization
+        limits = Range(
+            _debiased_average(low, f"{scope}/min", batch_low, decay),
+            _debiased_average(high, f"{scope}/max", batch_high, decay),
         )
-
-
-def _remember_range(scope: str, low: tf.Tensor, high: tf.Tensor) -> None:
-    for limit in (low, high):
-        tf.add_to_collection(f"{scope}/range", limit)
-
-
-def _range(name: str) -> tuple[tf.Tensor, tf.Tensor] | None:
-    """The range that a layer's activations were last quantised with, if they were."""
-    # Not the variables: in training they are about to change.
-    limits = tf.get_collection(f"{name}/act_quant/range")[-2:]
-    return (limits[0], limits[1]) if limits else None
+        quantized = _fake_quant_activations(inputs, limits, quantization)
+        return _delayed(quantized, inputs, quantization), limits
 
 
 def _debiased_average(
@@ -247,31 +245,24 @@ def _debiased_average(
 
 
 def quantize_like(
-    inputs: tf.Tensor, source: str, *, quantization: Quantization, is_training: bool
+    inputs: tf.Tensor, limits: Range, *, quantization: Quantization, is_training: bool
 ) -> tf.Tensor:
-    """Fake-quantises with the range that another layer's activations have.
+    """Fake-quantises with the range of another layer's activations.
 
-    An average of quantised values is within their range, and the on-device average
-    pool returns them on the same scale.
+    An average of quantised values is within their range, and the average pool of a
+    `.tflite` returns its results on the same scale.
 
     Args:
       inputs: float32, any shape.
-      source: the `name` that the other layer's `quantize_activations` was called with.
+      limits: what the other layer's `quantize_activations` returned.
       quantization: the network's.
-      is_training: whether this is a training graph, in which the delay counts.
+      is_training: whether this is a training graph, to which the delay applies.
 
-    Raises:
-      ValueError: if no layer of that name has quantised its activations.
+    Returns:
+      The quantised activations, of the same shape.
     """
-    limits = _range(source)
-    if limits is None:
-        raise ValueError(
-            f"expected a layer whose activations were quantised as {source!r}; there is none: "
-            "build it first, and name it as it was named to quantize_activations"
-        )
-    low, high = limits
     with tf.name_scope("act_quant"):
-        quantized = _fake_quant_activations(inputs, low, high, quantization)
+        quantized = _fake_quant_activations(inputs, limits, quantization)
         return _delayed(quantized, inputs, quantization) if is_training else quantized
 
 
@@ -302,7 +293,6 @@ def quantize_with_range(
         for variable, limit in (("min", limits[0]), ("max", limits[1])):
             if is_training:
                 tf.add_to_collection(CONSTANT_RANGES, _range_variable(variable, limit))
-        quantized = _fake_quant_activations(
-            inputs, tf.constant(limits[0]), tf.constant(limits[1]), quantization
-        )
+        constants = Range(tf.constant(limits[0]), tf.constant(limits[1]))
+        quantized = _fake_quant_activations(inputs, constants, quantization)
         return _delayed(quantized, inputs, quantization) if is_training else quantized

@@ -1,4 +1,4 @@
-"""Tests of fake_quant.py: ranges, levels, delay and gradients, as numbers."""
+"""Tests of fake_quant.py: ranges, levels, delay and gradients."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -8,7 +8,7 @@ from classification.nets import fake_quant, variable_values
 from classification.nets.fake_quant import Quantization
 
 _QUANTIZATION = Quantization()
-# Zero is one of 255 levels of 0.005 in this range; else the range would be nudged.
+# In this range zero is one of 255 levels of 0.005; otherwise the range would be nudged.
 _WEIGHTS = np.array([[-0.5, 0.1, 0.3], [0.7, 0.77, -0.25]], np.float32)
 
 
@@ -44,7 +44,7 @@ class _GraphTestCase(parameterized.TestCase):
         return self.session.run(self.variable(name))
 
     def run_step(self, output, values):
-        """The output for a batch, the updates made along with it."""
+        """The output for a batch; also runs the updates."""
         return self.session.run([output, self.updates], {self.inputs: values})[0]
 
 
@@ -63,7 +63,7 @@ class WeightsTest(_GraphTestCase):
         self.assertEqual(self.value("layer/weights_quant/min"), -0.5)
         self.assertEqual(self.value("layer/weights_quant/max"), np.float32(0.77))
 
-    def test_range_is_the_last_one(self):
+    def test_range_follows_the_last_batch(self):
         outputs = self.build()
         self.run_step(outputs, 3 * _WEIGHTS)
         self.run_step(outputs, _WEIGHTS)
@@ -81,10 +81,10 @@ class WeightsTest(_GraphTestCase):
         values = np.linspace(-1, 1, 9999, dtype=np.float32).reshape(-1, 3)
         quantized = self.run_step(outputs, values)
         self.assertLen(np.unique(quantized), 255)
-        # With 255 levels, and not with 256, zero is in the middle of a range about it.
+        # Zero is in the middle of a symmetric range with 255 levels, but not with 256.
         np.testing.assert_allclose(quantized, np.round(values * 127) / 127, atol=1e-6)
 
-    def test_evaluation_reads_the_variables(self):
+    def test_inference_reads_the_variables(self):
         outputs = self.build(is_training=False)
         self.assertEmpty(self.updates)
         quantized = self.run_step(outputs, 9 * _WEIGHTS)
@@ -111,7 +111,7 @@ class WeightsTest(_GraphTestCase):
 
 class ActivationsTest(_GraphTestCase):
     def build(self, *, is_training=True, quantization=_QUANTIZATION, **options):
-        outputs = fake_quant.quantize_activations(
+        outputs, _ = fake_quant.quantize_activations(
             self.inputs, "layer", quantization=quantization, is_training=is_training, **options
         )
         self.start()
@@ -139,7 +139,7 @@ class ActivationsTest(_GraphTestCase):
             np.testing.assert_allclose(self.value(f"{prefix}{name}/biased"), total, rtol=1e-5)
             self.assertEqual(self.value(f"{prefix}{name}/local_step"), 5.0)
 
-    def test_first_batch_is_the_range(self):
+    def test_first_batch_sets_the_range(self):
         self.run_step(self.build(), _WEIGHTS)
         np.testing.assert_allclose(self.value("layer/act_quant/min"), -0.5, rtol=1e-4)
         np.testing.assert_allclose(self.value("layer/act_quant/max"), 0.77, rtol=1e-4)
@@ -166,7 +166,7 @@ class ActivationsTest(_GraphTestCase):
             self.run_step(outputs, values), _rounded(values, low, 6.0), atol=1e-5
         )
 
-    def test_evaluation_reads_the_variables(self):
+    def test_inference_reads_the_variables(self):
         outputs = self.build(is_training=False, suffix="other")
         self.load("layer/other/min", -1.0)
         self.load("layer/other/max", 1.55)
@@ -175,8 +175,8 @@ class ActivationsTest(_GraphTestCase):
             self.run_step(outputs, values), _rounded(values, -1.0, 1.55), atol=1e-6
         )
 
-    def test_without_rounding_they_stay_within_the_range(self):
-        outputs = fake_quant.quantize_activations(
+    def test_clips_without_rounding(self):
+        outputs, _ = fake_quant.quantize_activations(
             self.inputs,
             "layer",
             quantization=Quantization(round_activations=False),
@@ -188,7 +188,7 @@ class ActivationsTest(_GraphTestCase):
         values = np.array([[-7.0, 0.1234, 7.0]])
         np.testing.assert_allclose(self.run_step(outputs, values), [[-1.0, 0.1234, 1.5]])
 
-    def test_gradient_is_one_inside_the_range_and_zero_outside(self):
+    def test_gradient_is_zero_outside_the_range(self):
         outputs = self.build(is_training=False, relu6=True)
         gradient = tf.gradients(outputs, self.inputs)[0]
         values = np.array([[-0.5, 0.1, 3.0], [5.9, 6.1, 100.0]])
@@ -200,11 +200,11 @@ class ActivationsTest(_GraphTestCase):
         outputs = self.build()
         gradient = tf.gradients(outputs, self.inputs)[0]
         self.run_step(outputs, [[0.0, 1.0, 2.0]])
-        # The greatest value moves the range, but is cut off at it.
+        # The greatest value moves the range, but is clipped to it.
         values = self.session.run(gradient, {self.inputs: [[0.0, 1.0, 255.0]]})
         np.testing.assert_array_equal(values, [[1, 1, 0]])
 
-    def test_no_variable_is_trained(self):
+    def test_trains_no_variable(self):
         self.build()
         self.assertEmpty(tf.trainable_variables())
         self.assertLen(tf.global_variables(), 1 + 6)
@@ -213,26 +213,26 @@ class ActivationsTest(_GraphTestCase):
 class Relu6Test(_GraphTestCase):
     def build(self, quantization=_QUANTIZATION):
         inputs = self.inputs + 0.0
-        outputs = fake_quant.quantize_relu6(
+        outputs, _ = fake_quant.quantize_relu6(
             inputs, "ours", quantization=quantization, is_training=True
         )
-        expected = fake_quant.quantize_activations(
+        expected, _ = fake_quant.quantize_activations(
             tf.nn.relu6(inputs), "theirs", quantization=quantization, is_training=True, relu6=True
         )
         self.start()
         return [[net, tf.gradients(net, inputs)[0]] for net in (outputs, expected)]
 
-    def test_is_a_relu6_that_is_quantised_and_so_is_its_gradient(self):
+    def test_equals_quantised_relu6(self):
         results = self.build()
         self.run_step(results, [[-1.0, 0.5, 4.0]])
-        # The range is below 4 by now: some are beyond it, some beyond 6, some below 0.
+        # The range now ends below 4: some values are above it, some above 6, some below 0.
         batch = [[-0.5, 0.0, 0.004], [1.0, 3.9, 4.5], [5.9, 6.0, 7.0]]
         (ours, gradient), (expected, expected_gradient) = self.run_step(results, batch)
         np.testing.assert_array_equal(ours, expected)
         np.testing.assert_array_equal(gradient, expected_gradient)
         self.assertEqual(set(gradient.ravel()), {0.0, 1.0})
 
-    def test_before_quantisation_the_gradient_is_that_of_relu6(self):
+    def test_gradient_during_the_delay(self):
         results = self.build(Quantization(delay=5))
         self.run_step(results, [[0.1, 0.2, 0.3]])
         (_, gradient), _ = self.run_step(results, [[-0.5, 5.9, 7.0]])
@@ -248,16 +248,16 @@ class DelayTest(_GraphTestCase):
         if kind == "weights":
             return fake_quant.quantize_weights(self.inputs, "layer", **options)
         if kind == "activations":
-            return fake_quant.quantize_activations(self.inputs, "layer", **options)
+            return fake_quant.quantize_activations(self.inputs, "layer", **options)[0]
         if kind == "range":
             return fake_quant.quantize_with_range(
                 self.inputs, "layer", (-1.0, 1.0), suffix="q", **options
             )
-        fake_quant.quantize_activations(self.inputs, "layer", **options)
-        return fake_quant.quantize_like(self.inputs, "layer", **options)
+        _, limits = fake_quant.quantize_activations(self.inputs, "layer", **options)
+        return fake_quant.quantize_like(self.inputs, limits, **options)
 
     @parameterized.parameters("weights", "activations", "range", "like")
-    def test_quantises_from_its_step_on(self, kind):
+    def test_quantises_after_the_delay(self, kind):
         outputs = self.quantize(kind)
         self.start()
         for step in range(4):
@@ -270,7 +270,7 @@ class DelayTest(_GraphTestCase):
                 self.assertBetween(error, 1e-5, 1 / 254)
 
     @parameterized.parameters(("weights", "weights_quant"), ("activations", "act_quant"))
-    def test_ranges_are_learned_meanwhile(self, kind, suffix):
+    def test_learns_ranges_during_the_delay(self, kind, suffix):
         outputs = self.quantize(kind)
         self.start()
         self.run_step(outputs, self._VALUES)
@@ -278,7 +278,7 @@ class DelayTest(_GraphTestCase):
         np.testing.assert_allclose(self.value(f"layer/{suffix}/max"), 1.0, rtol=1e-4)
 
     @parameterized.parameters("weights", "activations", "range", "like")
-    def test_has_no_say_in_evaluation(self, kind):
+    def test_delay_is_ignored_in_inference(self, kind):
         outputs = self.quantize(kind, is_training=False)
         self.start()
         quantized = self.run_step(outputs, self._VALUES)
@@ -301,11 +301,11 @@ class KnownRangeTest(_GraphTestCase):
         return outputs
 
     @parameterized.parameters(True, False)
-    def test_levels_are_those_of_tflite(self, is_training):
+    def test_levels_equal_tflite(self, is_training):
         quantized = self.run_step(self.build(is_training=is_training), self._VALUES)
         np.testing.assert_array_equal(quantized, [[-1.0, 51 / 128, 127 / 128]])
 
-    def test_variables_have_no_say(self):
+    def test_ignores_the_variables(self):
         outputs = self.build(is_training=True)
         self.assertEqual(self.value("layer/q/min"), -1.0)
         self.assertEqual(self.value("layer/q/max"), 127 / 128)
@@ -318,7 +318,7 @@ class KnownRangeTest(_GraphTestCase):
             ["layer/q/min", "layer/q/max"],
         )
 
-    def test_evaluation_has_no_variables(self):
+    def test_inference_has_no_variables(self):
         self.build(is_training=False)
         self.assertEqual([v.op.name for v in tf.global_variables()], ["global_step"])
 
@@ -326,14 +326,14 @@ class KnownRangeTest(_GraphTestCase):
 class LikeTest(_GraphTestCase):
     def build(self, *, is_training):
         options = {"quantization": _QUANTIZATION, "is_training": is_training}
-        other = fake_quant.quantize_activations(5 * self.inputs, "layer", **options)
+        other, limits = fake_quant.quantize_activations(5 * self.inputs, "layer", **options)
         names = [v.op.name for v in tf.global_variables()]
-        outputs = fake_quant.quantize_like(self.inputs, "layer", **options)
+        outputs = fake_quant.quantize_like(self.inputs, limits, **options)
         self.assertEqual([v.op.name for v in tf.global_variables()], names)
         self.start()
         return outputs, other
 
-    def test_evaluation_reads_the_other_layers_variables(self):
+    def test_inference_reads_the_other_variables(self):
         outputs, _ = self.build(is_training=False)
         self.load("layer/act_quant/min", -1.0)
         self.load("layer/act_quant/max", 1.55)
@@ -342,27 +342,21 @@ class LikeTest(_GraphTestCase):
             self.run_step(outputs, values), _rounded(values, -1.0, 1.55), atol=1e-6
         )
 
-    def test_training_takes_the_range_that_the_other_layer_takes(self):
+    def test_training_uses_the_other_range(self):
         outputs, other = self.build(is_training=True)
         # The range of five times the values is -1..1.55.
         values = np.array([[-0.2, 0.1234, 0.31]])
         quantized, _ = self.run_step((outputs, other), values)
         np.testing.assert_allclose(quantized, _rounded(values, -1.0, 1.55), atol=1e-5)
 
-    def test_the_other_layer_must_be_there(self):
-        with self.assertRaisesRegex(ValueError, "quantised as 'layer'; there is none"):
-            fake_quant.quantize_like(
-                self.inputs, "layer", quantization=_QUANTIZATION, is_training=True
-            )
-
 
 class QuantizationTest(parameterized.TestCase):
-    def test_negative_delay(self):
+    def test_refuses_negative_delay(self):
         with self.assertRaisesRegex(ValueError, "delay of at least 0, got -1"):
             Quantization(delay=-1)
 
     @parameterized.parameters(0.0, 1.0, -0.5, 1.5, float("nan"))
-    def test_range_decay(self, decay):
+    def test_refuses_range_decay(self, decay):
         with self.assertRaisesRegex(ValueError, f"between 0 and 1, got {decay}"):
             Quantization(range_decay=decay)
 

@@ -1,12 +1,14 @@
-"""Convolutions with batch norm, that quantise themselves when told to.
+"""Convolutions with batch norm, which can be quantised while they are built.
 
-The layers stand in for slim.conv2d and slim.separable_conv2d: variables have the
-same names, and every option comes through `slim.arg_scope`. With `quantization`
-given, batch norm is folded into the kernel and fake-quant nodes are put in while
-the layer is built (Jacob et al., arXiv 1712.05877, section 3.2; Krishnamoorthi,
-arXiv 1806.08342, section 3.1.4 for the correction by moving variances).
+The layers replace slim.conv2d and slim.separable_conv2d; variables have the same
+names. In a quantised layer, batch norm is folded into the kernel, and fake-quant
+nodes follow the kernel and the activations (Jacob et al., arXiv 1712.05877, section
+3.2; Krishnamoorthi, arXiv 1806.08342, section 3.1.4 for the correction by moving
+variances).
 """
 
+import dataclasses
+import enum
 import functools
 from collections.abc import Callable
 
@@ -14,134 +16,143 @@ import tensorflow.compat.v1 as tf
 
 from classification.nets import fake_quant
 from classification.nets.batch_norm import BatchNorm, Statistics, affine
-from classification.nets.fake_quant import Quantization
+from classification.nets.fake_quant import Quantization, Range
 from third_party.tf_slim.slim import slim
 
 Convolve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-@slim.add_arg_scope
+class Mode(enum.Enum):
+    """What a layer is built for.
+
+    Attributes:
+      TRAINING: its variables are trained. Batch norm takes the batch's statistics, and moves
+        its averages and the ranges of quantisation.
+      STATISTICS_ONLY: the same, but nothing is trained: only averages and ranges move.
+      FROZEN: part of a training graph that does not change. Kernel and biases, with batch norm
+        folded in and the kernel quantised, are computed once, when local variables are
+        initialised, and not at every step.
+      INFERENCE: evaluation and deployment. Nothing moves.
+    """
+
+    TRAINING = enum.auto()
+    STATISTICS_ONLY = enum.auto()
+    FROZEN = enum.auto()
+    INFERENCE = enum.auto()
+
+    @property
+    def is_trainable(self) -> bool:
+        """Whether the variables are in the collection of trainable variables."""
+        return self in (Mode.TRAINING, Mode.INFERENCE)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether batch norm takes the batch's statistics, and averages and ranges move."""
+        return self in (Mode.TRAINING, Mode.STATISTICS_ONLY)
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerOptions:
+    """What the layers of a network, or of a part of it, have in common.
+
+    Attributes:
+      mode: what they are built for; FROZEN needs batch_norm.
+      batch_norm: its parameters; None for biases instead.
+      quantization: how they are quantised; None for float.
+      initializer: of kernels; None for Xavier's uniform one.
+      weight_decay: factor of half the squared L2 norm of each trained kernel in the loss;
+        depthwise kernels are not decayed.
+      range_prefix: what comes before the layer's name in the names of quantisation's variables.
+    """
+
+    mode: Mode = Mode.TRAINING
+    batch_norm: BatchNorm | None = None
+    quantization: Quantization | None = None
+    initializer: tf.keras.initializers.Initializer | None = None
+    weight_decay: float = 0.0
+    range_prefix: str = ""
+
+
 def conv2d(
     inputs: tf.Tensor,
     num_outputs: int,
     kernel_size: int,
+    options: LayerOptions,
     *,
     stride: int = 1,
-    batch_norm: BatchNorm | None = None,
     relu6: bool = False,
     normalize_weights: bool = False,
     train_biases: bool = True,
-    initializer: tf.keras.initializers.Initializer | None = None,
-    regularizer: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    trainable: bool = True,
-    is_training: bool = True,
-    fold_once: bool = False,
-    quantization: Quantization | None = None,
-    range_prefix: str = "",
     scope: str,
-) -> tf.Tensor:
-    """A convolution, padded to keep its size, with batch norm or else with biases.
+) -> tuple[tf.Tensor, Range | None]:
+    """A convolution, padded to keep its size, with batch norm or with biases.
 
     Args:
       inputs: float32 [batch, height, width, channels].
       num_outputs: channels of the result.
       kernel_size: height and width of the kernel.
+      options: the network's.
       stride: in both directions.
-      batch_norm: its parameters; None gives biases instead.
       relu6: whether a Relu6 ends the layer.
       normalize_weights: whether the kernel is L2-normalised over the input channels,
         so that each output channel's kernel is a unit vector.
       train_biases: False leaves the biases at zero.
-      initializer: of the kernel; Xavier's uniform one where None.
-      regularizer: of the kernel; has no say where it is not trainable.
-      trainable: whether any of the layer's variables is trained.
-      is_training: whether batch norm takes the batch's statistics, and moves its
-        averages and the quantisation's ranges.
-      fold_once: whether the kernel, batch norm folded in and quantised, and the biases are
-        computed once, when local variables are initialised, and not at every step: for a
-        layer with batch norm, not in training, whose variables do not change.
-      quantization: how to quantise; None for float.
-      range_prefix: what the names of quantisation's variables have before the layer's.
       scope: the layer's name.
 
     Returns:
-      float32 [batch, ceil(height / stride), ceil(width / stride), num_outputs].
+      The activations, float32 [batch, ceil(height / stride), ceil(width / stride),
+      num_outputs], and the range that they are quantised with; None in a float network.
     """
     with tf.variable_scope(scope, values=[inputs]) as variable_scope:
         weights = _kernel(
             "weights",
             [kernel_size, kernel_size, inputs.shape[-1], num_outputs],
-            initializer,
-            regularizer,
-            trainable,
+            options,
+            weight_decay=options.weight_decay,
         )
         if normalize_weights:
             # The form that tflite's converter and the graph transforms know.
             weights = tf.nn.l2_normalize(weights, axis=-2)
-        # A convolution brings its kernel into another order first, and its gradients too: at a
-        # single place, most of its time. Products are for training alone; a deployed network
-        # has convolutions.
-        is_product = is_training and kernel_size == 1 and inputs.shape[1:3] == [1, 1]
+        # A convolution first reorders its kernel, and its gradients too: for a single place, that
+        # is most of its time. Products are for training only; a deployed network has convolutions.
+        is_product = options.mode.is_training and kernel_size == 1 and inputs.shape[1:3] == [1, 1]
         return _layer(
             inputs,
             weights,
             _multiply if is_product else functools.partial(_convolve, stride),
+            options,
             scale_kernel=lambda w, scale: w * scale,
             channels=num_outputs,
-            batch_norm=batch_norm,
             relu6=relu6,
             train_biases=train_biases,
-            trainable=trainable,
-            is_training=is_training,
-            fold_once=fold_once,
-            quantization=quantization,
-            name=range_prefix + variable_scope.name,
+            name=options.range_prefix + variable_scope.name,
         )
 
 
-@slim.add_arg_scope
 def depthwise_conv2d(
     inputs: tf.Tensor,
     kernel_size: int,
+    options: LayerOptions,
     *,
     stride: int = 1,
-    batch_norm: BatchNorm | None = None,
     relu6: bool = False,
-    initializer: tf.keras.initializers.Initializer | None = None,
-    regularizer: Callable[[tf.Tensor], tf.Tensor] | None = None,
-    trainable: bool = True,
-    is_training: bool = True,
-    fold_once: bool = False,
-    quantization: Quantization | None = None,
-    range_prefix: str = "",
     scope: str,
-) -> tf.Tensor:
-    """A convolution of each channel with a kernel of its own; else as `conv2d`."""
+) -> tuple[tf.Tensor, Range | None]:
+    """A convolution of each channel with its own kernel; otherwise as `conv2d`."""
     channels = inputs.shape[-1]
     with tf.variable_scope(scope, values=[inputs]) as variable_scope:
-        weights = _kernel(
-            "depthwise_weights",
-            [kernel_size, kernel_size, channels, 1],
-            initializer,
-            regularizer,
-            trainable,
-        )
+        weights = _kernel("depthwise_weights", [kernel_size, kernel_size, channels, 1], options)
         return _layer(
             inputs,
             weights,
             lambda x, w: tf.nn.depthwise_conv2d(
                 x, w, strides=[1, stride, stride, 1], padding="SAME"
             ),
+            options,
             scale_kernel=lambda w, scale: w * scale[:, tf.newaxis],
             channels=channels,
-            batch_norm=batch_norm,
             relu6=relu6,
-            train_biases=True,
-            trainable=trainable,
-            is_training=is_training,
-            fold_once=fold_once,
-            quantization=quantization,
-            name=range_prefix + variable_scope.name,
+            name=options.range_prefix + variable_scope.name,
         )
 
 
@@ -151,24 +162,22 @@ def _convolve(stride: int, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def _multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The convolution [batch, 1, 1, channels] by [1, 1, channels, outputs], as a product."""
-    # Not slices, whose gradients are written into zeros.
+    # Not slices: their gradients are written into zeros.
     net = tf.linalg.matmul(tf.squeeze(inputs, [1, 2]), tf.squeeze(kernel, [0, 1]))
     return net[:, tf.newaxis, tf.newaxis, :]
 
 
 def _kernel(
-    name: str,
-    shape: list[int],
-    initializer: tf.keras.initializers.Initializer | None,
-    regularizer: Callable[[tf.Tensor], tf.Tensor] | None,
-    trainable: bool,
+    name: str, shape: list[int], options: LayerOptions, *, weight_decay: float = 0.0
 ) -> tf.Variable:
+    trainable = options.mode.is_trainable
+    # Weights that are not trained have no part in the loss.
+    decayed = trainable and weight_decay != 0
     return slim.model_variable(
         name,
         shape=shape,
-        initializer=initializer or slim.xavier_initializer(),
-        # Weights that nobody trains have no part in the loss.
-        regularizer=regularizer if trainable else None,
+        initializer=options.initializer or slim.xavier_initializer(),
+        regularizer=slim.l2_regularizer(weight_decay) if decayed else None,
         trainable=trainable,
     )
 
@@ -177,25 +186,23 @@ def _layer(
     inputs: tf.Tensor,
     weights: tf.Tensor,
     convolve: Convolve,
+    options: LayerOptions,
     *,
     scale_kernel: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     channels: int,
-    batch_norm: BatchNorm | None,
     relu6: bool,
-    train_biases: bool,
-    trainable: bool,
-    is_training: bool,
-    fold_once: bool,
-    quantization: Quantization | None,
+    train_biases: bool = True,
     name: str,
-) -> tf.Tensor:
+) -> tuple[tf.Tensor, Range | None]:
     """What follows the kernel: convolution, batch norm or biases, Relu6, quantisation."""
+    mode, batch_norm, quantization = options.mode, options.batch_norm, options.quantization
+    fold_once = mode is Mode.FROZEN
 
     def quantized_weights(kernel: tf.Tensor) -> tf.Tensor:
         if quantization is None:
             return kernel
         return fake_quant.quantize_weights(
-            kernel, name, quantization=quantization, is_training=is_training
+            kernel, name, quantization=quantization, is_training=mode.is_training
         )
 
     if batch_norm is None:
@@ -203,7 +210,7 @@ def _layer(
             "biases",
             shape=[channels],
             initializer=tf.zeros_initializer(),
-            trainable=trainable and train_biases,
+            trainable=mode.is_trainable and train_biases,
         )
         net = tf.nn.bias_add(convolve(inputs, quantized_weights(weights)), biases)
     elif quantization is None and not fold_once:
@@ -213,15 +220,15 @@ def _layer(
             epsilon=batch_norm.epsilon,
             center=True,
             scale=True,
-            is_training=is_training and not batch_norm.freeze,
-            trainable=trainable,
+            is_training=mode.is_training and not batch_norm.freeze,
+            trainable=mode.is_trainable,
             updates_collections=_UPDATES,
             scope="BatchNorm",
         )
     else:
         with tf.variable_scope("BatchNorm"):
-            statistics = Statistics(channels, batch_norm, trainable)
-            if is_training and not batch_norm.freeze:
+            statistics = Statistics(channels, batch_norm, mode.is_trainable)
+            if mode.is_training and not batch_norm.freeze:
                 fold = statistics.fold_with_batch(convolve(inputs, weights))
             else:
                 fold = statistics.fold()
@@ -233,13 +240,13 @@ def _layer(
         net = convolve(inputs, kernel)
         net = net + bias if fold.output is None else affine(net, fold.output, bias)
     if quantization is None:
-        return tf.nn.relu6(net) if relu6 else net
+        return tf.nn.relu6(net) if relu6 else net, None
     quantize = fake_quant.quantize_relu6 if relu6 else fake_quant.quantize_activations
-    return quantize(net, name, quantization=quantization, is_training=is_training)
+    return quantize(net, name, quantization=quantization, is_training=mode.is_training)
 
 
 def _once(value: tf.Tensor) -> tf.Variable:
-    """A variable that is given a value when local variables are initialised."""
+    """A variable that gets its value when local variables are initialised."""
     # Not on a parameter server: each worker has its own.
     with tf.device(value.device):
         variable = tf.Variable(
@@ -248,12 +255,13 @@ def _once(value: tf.Tensor) -> tf.Variable:
             collections=[tf.GraphKeys.LOCAL_VARIABLES],
             name="once",
         )
-        # Given the value itself, a variable copies all that it is computed from, and the copies
-        # belong on the parameter servers and on the worker at once.
+        # If a variable is created with the value itself, TensorFlow copies all that the value is
+        # computed from, and the copies would have to be both on the parameter servers and on the
+        # worker.
         variable._initializer_op = tf.assign(variable, value).op
     return variable
 
 
-# tf-slim compares with `is`, and takes its own code, which needs no Keras, for
-# whatever is not the very object it knows.
+# tf-slim compares this collection by `is`. For a list other than its own default, it takes its own
+# code, which does not need Keras.
 _UPDATES = [tf.GraphKeys.UPDATE_OPS]

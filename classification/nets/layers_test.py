@@ -1,4 +1,4 @@
-"""Tests of layers.py: folded batch norm against batch norm, as numbers."""
+"""Tests of layers.py: compares folded batch norm with batch norm, numerically."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ from absl.testing import absltest, parameterized
 from classification.nets import layers, variable_values
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
+from classification.nets.layers import LayerOptions, Mode
 
 _CHANNELS = 3
 _OUTPUTS = 5
@@ -31,15 +32,34 @@ class _LayerTestCase(parameterized.TestCase):
     def draw(self, shape):
         return self.random.normal(0.3, 1.0, shape).astype(np.float32)
 
-    def build(self, kind, *, quantize=False, delay=0, scope="layer", **options):
-        options = {"batch_norm": _BATCH_NORM, "scope": scope} | options
-        options["quantization"] = Quantization(delay=delay) if quantize else None
+    def build(
+        self,
+        kind,
+        mode=Mode.TRAINING,
+        *,
+        batch_norm=_BATCH_NORM,
+        quantize=False,
+        delay=0,
+        weight_decay=0.0,
+        scope="layer",
+        **arguments,
+    ):
+        """Builds a layer; returns its activations."""
+        options = LayerOptions(
+            mode,
+            batch_norm=batch_norm,
+            quantization=Quantization(delay=delay) if quantize else None,
+            weight_decay=weight_decay,
+        )
         if kind == "conv":
-            return layers.conv2d(self.inputs, _OUTPUTS, 3, **options)
-        return layers.depthwise_conv2d(self.inputs, 3, **options)
+            net, limits = layers.conv2d(self.inputs, _OUTPUTS, 3, options, scope=scope, **arguments)
+        else:
+            net, limits = layers.depthwise_conv2d(self.inputs, 3, options, scope=scope, **arguments)
+        self.assertEqual(limits is not None, quantize)
+        return net
 
     def start(self):
-        """Gives the variables random values, the same to those of equal name and other scope."""
+        """Gives the variables random values; variables of different scopes get the same ones."""
         self.session.run(tf.global_variables_initializer())
         self.values = {}
         values = {}
@@ -67,14 +87,14 @@ class _LayerTestCase(parameterized.TestCase):
         return node
 
     def run_unrounded(self):
-        """The layer's result but for its two roundings, and the kernel that it was made with."""
+        """The layer's result without its two roundings, and its kernel."""
         weights = self.fake_quant_node("weights_quant")
         activations = self.fake_quant_node("act_quant")
         kernel = self.session.run(weights.inputs[0])
         return self.session.run(activations.inputs[0], {weights.outputs[0]: kernel}), kernel
 
     def convolution(self, kind):
-        """The convolution by the kernel as it is."""
+        """The convolution with the original kernel."""
         if kind == "conv":
             kernel = self.values["weights"]
             return self.session.run(tf.nn.conv2d(self.images, kernel, 1, "SAME"))
@@ -96,8 +116,8 @@ class _LayerTestCase(parameterized.TestCase):
 
 class FoldTest(_LayerTestCase):
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_evaluation_is_batch_norm_on_moving_statistics(self, kind, quantize):
-        outputs = self.build(kind, quantize=quantize, is_training=False)
+    def test_inference_uses_moving_statistics(self, kind, quantize):
+        outputs = self.build(kind, Mode.INFERENCE, quantize=quantize)
         self.start()
         expected = self.batch_norm(
             self.convolution(kind), self.values["moving_mean"], self.values["moving_variance"]
@@ -107,7 +127,7 @@ class FoldTest(_LayerTestCase):
         self.assertEmpty(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
 
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_training_is_batch_norm_on_the_batch(self, kind, quantize):
+    def test_training_uses_batch_statistics(self, kind, quantize):
         outputs = self.build(kind, quantize=quantize)
         self.start()
         raw = self.convolution(kind)
@@ -116,7 +136,7 @@ class FoldTest(_LayerTestCase):
         np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
 
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_training_with_frozen_batch_norm_is_evaluation(self, kind, quantize):
+    def test_frozen_batch_norm_uses_moving_statistics(self, kind, quantize):
         frozen = dataclasses.replace(_BATCH_NORM, freeze=True)
         outputs = self.build(kind, quantize=quantize, batch_norm=frozen)
         self.start()
@@ -128,26 +148,26 @@ class FoldTest(_LayerTestCase):
         outputs = self.run_unrounded()[0] if quantize else self.session.run(outputs)
         np.testing.assert_allclose(outputs, expected, rtol=1e-5, atol=1e-5)
         updates = tf.get_collection(tf.GraphKeys.UPDATE_OPS)
-        # The ranges of a quantised layer's kernel and activations go on moving.
+        # The ranges of a quantised layer's kernel and activations still move.
         self.assertLen(updates, 8 if quantize else 0)
         self.session.run(updates)
         for name in ("moving_mean", "moving_variance"):
             np.testing.assert_array_equal(self.value(name), self.values[name])
 
-    @parameterized.product(kind=_KINDS, is_training=[True, False])
-    def test_quantised_kernel_is_folded_with_the_moving_variance(self, kind, is_training):
-        self.build(kind, quantize=True, is_training=is_training)
+    @parameterized.product(kind=_KINDS, mode=[Mode.TRAINING, Mode.INFERENCE])
+    def test_folds_moving_variance_into_quantised_kernel(self, kind, mode):
+        self.build(kind, mode, quantize=True)
         self.start()
         _, kernel = self.run_unrounded()
         expected = self.folded_kernel(kind)
         np.testing.assert_allclose(kernel, expected, rtol=1e-5, atol=1e-6)
-        if is_training:
+        if mode is Mode.TRAINING:
             self.session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
             np.testing.assert_allclose(self.value("weights_quant/max"), expected.max(), rtol=1e-5)
             np.testing.assert_allclose(self.value("weights_quant/min"), expected.min(), rtol=1e-5)
 
     @parameterized.parameters(*_KINDS)
-    def test_quantised_result_is_near_the_float_one(self, kind):
+    def test_quantised_result_is_close_to_float(self, kind):
         floats = self.build(kind, scope="float")
         quantized = self.build(kind, quantize=True, scope="folded")
         self.start()
@@ -157,7 +177,7 @@ class FoldTest(_LayerTestCase):
         self.assertBetween(error, 0.4 * step, 8 * step)
 
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_moving_averages_take_the_unbiased_variance(self, kind, quantize):
+    def test_moving_averages_use_unbiased_variance(self, kind, quantize):
         self.build(kind, quantize=quantize)
         self.start()
         raw = self.convolution(kind).reshape([4 * 6 * 6, -1])
@@ -170,10 +190,10 @@ class FoldTest(_LayerTestCase):
             np.testing.assert_allclose(self.value(name), expected, rtol=1e-5, atol=1e-6)
 
     @parameterized.parameters(*_KINDS)
-    def test_gradients_in_training_are_those_of_batch_norm(self, kind):
+    def test_gradients_equal_those_of_batch_norm(self, kind):
         gradients = []
         for scope, quantize in (("float", False), ("folded", True)):
-            # Before the quantisation's delay is over nothing is rounded.
+            # During the delay nothing is rounded.
             outputs = self.build(kind, quantize=quantize, delay=1, scope=scope)
             variables = [v for v in tf.trainable_variables() if v.op.name.startswith(scope)]
             self.assertLen(variables, 3)
@@ -203,37 +223,39 @@ class FoldTest(_LayerTestCase):
 
 class FrozenTest(_LayerTestCase):
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_nothing_is_trained(self, kind, quantize):
-        options = {"quantize": quantize, "regularizer": tf.nn.l2_loss}
-        self.build(kind, **options, trainable=False, is_training=False)
+    def test_trains_and_updates_nothing(self, kind, quantize):
+        self.build(kind, Mode.FROZEN, quantize=quantize, weight_decay=0.1)
         self.assertEmpty(tf.trainable_variables())
         self.assertEmpty(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         self.assertEmpty(tf.losses.get_regularization_losses())
 
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_else_it_is(self, kind, quantize):
-        self.build(kind, quantize=quantize, regularizer=tf.nn.l2_loss)
+    def test_training_trains_and_updates(self, kind, quantize):
+        self.build(kind, quantize=quantize, weight_decay=0.1)
         self.assertLen(tf.trainable_variables(), 3)
-        # Two moving statistics; the weights' range; of the activations' two numbers, three each.
+        # Two moving statistics, two limits of the weights' range, and three variables for each of
+        # the two limits of the activations' range.
         self.assertLen(tf.get_collection(tf.GraphKeys.UPDATE_OPS), 10 if quantize else 2)
-        self.assertLen(tf.losses.get_regularization_losses(), 1)
+        # Depthwise kernels are not decayed.
+        self.assertLen(tf.losses.get_regularization_losses(), 1 if kind == "conv" else 0)
 
-    def test_frozen_weights_with_the_statistics_of_the_data(self):
-        self.build("conv", trainable=False, is_training=True)
+    def test_statistics_only_trains_nothing(self):
+        self.build("conv", Mode.STATISTICS_ONLY, weight_decay=0.1)
         self.assertEmpty(tf.trainable_variables())
+        self.assertEmpty(tf.losses.get_regularization_losses())
         self.assertLen(tf.get_collection(tf.GraphKeys.UPDATE_OPS), 2)
 
     @parameterized.product(kind=_KINDS, quantize=[True, False])
-    def test_folded_once_it_is_what_it_is_folded_at_every_step(self, kind, quantize):
-        options = {"quantize": quantize, "is_training": False, "relu6": True}
-        outputs = [self.build(kind, scope="every", **options)]
-        outputs.append(self.build(kind, scope="once", fold_once=True, **options))
+    def test_folding_once_equals_folding_at_every_step(self, kind, quantize):
+        options = {"quantize": quantize, "relu6": True}
+        outputs = [self.build(kind, Mode.INFERENCE, scope="every", **options)]
+        outputs.append(self.build(kind, Mode.FROZEN, scope="once", **options))
         self.start()
         self.session.run(tf.local_variables_initializer())
         every, once = self.session.run(outputs)
         np.testing.assert_allclose(once, every, atol=1e-5)
         self.assertGreater(np.ptp(once), 1.0)
-        # Once: what a variable becomes afterwards has no say.
+        # Later values of the variables have no effect on what was folded once.
         variable_values.load(
             self.session,
             {v: 2 * self.session.run(v) for v in tf.global_variables() if "gamma" in v.op.name},
@@ -244,12 +266,12 @@ class FrozenTest(_LayerTestCase):
 
 
 class ProductTest(_LayerTestCase):
-    def test_at_a_single_place_training_computes_what_evaluation_does(self):
+    def test_product_equals_convolution(self):
         self.inputs = tf.constant(self.draw([4, 1, 1, _CHANNELS]))
         results = []
-        for is_training in (True, False):
+        for mode in (Mode.TRAINING, Mode.INFERENCE):
             with tf.variable_scope("", reuse=tf.AUTO_REUSE):
-                net = layers.conv2d(self.inputs, _OUTPUTS, 1, is_training=is_training, scope="1x1")
+                net, _ = layers.conv2d(self.inputs, _OUTPUTS, 1, LayerOptions(mode), scope="1x1")
             results.append([net, *tf.gradients(tf.square(net), tf.trainable_variables())])
         self.assertIn("MatMul", {op.type for op in self.graph.get_operations()})
         self.start()
@@ -259,7 +281,7 @@ class ProductTest(_LayerTestCase):
 
 
 class BiasesTest(_LayerTestCase):
-    def test_without_batch_norm_there_are_biases(self):
+    def test_biases_replace_batch_norm(self):
         outputs = self.build("conv", batch_norm=None)
         self.start()
         expected = self.convolution("conv") + self.values["biases"]
@@ -287,7 +309,7 @@ class NormalizedWeightsTest(_LayerTestCase):
         expected = self.session.run(expected) + self.values["biases"]
         np.testing.assert_allclose(self.session.run(outputs), expected, rtol=1e-5, atol=1e-5)
 
-    def test_the_unit_vectors_are_what_is_quantised(self):
+    def test_quantises_the_unit_vectors(self):
         self.build("conv", quantize=True, batch_norm=None, normalize_weights=True)
         self.start()
         _, kernel = self.run_unrounded()

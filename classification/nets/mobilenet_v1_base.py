@@ -3,13 +3,14 @@
 Its variables have tf-slim's names.
 """
 
+import dataclasses
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
 from classification.nets import layers
-from classification.nets.batch_norm import BatchNorm
-from third_party.tf_slim.slim import slim
+from classification.nets.fake_quant import Range
+from classification.nets.layers import LayerOptions
 
 _MIN_DEPTH = 8
 
@@ -35,60 +36,50 @@ _SEPARABLE = (
 )
 
 
-@slim.add_arg_scope
 def mobilenet_v1_base(
     inputs: tf.Tensor,
+    options: LayerOptions,
     *,
     depth_multiplier: float = 1.0,
-    freeze: bool = False,
-    update_statistics: bool = False,
-    batch_norm: BatchNorm,
     scope: tf.VariableScope,
-) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The layers up to and with Conv2d_13_pointwise.
+) -> tuple[dict[str, tf.Tensor], Range | None]:
+    """The layers up to and including Conv2d_13_pointwise.
 
     Args:
       inputs: float32 [batch, height, width, channels].
-      depth_multiplier: above 0; multiplies each layer's channels, of which there
-        remain at least eight.
-      freeze: whether it is built for inference, its kernels folded once, when local
-        variables are initialised, and none of it trained.
-      update_statistics: whether a frozen base's moving statistics and ranges adapt to
-        the data all the same, its batch norm running on the batch's.
-      batch_norm: of all layers.
+      options: of all layers.
+      depth_multiplier: above 0; multiplies each layer's channels, which are at least eight.
       scope: the open variable scope of the network.
 
     Returns:
-      The last layer's output, float32 [batch, height / 32, width / 32, depth], and
-      every layer's by its name.
+      Every layer's output by the layer's name, in order, the last one float32
+      [batch, height / 32, width / 32, depth]; and the range that the last one is
+      quantised with, None in a float network.
     """
 
     def depth(channels: int) -> int:
         return max(int(channels * depth_multiplier), _MIN_DEPTH)
 
-    frozen = {"trainable": False} if freeze else {}
-    if freeze and not update_statistics:
-        frozen.update(is_training=False, fold_once=True)
+    options = dataclasses.replace(options, range_prefix=scope.name + "/")
     end_points = {}
     # Entering the scope a second time doubles it in the names of operations and of
-    # quantisation's variables, not in those of the layers' own: so it is in checkpoints.
-    with (
-        tf.variable_scope(scope),
-        slim.arg_scope(
-            [layers.conv2d, layers.depthwise_conv2d],
-            batch_norm=batch_norm,
-            relu6=True,
-            range_prefix=scope.name + "/",
-            **frozen,
-        ),
-    ):
-        net = layers.conv2d(inputs, depth(_FIRST_DEPTH), 3, stride=2, scope="Conv2d_0")
-        end_points["Conv2d_0"] = net
+    # quantisation's variables, but not in those of the layers' own variables: published
+    # checkpoints have these names.
+    with tf.variable_scope(scope):
+        name = "Conv2d_0"
+        net, last_range = layers.conv2d(
+            inputs, depth(_FIRST_DEPTH), 3, options, stride=2, relu6=True, scope=name
+        )
+        end_points[name] = net
         for i, layer in enumerate(_SEPARABLE, start=1):
             name = f"Conv2d_{i}_depthwise"
-            net = layers.depthwise_conv2d(net, 3, stride=layer.stride, scope=name)
+            net, _ = layers.depthwise_conv2d(
+                net, 3, options, stride=layer.stride, relu6=True, scope=name
+            )
             end_points[name] = net
             name = f"Conv2d_{i}_pointwise"
-            net = layers.conv2d(net, depth(layer.depth), 1, scope=name)
+            net, last_range = layers.conv2d(
+                net, depth(layer.depth), 1, options, relu6=True, scope=name
+            )
             end_points[name] = net
-    return net, end_points
+    return end_points, last_range

@@ -1,11 +1,14 @@
-"""Tests of mobilenet_v1_base.py, below the head: its batch norm, and what freezing it means."""
+"""Tests of mobilenet_v1_base.py: its batch norm, and its modes."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.nets import mobilenet_v1_l2norm, variable_values
+from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
+from classification.nets.layers import Mode
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _HEAD = "MobilenetV1/Logits/"
 _LAST = "Conv2d_13_pointwise"
@@ -22,20 +25,21 @@ class _BaseTestCase(parameterized.TestCase):
         self.images = (colours + noise).astype(np.float32)
         self.session = self.enter_context(tf.Session())
 
-    def build(self, *, is_training=True, quantize=False, batch_norm_decay=0.9, **options):
-        """Builds the network, whose options reach the base; returns the end points."""
-        with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
-            is_training=is_training,
-            batch_norm_decay=batch_norm_decay,
+    def build(self, mode=Mode.TRAINING, *, quantize=False, batch_norm_decay=0.9, reuse=None):
+        """Builds the network, with its base in this mode; returns the end points."""
+        _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
+            tf.constant(self.images),
+            3,
+            depth_multiplier=0.25,
+            batch_norm=BatchNorm(decay=batch_norm_decay),
             quantization=Quantization() if quantize else None,
-        ):
-            _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
-                tf.constant(self.images), 3, depth_multiplier=0.25, **options
-            )
+            training=None if mode is Mode.INFERENCE else TrainingOptions(base_mode=mode),
+            reuse=reuse,
+        )
         return end_points
 
     def start(self):
-        """Variables of a base that is somewhat trained: its statistics are not the initial ones."""
+        """Gives variables values that differ from the initial ones, as training would."""
         random = np.random.default_rng(2)
         self.session.run(tf.global_variables_initializer())
         values = {}
@@ -48,11 +52,11 @@ class _BaseTestCase(parameterized.TestCase):
             elif name == "moving_variance":
                 values[variable] = random.uniform(0.5, 1.5, shape)
         variable_values.load(self.session, values)
-        # What a frozen base is folded into.
+        # The folded kernels of a frozen base.
         self.session.run(tf.local_variables_initializer())
 
     def update(self):
-        """Makes a step's updates; returns names of all variables, and of those that moved."""
+        """Runs the updates of a step; returns names of all variables, and of those that changed."""
         variables = {v.op.name: v for v in tf.global_variables()}
         before = self.session.run(variables)
         self.session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
@@ -63,8 +67,8 @@ class _BaseTestCase(parameterized.TestCase):
 
 class FrozenTest(_BaseTestCase):
     @parameterized.parameters(True, False)
-    def test_nothing_of_it_is_trained(self, quantize):
-        self.build(quantize=quantize, freeze_base=True)
+    def test_trains_only_the_head(self, quantize):
+        self.build(Mode.FROZEN, quantize=quantize)
         self.assertCountEqual(
             [v.op.name for v in tf.trainable_variables()],
             [
@@ -76,29 +80,28 @@ class FrozenTest(_BaseTestCase):
         )
 
     @parameterized.parameters(True, False)
-    def test_no_update_moves_it(self, quantize):
-        self.build(quantize=quantize, freeze_base=True)
+    def test_updates_only_the_head(self, quantize):
+        self.build(Mode.FROZEN, quantize=quantize)
         self.start()
         _, moved = self.update()
         self.assertEmpty([name for name in moved if not name.startswith(_HEAD)])
-        # The ranges of the head do move.
+        # The ranges of a quantised head move.
         self.assertEqual(bool(moved), quantize)
 
     @parameterized.parameters(True, False)
-    def test_computes_as_in_evaluation(self, quantize):
+    def test_computes_the_same_as_inference(self, quantize):
         batch = self.build(quantize=quantize)
-        training = self.build(quantize=quantize, freeze_base=True, reuse=True)
-        evaluation = self.build(quantize=quantize, is_training=False, reuse=True)
+        training = self.build(Mode.FROZEN, quantize=quantize, reuse=True)
+        evaluation = self.build(Mode.INFERENCE, quantize=quantize, reuse=True)
         self.start()
         ours, expected, other = self.session.run([training[_LAST], evaluation[_LAST], batch[_LAST]])
-        # Folded, a float network rounds otherwise: seen was 1e-5, of values of up to 6.
+        # Folding changes how a float network rounds: by up to 1e-5, for values of up to 6.
         np.testing.assert_allclose(ours, expected, rtol=0, atol=0 if quantize else 3e-5)
         self.assertGreater(np.abs(ours - other).max(), 0.5)
 
     @parameterized.parameters(True, False)
-    def test_statistics_move_when_asked(self, quantize):
-        options = {"freeze_base": True, "update_base_statistics": True}
-        end_points = self.build(quantize=quantize, **options)
+    def test_statistics_only_updates_statistics(self, quantize):
+        end_points = self.build(Mode.STATISTICS_ONLY, quantize=quantize)
         self.assertEmpty([v for v in tf.trainable_variables() if not v.op.name.startswith(_HEAD)])
         self.start()
         names, moved = self.update()
@@ -107,14 +110,14 @@ class FrozenTest(_BaseTestCase):
         if quantize:
             adapting += ("/max", "/biased", "/local_step", "weights_quant/min")
         unlike = {name for name in base - moved if name.endswith(adapting)}
-        # The least activation behind a Relu6 is zero, and remains so.
+        # The least activation after a Relu6 stays zero.
         self.assertEmpty([name for name in unlike if not name.endswith("min/biased")])
         self.assertEmpty([name for name in moved & base if not name.endswith(adapting)])
         expected = self.build(quantize=quantize, reuse=True)
         np.testing.assert_allclose(*self.session.run([end_points[_LAST], expected[_LAST]]))
 
-    def test_statistics_do_not_move_in_evaluation(self):
-        self.build(is_training=False, freeze_base=True, update_base_statistics=True)
+    def test_inference_updates_nothing(self):
+        self.build(Mode.INFERENCE)
         self.assertEmpty(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
 
 

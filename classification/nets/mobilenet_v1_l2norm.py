@@ -1,18 +1,19 @@
 """MobileNet V1 with an L2-normalised embedding and an L2-normalised last layer.
 
-On the base (mobilenet_v1_base.py) stands the head of Qi, Brown and Lowe, "Low-Shot
+The base (mobilenet_v1_base.py) is followed by the head of Qi, Brown and Lowe, "Low-Shot
 Learning with Imprinted Weights", arXiv 1712.07136, section 3: the logits are the scale
 factor times the cosines between the embedding and the classes' weight vectors, so that
-a new class's weight vector can be made of embeddings alone.
+the weight vector of a new class can be computed from embeddings only.
 """
 
-import contextlib
+import dataclasses
 
 import tensorflow.compat.v1 as tf
 
 from classification.nets import fake_quant, layers
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
+from classification.nets.layers import LayerOptions, Mode
 from classification.nets.mobilenet_v1_base import mobilenet_v1_base
 from third_party.tf_slim.slim import slim
 
@@ -21,139 +22,121 @@ MIN_IMAGE_SIZE = 32
 WEIGHT_DECAY = 0.00004
 SCALE_FACTOR_START = 10.0
 _POOL_SIZE = 7
+# Of the truncated normal distribution that kernels start from.
+_STDDEV = 0.09
 
 
-def mobilenet_v1_l2norm_arg_scope(
-    *,
-    is_training: bool = True,
-    weight_decay: float = WEIGHT_DECAY,
-    stddev: float = 0.09,
-    batch_norm_decay: float = 0.9997,
-    batch_norm_epsilon: float = 0.001,
-    freeze_batch_norm: bool = False,
-    quantization: Quantization | None = None,
-) -> contextlib.AbstractContextManager:
-    """The options of the network's layers, to build it under.
+@dataclasses.dataclass(frozen=True)
+class TrainingOptions:
+    """How the network is built for training.
 
-    Args:
-      is_training: whether batch norm takes the batch's statistics and moves its
-        averages, quantisation's ranges move, and dropout drops. The moves are
-        operations in the collection UPDATE_OPS.
-      weight_decay: factor of half the squared L2 norm of each kernel in the loss;
-        depthwise kernels and the last layer's are not decayed.
-      stddev: of the truncated normal that kernels start from.
-      batch_norm_decay: of the moving statistics, per step.
-      batch_norm_epsilon: added to variances.
-      freeze_batch_norm: whether training computes with the moving statistics, and leaves them.
-      quantization: None builds a float network.
+    Attributes:
+      weight_decay: factor of half the squared L2 norm of each kernel in the loss; depthwise
+        kernels and the last layer's are not decayed.
+      base_mode: what the base is built for; FROZEN and STATISTICS_ONLY train only the head.
+      dropout_keep_prob: in (0, 1], of the embedding's components.
+      dropout_seed: integers [2] that decide what is dropped; None draws again at each step.
+      features: float32 [batch, 1, 1, depth], what the end point Features was for the images.
+        The base is then built only for its variables.
     """
-    initializer = tf.truncated_normal_initializer(stddev=stddev)
-    with (
-        slim.arg_scope(
-            [layers.conv2d, layers.depthwise_conv2d],
-            initializer=initializer,
-            is_training=is_training,
-            quantization=quantization,
-        ),
-        slim.arg_scope([layers.conv2d], regularizer=slim.l2_regularizer(weight_decay)),
-        slim.arg_scope(
-            [mobilenet_v1_base],
-            batch_norm=BatchNorm(batch_norm_decay, batch_norm_epsilon, freeze_batch_norm),
-        ),
-        slim.arg_scope(
-            [mobilenet_v1_l2norm], is_training=is_training, quantization=quantization
-        ) as scope,
-    ):
-        return slim.arg_scope(scope)
+
+    weight_decay: float = WEIGHT_DECAY
+    base_mode: Mode = Mode.TRAINING
+    dropout_keep_prob: float = 0.999
+    dropout_seed: tf.Tensor | None = None
+    features: tf.Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.dropout_keep_prob <= 1:
+            raise ValueError(
+                f"expected a dropout_keep_prob in (0, 1], got {self.dropout_keep_prob}"
+            )
+        if self.base_mode is Mode.INFERENCE:
+            raise ValueError("expected a base_mode for training, got INFERENCE; use FROZEN")
 
 
-@slim.add_arg_scope
 def mobilenet_v1_l2norm(
     inputs: tf.Tensor,
     num_classes: int | None = 1001,
     *,
     depth_multiplier: float = 1.0,
-    dropout_keep_prob: float = 0.999,
-    dropout_seed: tf.Tensor | None = None,
-    global_pool: bool = False,
-    freeze_base: bool = False,
-    update_base_statistics: bool = False,
-    features: tf.Tensor | None = None,
-    is_training: bool = True,
+    batch_norm: BatchNorm | None = None,
     quantization: Quantization | None = None,
+    training: TrainingOptions | None = None,
+    global_pool: bool = False,
     scope: str = "MobilenetV1",
     reuse: bool | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Builds the network, under `mobilenet_v1_l2norm_arg_scope`.
+    """Builds the network.
 
     Args:
       inputs: float32 [batch, height, width, channels] in [-1, 1]; height and width of
         at least 32.
-      num_classes: 0 or None builds the embedding alone.
-      depth_multiplier: above 0; see `mobilenet_v1_base`. The embedding has 1024
-        channels all the same.
-      dropout_keep_prob: in (0, 1], for the embedding's components, in training.
-      dropout_seed: integers [2] that tell what is dropped; None draws anew at each step.
-      global_pool: whether to average over the whole of the last feature map, for
-        inputs of any size; else a 7x7 window does so, shrunk to smaller maps.
-      freeze_base: whether the base is built for inference, and none of it trained; its
-        kernels are folded when local variables are initialised.
-      update_base_statistics: whether the frozen base's moving statistics and ranges
-        adapt to the data all the same, its batch norm running on the batch's.
-      features: float32 [batch, 1, 1, depth], what was the end point Features for the
-        images meant; the base is then built for its variables alone.
-      is_training: see `mobilenet_v1_l2norm_arg_scope`, which sets it.
-      quantization: likewise.
+      num_classes: 0 or None builds the network up to the embedding.
+      depth_multiplier: above 0; see `mobilenet_v1_base`. The embedding always has 1024
+        channels.
+      batch_norm: of the base's layers; None for the defaults.
+      quantization: None builds a float network.
+      training: builds the network for training, where batch norm takes the batch's
+        statistics, and dropout drops; operations in the collection UPDATE_OPS move the
+        moving statistics and the ranges of quantisation. None builds it for inference.
+      global_pool: whether to average over the complete last feature map, for inputs of
+        any size; otherwise a 7x7 window does so, which is smaller on smaller maps.
       scope: what the variables' names start with.
       reuse: whether the variables are those of an earlier call.
 
     Returns:
-      The logits, float32 [batch, num_classes], or else the embedding, float32
-      [batch, 1, 1, 1024] of unit length; and the end points by name: the base's
-      layers, AvgPool_1a or global_pool, Features (that, quantised), Normalize_1a (the
+      The logits, float32 [batch, num_classes], or, without classes, the embedding,
+      float32 [batch, 1, 1, 1024] of unit length; and the end points by name: the base's
+      layers, AvgPool_1a or global_pool, Features (the same, quantised), Normalize_1a (the
       embedding before it is quantised), Embedding, Logits, Predictions.
 
     Raises:
       ValueError: for inputs of a rank other than 4, smaller than 32 x 32 pixels, of an
         unknown number of channels, or, without global_pool, of an unknown size; for a
-        depth multiplier, a number of classes or a dropout_keep_prob out of range.
+        depth multiplier or a number of classes out of range.
     """
-    _check(inputs, num_classes, depth_multiplier, dropout_keep_prob)
+    _check(inputs, num_classes, depth_multiplier)
+    options = LayerOptions(
+        mode=Mode.INFERENCE if training is None else Mode.TRAINING,
+        quantization=quantization,
+        initializer=tf.truncated_normal_initializer(stddev=_STDDEV),
+        # For inference, too: the reference's graphs have these nodes.
+        weight_decay=WEIGHT_DECAY if training is None else training.weight_decay,
+    )
+    is_training = options.mode.is_training
+    base_options = dataclasses.replace(
+        options,
+        mode=Mode.INFERENCE if training is None else training.base_mode,
+        batch_norm=batch_norm or BatchNorm(),
+    )
     with tf.variable_scope(scope, values=[inputs], reuse=reuse) as variable_scope:
-        net, end_points = mobilenet_v1_base(
-            inputs,
-            depth_multiplier=depth_multiplier,
-            freeze=freeze_base,
-            update_statistics=update_base_statistics,
-            scope=variable_scope,
+        end_points, base_range = mobilenet_v1_base(
+            inputs, base_options, depth_multiplier=depth_multiplier, scope=variable_scope
         )
         with tf.variable_scope("Logits") as head:
-            net = _pool(net, global_pool, end_points)
-            if quantization and not quantization.learned_embedding_range:
+            net = _pool(end_points["Conv2d_13_pointwise"], global_pool, end_points)
+            if quantization and base_range and not quantization.learned_embedding_range:
                 net = fake_quant.quantize_like(
-                    net,
-                    f"{variable_scope.name}/{variable_scope.name}/Conv2d_13_pointwise",
-                    quantization=quantization,
-                    is_training=is_training,
+                    net, base_range, quantization=quantization, is_training=is_training
                 )
-            if features is not None:
-                net = tf.ensure_shape(features, [None, *net.shape[1:]])
+            if training is not None and training.features is not None:
+                net = tf.ensure_shape(training.features, [None, *net.shape[1:]])
             end_points["Features"] = net
-            net = layers.conv2d(net, EMBEDDING_SIZE, 1, scope="Conv2d_1c_1x1_negative")
+            net, _ = layers.conv2d(net, EMBEDDING_SIZE, 1, options, scope="Conv2d_1c_1x1_negative")
             net = _normalize(net, head.name, quantization, is_training, end_points)
             end_points["Embedding"] = net
             if not num_classes:
                 return net, end_points
-            if is_training and dropout_keep_prob < 1:
-                net = _drop(net, 1 - dropout_keep_prob, dropout_seed)
-            net = layers.conv2d(
+            if training is not None and training.dropout_keep_prob < 1:
+                net = _drop(net, 1 - training.dropout_keep_prob, training.dropout_seed)
+            net, _ = layers.conv2d(
                 net,
                 num_classes,
                 1,
+                dataclasses.replace(options, initializer=None, weight_decay=0.0),
                 normalize_weights=True,
                 train_biases=False,
-                initializer=slim.xavier_initializer(),
-                regularizer=None,
                 scope="Conv2d_1d_1x1_normalize",
             )
             net = _scale(net, head.name, quantization, is_training)
@@ -163,12 +146,7 @@ def mobilenet_v1_l2norm(
     return logits, end_points
 
 
-def _check(
-    inputs: tf.Tensor,
-    num_classes: int | None,
-    depth_multiplier: float,
-    dropout_keep_prob: float,
-) -> None:
+def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) -> None:
     if inputs.shape.rank != 4:
         raise ValueError(
             "expected images of shape [batch, height, width, channels], "
@@ -186,8 +164,6 @@ def _check(
         raise ValueError(f"expected a depth multiplier above 0, got {depth_multiplier}")
     if num_classes is not None and num_classes < 0:
         raise ValueError(f"expected a number of classes of at least 0, got {num_classes}")
-    if not 0 < dropout_keep_prob <= 1:
-        raise ValueError(f"expected a dropout_keep_prob in (0, 1], got {dropout_keep_prob}")
 
 
 def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -202,8 +178,8 @@ def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -
             "expected images of a known height and width, got a last feature map of shape "
             f"{net.shape}; global_pool=True takes any"
         )
-    # A window of 7 moved by 2, as ever, returns one value up to 8; beyond, more than
-    # one embedding an image would come of it, so the window grows to the whole map.
+    # The reference's window of 7 with a stride of 2 returns one value on maps up to 8. On larger
+    # maps it would return more than one embedding for an image, so the window covers the map.
     kernel = [min(size, _POOL_SIZE) if size <= _POOL_SIZE + 1 else size for size in (height, width)]
     with tf.name_scope("AvgPool_1a"):
         net = tf.nn.avg_pool2d(net, kernel, strides=2, padding="VALID", name="AvgPool")
@@ -233,9 +209,10 @@ def _normalize(
             return net
         name, suffix = f"{head}/Normalize_1a", "activation_Mul_quant"
         if quantization.learned_embedding_range:
-            return fake_quant.quantize_activations(
+            net, _ = fake_quant.quantize_activations(
                 net, name, quantization=quantization, is_training=is_training, suffix=suffix
             )
+            return net
         return fake_quant.quantize_with_range(
             net,
             name,
@@ -260,10 +237,11 @@ def _scale(
         net = tf.multiply(net, scale_factor, name=scope)
         if quantization is None:
             return net
-        return fake_quant.quantize_activations(
+        net, _ = fake_quant.quantize_activations(
             net,
             f"{head}/Mul",
             quantization=quantization,
             is_training=is_training,
             suffix="activation_Mul_quant",
         )
+        return net

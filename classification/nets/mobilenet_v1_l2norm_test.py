@@ -6,6 +6,8 @@ from absl.testing import absltest, parameterized
 
 from classification.nets import mobilenet_v1_l2norm, variable_values
 from classification.nets.fake_quant import Quantization
+from classification.nets.layers import Mode
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _CLASSES = 7
 _LABELS = [0, 1, 2, 0]
@@ -16,18 +18,15 @@ _HEAD = "MobilenetV1/Logits/"
 _LEARNED = Quantization(learned_embedding_range=True)
 
 
-def build(inputs, num_classes=_CLASSES, *, is_training=False, quantization=None, **options):
+def build(inputs, num_classes=_CLASSES, **options):
     if isinstance(inputs, int):
         inputs = tf.placeholder(tf.float32, [None, inputs, inputs, 3], "input")
     options = {"depth_multiplier": 0.25} | options
-    with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
-        is_training=is_training, quantization=quantization
-    ):
-        return mobilenet_v1_l2norm.mobilenet_v1_l2norm(inputs, num_classes, **options)
+    return mobilenet_v1_l2norm.mobilenet_v1_l2norm(inputs, num_classes, **options)
 
 
 def start(session):
-    """Variables such that the embedding depends on the image."""
+    """Gives variables values with which the embedding depends on the image."""
     random = np.random.default_rng(1)
     session.run(tf.global_variables_initializer())
     values = {}
@@ -45,7 +44,7 @@ def start(session):
 
 
 def images(size, count=2):
-    """Noise of another colour each, in [-1, 1]."""
+    """Noisy images, each of a different colour, in [-1, 1]."""
     random = np.random.default_rng(2)
     colours = random.uniform(-0.8, 0.8, [count, 1, 1, 3])
     return (colours + random.uniform(-0.2, 0.2, [count, size, size, 3])).astype(np.float32)
@@ -83,8 +82,12 @@ class VariablesTest(_GraphTestCase):
 
 
 class TrainedTest(_GraphTestCase):
-    def build(self, **options):
-        return build(tf.constant(images(32, len(_LABELS))), is_training=True, **options)
+    def build(self, *, quantization=None, **options):
+        return build(
+            tf.constant(images(32, len(_LABELS))),
+            quantization=quantization,
+            training=TrainingOptions(**options),
+        )
 
     @parameterized.parameters(None, Quantization())
     def test_every_trained_variable_has_a_gradient(self, quantization):
@@ -97,7 +100,7 @@ class TrainedTest(_GraphTestCase):
             self.assertTrue(np.all(np.isfinite(gradient)), variable.op.name)
             self.assertGreater(np.abs(gradient).max(), 0, variable.op.name)
 
-    def test_known_range_of_the_embedding_does_not_move(self):
+    def test_known_embedding_range_stays(self):
         self.build(quantization=Quantization())
         limits = [v for v in tf.global_variables() if "Normalize_1a/" in v.op.name]
         self.assertLen(limits, 2)
@@ -105,10 +108,10 @@ class TrainedTest(_GraphTestCase):
         self.session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         self.assertEqual(self.session.run(limits), [-1.0, 127 / 128])
 
-    @parameterized.parameters((False, 15), (True, 1))
-    def test_weight_decay(self, freeze_base, count):
-        # Of a frozen base only the embedding's layer is left.
-        self.build(freeze_base=freeze_base)
+    @parameterized.parameters((Mode.TRAINING, 15), (Mode.FROZEN, 1))
+    def test_weight_decay(self, base_mode, count):
+        # With a frozen base, only the embedding's layer is decayed.
+        self.build(base_mode=base_mode)
         start(self.session)
         decayed = [
             v
@@ -121,11 +124,13 @@ class TrainedTest(_GraphTestCase):
         decay = self.session.run(tf.losses.get_regularization_loss())
         np.testing.assert_allclose(decay, 0.00004 * np.sum(squares) / 2, rtol=1e-5)
 
-    @parameterized.parameters((True, 0.5, True), (True, 1.0, False), (False, 0.5, False))
-    def test_dropout_is_for_training_alone(self, is_training, keep_prob, drops):
-        logits, _ = build(
-            tf.constant(images(32)), is_training=is_training, dropout_keep_prob=keep_prob
-        )
+    @parameterized.parameters(
+        (TrainingOptions(dropout_keep_prob=0.5), True),
+        (TrainingOptions(dropout_keep_prob=1.0), False),
+        (None, False),
+    )
+    def test_drops_only_in_training(self, training, drops):
+        logits, _ = build(tf.constant(images(32)), training=training)
         start(self.session)
         difference = self.session.run(logits) - self.session.run(logits)
         self.assertEqual(np.abs(difference).max() > 0.01, drops)
@@ -163,7 +168,7 @@ class ShapesTest(_GraphTestCase):
         self.assertEqual(end_points["Conv2d_13_pointwise"].shape[-1], 10)
 
     @parameterized.parameters(0, None)
-    def test_without_classes_there_is_the_embedding(self, num_classes):
+    def test_no_classes_returns_the_embedding(self, num_classes):
         embedding, end_points = build(32, num_classes)
         self.assertEqual(embedding.shape.as_list(), [None, 1, 1, 1024])
         self.assertIs(end_points["Embedding"], embedding)
@@ -184,7 +189,7 @@ class NumbersTest(_GraphTestCase):
         results = self.session.run(end_points)
         pooled = results["Conv2d_13_pointwise"].mean((1, 2))
         np.testing.assert_allclose(results["AvgPool_1a"][:, 0, 0], pooled, rtol=1e-5)
-        # Else the test would say nothing about the image.
+        # Otherwise the test would pass whatever the image is.
         self.assertGreater(np.abs(pooled[0] - pooled[1]).max(), 0.1)
         embedding = pooled @ self.value("Conv2d_1c_1x1_negative/weights")[0, 0]
         embedding += self.value("Conv2d_1c_1x1_negative/biases")
@@ -204,7 +209,7 @@ class NumbersTest(_GraphTestCase):
         self.session.run(tf.global_variables_initializer())
         self.assertEqual(self.value("scale_factor"), 10.0)
         weights = self.value("Conv2d_1c_1x1_negative/weights")
-        # A normal distribution cut off at two deviations has .880 of its deviation.
+        # Cutting a normal distribution off at two deviations leaves .880 of its deviation.
         self.assertBetween(np.abs(weights).max(), 0.179, 0.18)
         np.testing.assert_allclose(weights.std(), 0.88 * 0.09, rtol=0.01)
         limit = np.sqrt(6 / (1024 + _CLASSES))
@@ -238,7 +243,7 @@ class NumbersTest(_GraphTestCase):
         expected = feature_maps[:, :window, :window].mean((1, 2), keepdims=True)
         np.testing.assert_allclose(pooled, expected, rtol=1e-5)
 
-    def test_embedding_is_quantised_as_tflite_does(self):
+    def test_quantises_embedding_as_tflite(self):
         _, end_points = build(tf.constant(images(32)), quantization=Quantization())
         start(self.session)
         normalized, embedding = self.session.run(
@@ -248,7 +253,7 @@ class NumbersTest(_GraphTestCase):
         self.assertGreater(np.mean(embedding == expected), 0.99)
         np.testing.assert_allclose(embedding, expected, atol=1.01 / 128)
 
-    def test_embedding_is_quantised_as_learned(self):
+    def test_quantises_embedding_as_learned(self):
         _, end_points = build(tf.constant(images(32)), quantization=_LEARNED)
         start(self.session)
         low, high = (v for v in tf.global_variables() if "Normalize_1a" in v.op.name)
@@ -270,12 +275,19 @@ class BadArgumentsTest(_GraphTestCase):
         ([1, None, None, 3], {}, "global_pool=True takes any"),
         ([1, 32, 32, 3], {"depth_multiplier": 0}, "above 0, got 0"),
         ([1, 32, 32, 3], {"num_classes": -1}, "at least 0, got -1"),
-        ([1, 32, 32, 3], {"dropout_keep_prob": 0.0}, r"in \(0, 1\], got 0.0"),
-        ([1, 32, 32, 3], {"dropout_keep_prob": 1.1}, r"in \(0, 1\], got 1.1"),
     )
-    def test_value_error(self, shape, options, message):
+    def test_refuses(self, shape, options, message):
         with self.assertRaisesRegex(ValueError, message):
             build(tf.placeholder(tf.float32, shape), **options)
+
+    @parameterized.parameters(
+        ({"dropout_keep_prob": 0.0}, r"in \(0, 1\], got 0.0"),
+        ({"dropout_keep_prob": 1.1}, r"in \(0, 1\], got 1.1"),
+        ({"base_mode": Mode.INFERENCE}, "got INFERENCE; use FROZEN"),
+    )
+    def test_refuses_training_options(self, options, message):
+        with self.assertRaisesRegex(ValueError, message):
+            TrainingOptions(**options)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,9 @@ from absl.testing import absltest
 
 from classification.data.dataset import open_dataset
 from classification.nets import factory
+from classification.nets.batch_norm import BatchNorm
 from classification.nets.checkpoint import Checkpoint
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from classification.testing.digits_networks import DIGITS, images_and_labels, write_network
 from classification.training import cached_features
@@ -94,7 +96,12 @@ class GetTest(absltest.TestCase):
         with tf.Graph().as_default(), tf.Session() as session:
             tf.set_random_seed(1)
             tf.train.create_global_step()
-            factory.build(tf.constant(images[:16]), model, is_training=True, batch_norm_decay=0.5)
+            factory.build(
+                tf.constant(images[:16]),
+                model,
+                training=TrainingOptions(),
+                batch_norm=BatchNorm(decay=0.5),
+            )
             session.run(tf.global_variables_initializer())
             for _ in range(8):
                 session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))

@@ -9,6 +9,9 @@ from classification.cluster.cluster import Cluster, claim_step
 from classification.cluster.synchronous import AggregateHook
 from classification.data.dataset import Dataset
 from classification.nets import factory
+from classification.nets.batch_norm import BatchNorm
+from classification.nets.layers import Mode
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from classification.training import optimizers
 from classification.training.cached_features import Features
@@ -80,15 +83,14 @@ def build(
     end_points = factory.build(
         images,
         model,
-        is_training=True,
+        training=TrainingOptions(
+            weight_decay=config.weight_decay,
+            base_mode=_base_mode(config),
+            dropout_seed=tf.stack([number, config.seed * cluster.num_workers + cluster.worker]),
+            features=given,
+        ),
+        batch_norm=BatchNorm(decay=config.batch_norm_decay, freeze=config.freeze_batch_norm),
         quant_delay=config.quant_delay,
-        batch_norm_decay=config.batch_norm_decay,
-        freeze_batch_norm=config.freeze_batch_norm,
-        weight_decay=config.weight_decay,
-        dropout_seed=tf.stack([number, config.seed * cluster.num_workers + cluster.worker]),
-        freeze_base=config.freeze_base_model,
-        update_base_statistics=config.update_base_statistics,
-        features=given,
     )
     variables = tuple(v for v in tf.global_variables() if v is not step)
     _add_cross_entropy(labels, end_points["Logits"], config.label_smoothing)
@@ -117,6 +119,12 @@ def build(
             hooks=hooks,
             feed=feed,
         )
+
+
+def _base_mode(config: TrainingConfig) -> Mode:
+    if not config.freeze_base_model:
+        return Mode.TRAINING
+    return Mode.STATISTICS_ONLY if config.update_base_statistics else Mode.FROZEN
 
 
 def learning_rate(

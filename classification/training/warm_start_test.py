@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from classification.nets import factory
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.variable_names import CLASS_BIASES, CLASS_VECTORS, EMBEDDING_KERNEL
 from classification.testing.digits_networks import DIGITS, write_network
 from classification.training import warm_start
@@ -25,7 +26,8 @@ class FineTuningTest(absltest.TestCase):
         said: list[str] = []
         with tf.Graph().as_default():
             tf.train.create_global_step()
-            factory.build(tf.placeholder(tf.float32, [None, 32, 32, 3]), model, is_training=True)
+            images = tf.placeholder(tf.float32, [None, 32, 32, 3])
+            factory.build(images, model, training=TrainingOptions())
             config = TrainingConfig(fine_tune_checkpoint=write_network(folder, DIGITS))
             variables = tf.model_variables()
             values = warm_start.fine_tuning(model, config, variables, said.append)

@@ -14,6 +14,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.nets import factory, variable_values
+from classification.nets.batch_norm import BatchNorm
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_BIASES, EMBEDDING_KERNEL
 from transforms.base import pixel_scaling
@@ -46,7 +48,9 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
         tf.train.create_global_step()
         size = config.image_size
         batch = tf.placeholder(tf.float32, [None, size, size, 3])
-        end_points = factory.build(batch, config, is_training=True, batch_norm_decay=_DECAY)
+        end_points = factory.build(
+            batch, config, training=TrainingOptions(), batch_norm=BatchNorm(decay=_DECAY)
+        )
         updates = tf.group(*tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         session.run(tf.global_variables_initializer())
         variables = {variable.op.name: variable for variable in tf.global_variables()}

@@ -57,10 +57,9 @@ def _ours(inputs):
     checkpoint = files.checkpoint("mobilenet_v1_1.0_224_quant.ckpt")
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, _SIZE, _SIZE, 3], "input")
-        with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
-            is_training=False, quantization=Quantization(learned_embedding_range=True)
-        ):
-            _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(images, 0)
+        _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
+            images, 0, quantization=Quantization(learned_embedding_range=True)
+        )
         # All of the base, ranges too, has to come from the checkpoint; of the head nothing can.
         base = [v for v in tf.global_variables() if "/Logits/" not in v.op.name]
         tf.train.Saver(base).restore(session, checkpoint)

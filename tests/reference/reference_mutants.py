@@ -12,17 +12,14 @@ from unittest import mock
 import tensorflow.compat.v1 as tf
 from tf_slim.layers import layers as slim_layers
 
-from classification.nets import batch_norm, fake_quant, mobilenet_v1_l2norm
+from classification.nets import batch_norm, fake_quant
 from tests.reference import reference_setting
 
 
-def _scope(**changes: Any) -> contextlib.AbstractContextManager:
-    """With other options of the layers."""
-    return mock.patch.object(
-        mobilenet_v1_l2norm,
-        "mobilenet_v1_l2norm_arg_scope",
-        functools.partial(mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope, **changes),
-    )
+def _options(name: str, **changes: Any) -> contextlib.AbstractContextManager:
+    """With other options of the class of this name."""
+    changed = functools.partial(getattr(reference_setting, name), **changes)
+    return mock.patch.object(reference_setting, name, changed)
 
 
 @contextlib.contextmanager
@@ -68,17 +65,12 @@ def _fake_quant(change: Callable[..., tuple[tf.Tensor, tf.Tensor, bool]]) -> Any
     return mock.patch.object(fake_quant, "_fake_quant", changed)
 
 
-def _range_decay(decay: float) -> Any:
-    changed = functools.partial(reference_setting.Quantization, range_decay=decay)
-    return mock.patch.object(reference_setting, "Quantization", changed)
-
-
 # Of float networks and quantised ones.
 FLOAT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "variance biased": _biased_variance,
-    "decay of moving statistics .9996": lambda: _scope(batch_norm_decay=0.9996),
-    "epsilon .0011": lambda: _scope(batch_norm_epsilon=0.0011),
-    "weight decay 5e-5": lambda: _scope(weight_decay=5e-5),
+    "decay of moving statistics .9996": lambda: _options("BatchNorm", decay=0.9996),
+    "epsilon .0011": lambda: _options("BatchNorm", epsilon=0.0011),
+    "weight decay 5e-5": lambda: _options("TrainingOptions", weight_decay=5e-5),
 }
 # Of quantised ones alone.
 QUANT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
@@ -86,5 +78,5 @@ QUANT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "ranges a quantum wider": lambda: _fake_quant(
         lambda low, high, narrow: (low, high + (high - low) / 255, narrow)
     ),
-    "decay of ranges .99": lambda: _range_decay(0.99),
+    "decay of ranges .99": lambda: _options("Quantization", range_decay=0.99),
 }

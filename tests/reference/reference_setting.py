@@ -12,7 +12,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.nets import checkpoints, mobilenet_v1_l2norm, variable_values
+from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
+from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _BASE_DEPTH = 1024
 _LAST_BASE_WEIGHTS = "MobilenetV1/Conv2d_13_pointwise/weights"
@@ -67,15 +69,14 @@ class Setting:
             tf.train.create_global_step()
         images = tf.placeholder(tf.float32, self._images.shape[1:], "input")
         labels = tf.placeholder(tf.int32, self._labels.shape[1:], "labels")
-        with mobilenet_v1_l2norm.mobilenet_v1_l2norm_arg_scope(
-            is_training=is_training, quantization=self._quantization
-        ):
-            _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
-                images,
-                self._num_classes,
-                depth_multiplier=self._depth_multiplier,
-                dropout_keep_prob=1.0,
-            )
+        _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
+            images,
+            self._num_classes,
+            depth_multiplier=self._depth_multiplier,
+            batch_norm=BatchNorm(),
+            quantization=self._quantization,
+            training=TrainingOptions(dropout_keep_prob=1.0) if is_training else None,
+        )
         return images, labels, end_points
 
     def run(self, gradients_of: list[str], *, eval_batches: int) -> dict[str, np.ndarray]:
