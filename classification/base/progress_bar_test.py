@@ -1,4 +1,4 @@
-"""Tests of how progress is shown, on a terminal and elsewhere."""
+"""Tests of progress_bar.py, with and without a terminal."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ from classification.base.progress_bar import ProgressBar
 
 
 class ProgressBarTest(absltest.TestCase):
-    def test_plain_lines_where_there_is_no_terminal(self):
+    def test_lines_without_terminal(self):
         err = io.StringIO()
         with (
             contextlib.redirect_stderr(err),
@@ -23,7 +23,7 @@ class ProgressBarTest(absltest.TestCase):
             progress.show(2, 20)
         self.assertEqual(err.getvalue(), "1 of 20 images\n2 of 20 images\n")
 
-    def test_silent_where_it_is_quick(self):
+    def test_silent_if_quick(self):
         err = io.StringIO()
         with contextlib.redirect_stderr(err), ProgressBar() as progress:
             progress.show(20, 20)
@@ -35,7 +35,7 @@ class ProgressBarTest(absltest.TestCase):
         with ProgressBar(console=console) as progress:
             progress.show(7, 20)
         self.assertIn("7/20", screen.getvalue())
-        # The bar is gone in the end, and the cursor shown again.
+        # At the end the bar is removed and the cursor is shown again.
         self.assertIn("\x1b[?25h", screen.getvalue())
 
 

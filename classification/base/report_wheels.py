@@ -1,8 +1,8 @@
-"""matplotlib and scikit-learn, kept where TensorFlow does not find them.
+"""Imports matplotlib and scikit-learn, which are kept where TensorFlow does not find them.
 
-Keras, which TensorFlow imports, imports both wherever they are on the path: a second for
-every program, and a font cache in the home directory. So they lie beside the other wheels,
-and come on the path when a report asks for them here.
+TensorFlow imports Keras, and Keras imports both if they are on the path. This costs every
+program a second, and a font cache is written in the home directory. So their folders are
+added to the path only when a report asks for them here.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from types import ModuleType
 
 _EXTERNAL = pathlib.Path(__file__).parents[3]
 _WHEELS = _EXTERNAL / "pypi" / "site"
-# For what DejaVu Sans, matplotlib's own, lacks: Chinese, Japanese and Korean.
+# For the Chinese, Japanese and Korean characters that matplotlib's DejaVu Sans lacks.
 _FONT = _EXTERNAL / "fonts" / "wqy-microhei.ttc"
 _FAMILIES = ["DejaVu Sans", "WenQuanYi Micro Hei"]
 _PARTS = ("backends.backend_agg", "colors", "figure", "font_manager")
@@ -29,7 +29,7 @@ def sklearn_metrics() -> ModuleType:
     """The module sklearn.metrics.
 
     Raises:
-      ImportError: if this file is not run out of the build.
+      ImportError: if this file is not run by Bazel or from its output.
     """
     _extend_path()
     return importlib.import_module("sklearn.metrics")
@@ -37,20 +37,20 @@ def sklearn_metrics() -> ModuleType:
 
 @functools.cache
 def matplotlib() -> ModuleType:
-    """Matplotlib for figures that are the same bytes on every machine.
+    """Matplotlib, set up so that figures have the same bytes on every machine.
 
-    It has its default settings, and of fonts those that come with it and one of the build's with
-    Chinese, Japanese and Korean characters, whatever the machine and its user have, and writes
-    nothing in the home directory. Of its parts, figure, colors and font_manager are there; pyplot
-    is not.
+    It has its default settings, its own fonts and the build's font with Chinese, Japanese and
+    Korean characters. Settings and fonts of the machine and the user are ignored, and nothing is
+    written in the home directory. Its modules figure, colors and font_manager are imported;
+    pyplot is not.
 
     Raises:
-      ImportError: if this file is not run out of the build.
+      ImportError: if this file is not run by Bazel or from its output.
     """
     _extend_path()
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
-    # While it is imported, it looks for its settings, leaves its cache of fonts, and asks
-    # fontconfig, where that is installed, which leaves a cache of its own.
+    # The import reads the user's settings, writes a font cache and, if fontconfig is installed,
+    # calls it, which writes a cache too.
     with (
         tempfile.TemporaryDirectory() as folder,
         _environment({"HOME": folder, "MPLCONFIGDIR": folder, "PATH": folder}),
@@ -78,7 +78,8 @@ def characters() -> frozenset[int]:
 def _extend_path() -> None:
     if not _WHEELS.is_dir():
         raise ImportError(
-            f"expected the build's wheels in {_WHEELS}; run this by ./bazelw, or out of .bazel/bin"
+            f"expected the build's wheels in {_WHEELS}, got no such folder; run this by ./bazelw, "
+            "or from .bazel/bin"
         )
     known = set(sys.path)
     sys.path += [str(path) for path in sorted(_WHEELS.iterdir()) if str(path) not in known]

@@ -1,4 +1,4 @@
-"""Tests that reports find their wheels, TensorFlow does not, and the home directory stays clean."""
+"""Tests of report_wheels.py: who finds the wheels, and that the home directory stays clean."""
 
 import os
 import pathlib
@@ -12,10 +12,10 @@ from classification.base import report_wheels
 
 
 class WheelsTest(absltest.TestCase):
-    def test_come_when_asked_for_and_write_nothing_at_home(self):
+    def test_imports_on_request_and_writes_nothing_at_home(self):
         self.assertNoCommonElements(["matplotlib", "sklearn"], sys.modules)
         home = self.create_tempdir().full_path
-        # Matplotlib asks fontconfig's program, which leaves a cache where its user is at home.
+        # Matplotlib calls fontconfig's program, which writes a cache in the home directory.
         programs = pathlib.Path(self.create_tempdir().full_path)
         programs.joinpath("fc-list").write_text('#!/bin/sh\necho > "$HOME/.cache"\n')
         programs.joinpath("fc-list").chmod(0o755)

@@ -1,4 +1,4 @@
-"""Runs the programs that use TensorFlow: its errors become sentences, too."""
+"""Runs programs that use TensorFlow, and turns its errors into sentences."""
 
 import logging
 import re
@@ -22,20 +22,20 @@ _NOT_THE_MESSAGE = re.compile(
 
 
 def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
-    """Runs a program as `program.run` does; TensorFlow's errors are ones that users can correct.
+    """Runs a program as `program.run` does; reports TensorFlow's errors as user errors.
 
     Args:
-      main: the program; flags are parsed when it is called.
-      argv: the program's name and its arguments; None means those of the process.
+      main: the program; flags are parsed before it is called.
+      argv: the program's name and its arguments; None for those of the process.
     """
     tf.get_logger().setLevel(logging.ERROR)
     program.run(main, argv, user_errors=(tf.errors.OpError,), describe=sentence)
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, without what TensorFlow adds about its graph and its source.
+    """The message of an error, without what TensorFlow adds about its graph and source code.
 
-    The message of a failed `tf.Assert` is built from the values that it holds.
+    The message of a failed `tf.Assert` is put together from the assertion's data.
     """
     if not isinstance(error, tf.errors.OpError):
         return program.sentence(error)

@@ -1,4 +1,4 @@
-"""Tests of how programs that use TensorFlow report errors."""
+"""Tests of runner.py: how programs that use TensorFlow report errors."""
 
 import contextlib
 import io
@@ -17,7 +17,7 @@ _SIZE = flags.DEFINE_integer("size", 7, "Of something.")
 
 
 def graph_error(make):
-    """What running make()'s tensor raises."""
+    """The error that running make()'s tensor raises."""
     with tf.Graph().as_default(), tf.Session() as session:
         tensor = make()
         try:
@@ -28,13 +28,13 @@ def graph_error(make):
 
 
 class RunTest(absltest.TestCase):
-    def test_returns_zero_and_leaves_output_alone(self):
+    def test_returns_and_keeps_the_output(self):
         def main():
             print("size", _SIZE.value)
 
         self.assertEqual(run_program(main, "--size=3"), (None, "size 3\n", ""))
 
-    def test_expected_errors_are_one_line_and_status_1(self):
+    def test_user_errors_are_one_line_with_status_1(self):
         def opening():
             open(os.path.join(self.create_tempdir().full_path, "nothing"))
 
@@ -64,7 +64,7 @@ class RunTest(absltest.TestCase):
                 self.assertEndsWith(err, expected)
                 self.assertLen(err.splitlines(), 1)
 
-    def test_verbosity_shows_where(self):
+    def test_verbosity_shows_the_traceback(self):
         def failing():
             raise ValueError("expected this, got that")
 
@@ -73,7 +73,7 @@ class RunTest(absltest.TestCase):
         self.assertEqual(status, 1)
         self.assertIn('raise ValueError("expected this', "\n".join(logs.output))
 
-    def test_other_errors_keep_their_traceback(self):
+    def test_raises_other_errors(self):
         def wrong():
             raise KeyError("key")
 
@@ -82,10 +82,10 @@ class RunTest(absltest.TestCase):
 
 
 class SentenceTest(absltest.TestCase):
-    def test_assertion_in_a_graph(self):
+    def test_assertion_in_graph(self):
         def make():
             words = [
-                "Expected a label in 0..9, got",
+                "expected a label in 0..9, got",
                 tf.constant(12),
                 "in",
                 tf.constant("/a/[b] c"),
@@ -93,10 +93,10 @@ class SentenceTest(absltest.TestCase):
             return tf.debugging.Assert(tf.constant(False), words)
 
         self.assertEqual(
-            runner.sentence(graph_error(make)), "Expected a label in 0..9, got 12 in /a/[b] c"
+            runner.sentence(graph_error(make)), "expected a label in 0..9, got 12 in /a/[b] c"
         )
 
-    def test_assertion_in_an_input_pipeline(self):
+    def test_assertion_in_input_pipeline(self):
         def check(value):
             with tf.control_dependencies([tf.debugging.Assert(value < 1, ["Got", value])]):
                 return tf.identity(value)
