@@ -1,6 +1,6 @@
-"""Processes that train one network together: parameter servers and workers, over gRPC.
+"""Processes that train one network together over gRPC: parameter servers and workers.
 
-Parameter servers hold the variables; each worker computes gradients on its part of the data.
+Parameter servers hold the variables; each worker computes gradients from its part of the data.
 Worker 0 is the chief, which writes all files.
 """
 
@@ -17,30 +17,30 @@ import tensorflow.compat.v1 as tf
 
 from classification.cluster.cluster_spec import Task
 
-# How long parameter servers serve other workers, once the chief's training has ended.
+# How long parameter servers serve other workers after the chief's training has ended.
 _GRACE_SECS = 30.0
 _POLL_SECS = 0.2
 _RETRY_SECS = 1.0
 _CLOSE_SECS = 5.0
-_WORD_MILLISECONDS = 10_000
+_LEAVE_MILLISECONDS = 10_000
 _NO_LIMIT = 2**63 - 1
 
 
 class TrainingEnded(Exception):
-    """What a session needs is gone, since the training that it was part of has ended."""
+    """A session cannot be created, because the training that it belongs to has ended."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Cluster:
-    """Where this process stands among those that train one network.
+    """The place of this process among those that train one network.
 
     Attributes:
-      master: address of the TensorFlow server that a session connects to; '': this process.
+      master: address of the TensorFlow server that a session connects to; '' for this process.
       worker: number of this worker; 0 is the chief, which writes all files.
-      num_workers: among how many workers the data is divided.
-      num_ps: how many parameter servers hold the variables; 0 for none.
-      ps: their addresses, where they are known.
-      server: this worker's own, kept so that it goes on to run.
+      num_workers: number of workers among which the data is divided.
+      num_ps: number of parameter servers that hold the variables; may be 0.
+      ps: the addresses of the parameter servers, if they are known.
+      server: this worker's own server, which runs as long as this reference exists.
     """
 
     master: str = ""
@@ -60,15 +60,15 @@ class Cluster:
         return f"/job:worker/task:{self.worker}"
 
     def placement(self) -> Any:
-        """Where variables and operations are put: what `tf.device` takes."""
+        """Where variables and operations are placed, as an argument of `tf.device`."""
         if not self.num_ps:
             return None
         return tf.train.replica_device_setter(ps_tasks=self.num_ps, worker_device=self._device)
 
     def session_config(self) -> tf.ConfigProto:
-        """A session's, which waits for parameter servers, but for no other worker."""
+        """The configuration of sessions, which wait for parameter servers but not for workers."""
         config = tf.ConfigProto(device_filters=["/job:ps", self._device] if self.num_ps else [])
-        # Half of what a training takes to begin, for steps that are no faster.
+        # It takes half of a training's starting time, and the steps do not become faster.
         config.graph_options.rewrite_options.disable_meta_optimizer = True
         return config
 
@@ -79,20 +79,22 @@ class Cluster:
         *,
         ended: Callable[[], bool],
         on_return: Callable[[tf.Session], None] | None = None,
+        say: Callable[[str], None],
     ) -> tf.train.SessionCreator:
-        """What `tf.train.MonitoredSession` makes, and after a failure makes anew, sessions with.
+        """Creates the sessions of a `tf.train.MonitoredSession`, also after a failure.
 
-        A chief initialises the variables, or restores them from the newest checkpoint. Where
-        TF_CONFIG told of parameter servers, a chief that comes back to them while they still
-        hold the values goes on from these instead.
+        A chief initialises the variables, or restores them from the newest checkpoint. If the
+        parameter servers are those of TF_CONFIG and still hold the values, a chief that comes
+        back continues from these values instead.
 
         Args:
           scaffold: what is initialised and restored.
           checkpoint_dir: where the chief looks for checkpoints.
-          ended: whether the training has ended meanwhile; asked while servers, or the chief's
-            values, are not there, and the session is then refused with `TrainingEnded`. May
-            raise what shall end the waiting.
-          on_return: called where a chief has come back.
+          ended: whether the training has ended. It is called while the servers or the chief's
+            values are missing; if it returns True, creating the session raises `TrainingEnded`.
+            It may also raise an error to end the waiting.
+          on_return: called when a chief has come back.
+          say: called with a line when a session begins to wait.
         """
         config = self.session_config()
         chief = None
@@ -102,29 +104,29 @@ class Cluster:
             )
             if not self.master:
                 return chief
-        return _Joining(self, scaffold, chief, ended, on_return)
+        return _WaitingSessionCreator(self, scaffold, chief, ended, on_return, say)
 
     def leave(self) -> None:
-        """Tells parameter servers that this worker needs them no more; none need be there."""
+        """Tells the parameter servers that still run that this worker no longer needs them."""
         for index, address in enumerate(self.ps):
             if not _listens(address):
                 continue
             config = tf.ConfigProto(
                 device_filters=[f"/job:ps/task:{index}", self._device],
-                operation_timeout_in_ms=_WORD_MILLISECONDS,
+                operation_timeout_in_ms=_LEAVE_MILLISECONDS,
             )
             with tf.Graph().as_default():
-                word = _words(index).enqueue(self.worker)
+                enqueue = _workers_that_left(index).enqueue(self.worker)
                 try:
                     with tf.Session(self.master, config=config) as session:
-                        session.run(word)
+                        session.run(enqueue)
                 except tf.errors.OpError:
-                    # Gone in this very moment: it has heard it from others.
+                    # The server has just ended: all other workers have left.
                     continue
 
 
-class _Joining(tf.train.SessionCreator):
-    """Waits for servers, and for the variables' values, unless training has ended."""
+class _WaitingSessionCreator(tf.train.SessionCreator):
+    """Waits for servers and for the variables' values, unless training has ended."""
 
     def __init__(
         self,
@@ -133,22 +135,24 @@ class _Joining(tf.train.SessionCreator):
         chief: tf.train.ChiefSessionCreator | None,
         ended: Callable[[], bool],
         on_return: Callable[[tf.Session], None] | None,
+        say: Callable[[str], None],
     ):
         self._cluster = cluster
         self._chief = chief
         self._ended = ended
         self._on_return = on_return
-        self._told = ""
+        self._say = say
+        self._waiting_for = ""
         self._worker = tf.train.WorkerSessionCreator(
             scaffold, cluster.master, config=cluster.session_config(), max_wait_secs=0
         )
 
     def create_session(self) -> tf.Session:
-        self._told = ""
+        self._waiting_for = ""
         while True:
             self._wait_for_servers()
             if self._chief is not None and not self._cluster.ps:
-                # Servers that a user started may still hold values of another training.
+                # Servers that the user started may still hold values of another training.
                 return _with_bounded_close(self._chief.create_session())
             try:
                 session = self._worker.create_session()
@@ -167,17 +171,17 @@ class _Joining(tf.train.SessionCreator):
             self._wait("servers", f"at {', '.join(missing)}")
 
     def _wait(self, missing: str, where: str) -> None:
-        """Lets some time pass, unless training has ended; says once what is missing."""
+        """Waits a moment, unless training has ended; says once what is missing."""
         if self._ended():
             raise TrainingEnded(f"expected {missing} {where}, but training has ended")
-        if missing != self._told:
-            print(f"Waiting for {missing} {where}.", flush=True)
-            self._told = missing
+        if missing != self._waiting_for:
+            self._say(f"Waiting for {missing} {where}.")
+            self._waiting_for = missing
         time.sleep(_RETRY_SECS)
 
 
 def _with_bounded_close(session: tf.Session) -> tf.Session:
-    """The session, closing which no longer waits until servers that are gone are back."""
+    """Makes `session.close` stop waiting for servers that have ended; returns the session."""
     close = session.close
 
     def close_quietly() -> None:
@@ -185,7 +189,7 @@ def _with_bounded_close(session: tf.Session) -> tf.Session:
             close()
 
     def bounded_close() -> None:
-        # A session that is deleted is closed again, when it may be too late for a thread.
+        # Deleting the session closes it again, when it may be too late to start a thread.
         session.close = close
         thread = threading.Thread(target=close_quietly, daemon=True)
         thread.start()
@@ -196,17 +200,17 @@ def _with_bounded_close(session: tf.Session) -> tf.Session:
 
 
 def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 1) -> Cluster:
-    """The place of a process whose servers, its own too, its user has started.
+    """The place of a process in a cluster whose servers the user has started.
 
     Args:
-      master: address of the TensorFlow server to run on, grpc://HOST:PORT; '': this process.
+      master: address grpc://HOST:PORT of this worker's TensorFlow server; '' for this process.
       task: number of this worker; 0 is the chief.
-      ps_tasks: parameter servers of the cluster that `master` belongs to.
-      worker_replicas: workers of that cluster; where it is 1, as many as task implies.
+      ps_tasks: number of parameter servers in the cluster of `master`.
+      worker_replicas: number of workers in that cluster; 1 for as many as `task` implies.
 
     Raises:
-      ValueError: if a number is out of range, master is no address, servers are counted but
-        none is named, or several workers have no parameter server.
+      ValueError: if a number is out of range, `master` is not an address or is missing in a
+        cluster, or several workers have no parameter server.
     """
     for name, value, least in (
         ("task", task, 0),
@@ -223,13 +227,13 @@ def from_flags(*, master: str, task: int, ps_tasks: int, worker_replicas: int = 
         raise ValueError(f"expected --master=grpc://HOST:PORT, or none, got {master!r}")
     if not master and (ps_tasks or task or worker_replicas > 1):
         raise ValueError(
-            "expected --master=grpc://HOST:PORT with --task, --ps_tasks and --worker_replicas: the "
-            "server of this worker, through which it reaches the parameter servers"
+            "expected --master=grpc://HOST:PORT with --task, --ps_tasks and --worker_replicas, got "
+            "no --master; name this worker's server, through which it reaches the parameter servers"
         )
     if not ps_tasks and (task or worker_replicas > 1):
         raise ValueError(
-            "expected --ps_tasks of at least 1 with --task above 0 or --worker_replicas above 1: "
-            "workers share the variables that parameter servers hold"
+            "expected --ps_tasks of at least 1 with --task above 0 or --worker_replicas above 1, "
+            "got 0; workers share the variables that parameter servers hold"
         )
     return Cluster(
         master=master, worker=task, num_workers=max(worker_replicas, task + 1), num_ps=ps_tasks
@@ -257,48 +261,49 @@ def join(task: Task) -> Cluster:
 
 
 def serve(task: Task, *, grace_secs: float = _GRACE_SECS) -> None:
-    """Is a parameter server until training has ended.
+    """Runs a parameter server until training has ended.
 
-    It has when every worker has said so (`Cluster.leave`); or when the chief has, and others,
-    which may have died, have had some time for their last steps.
+    Training has ended when every worker has left (`Cluster.leave`). After the chief has left, the
+    others get some time for their last steps, since some of them may have died.
 
     Args:
       task: of the job "ps".
-      grace_secs: that time.
+      grace_secs: how long the other workers get, in seconds.
 
     Raises:
       OSError: if its port is taken.
     """
     server = _start(task)
     config = tf.ConfigProto(device_filters=[f"/job:ps/task:{task.index}"])
-    gone: set[int] = set()
+    left: set[int] = set()
     end = float("inf")
     with tf.Graph().as_default():
-        words = _words(task.index)
-        count, word = words.size(), words.dequeue()
+        queue = _workers_that_left(task.index)
+        size, dequeue = queue.size(), queue.dequeue()
         with tf.Session(server.target, config=config) as session:
-            while len(gone) < len(task.workers) and time.monotonic() < end:
-                # Polled, since an interrupt cannot end a call that waits.
+            while len(left) < len(task.workers) and time.monotonic() < end:
+                # Polling, because an interrupt cannot end a call that waits.
                 time.sleep(_POLL_SECS)
-                for _ in range(session.run(count)):
-                    gone.add(int(session.run(word)))
-                    if 0 in gone:
+                for _ in range(session.run(size)):
+                    left.add(int(session.run(dequeue)))
+                    if 0 in left:
                         end = min(end, time.monotonic() + grace_secs)
 
 
 def claim_step(limit: int | None) -> tf.Tensor:
-    """Counts the global step on by one, before the step that it counts is taken.
+    """Increments the global step before the step is taken.
 
-    Workers that do so, each for itself, take `limit` steps together and no more, while those
-    that count their steps when these are done overshoot. The step of a worker that dies in it
-    is counted, and lost.
+    Workers that claim their steps take exactly `limit` steps together; if they counted a step
+    only when it was done, they would take more. If a worker dies during a step, the step is
+    counted although it was lost.
 
     Args:
-      limit: where training ends: another claim raises tf.errors.OutOfRangeError, which ends
-        a `tf.train.MonitoredSession` as the end of the data does. None: nowhere.
+      limit: the step at which training ends. A further claim raises
+        tf.errors.OutOfRangeError, which ends a `tf.train.MonitoredSession` as the end of the
+        data does. None for no end.
 
     Returns:
-      int64 scalar: the global step before.
+      int64 scalar: the global step before the increment.
     """
     step = tf.train.get_global_step()
     return tf.raw_ops.CountUpTo(ref=step._ref(), limit=_NO_LIMIT if limit is None else limit)
@@ -311,13 +316,13 @@ def _start(task: Task) -> tf.train.Server:
     except tf.errors.OpError as error:
         address = (task.ps if task.job == "ps" else task.workers)[task.index]
         raise OSError(
-            f"expected to listen at {address}, as TF_CONFIG says; this machine does not let us: "
-            "is another process there? Choose another port, or end that process"
+            f"expected to listen at {address}, as TF_CONFIG says, got an error from this machine; "
+            "if another process uses that port, choose another port or end the process"
         ) from error
 
 
-def _words(ps: int) -> tf.queue.QueueBase:
-    """The queue, on a parameter server, of the numbers of workers that have left."""
+def _workers_that_left(ps: int) -> tf.queue.QueueBase:
+    """A parameter server's queue of the numbers of workers that have left."""
     with tf.device(f"/job:ps/task:{ps}"):
         return tf.queue.FIFOQueue(-1, tf.int32, shapes=(), shared_name="workers_that_left")
 

@@ -11,45 +11,38 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
-# When this process, which has just begun, has nearly used up the time that Bazel gives a test.
+# Shortly before Bazel's time limit for the test, which has just started.
 _DEADLINE = time.monotonic() + 0.9 * float(os.environ.get("TEST_TIMEOUT", "inf"))
 
 
-class Processes:
-    """Processes that TF_CONFIG tells each its place, by names as "worker 0".
+class Processes(contextlib.ExitStack):
+    """Processes of a cluster, with names such as "worker 0" and their places in TF_CONFIG.
 
-    A context manager: at its end none of them is left.
+    A context manager: when it exits, all of them are killed.
     """
 
     def __init__(self, command: Sequence[str | pathlib.Path], jobs: Mapping[str, int], folder: str):
-        """Chooses free ports; nothing is started.
+        """Chooses free ports; starts nothing.
 
-        What does not end is taken for hanging shortly before Bazel ends the whole test, so that
+        A process that has not ended shortly before Bazel's time limit fails the test, so that
         what the processes have printed is shown.
 
         Args:
           command: what each process runs.
-          jobs: how many there are of each job.
-          folder: for what they print.
+          jobs: the number of processes of each job.
+          folder: for the output of the processes.
         """
+        super().__init__()
         self._command = command
         self._folder = folder
-        self._ports: list[socket.socket] = []
         self._cluster = {job: [self._address() for _ in range(n)] for job, n in jobs.items()}
         self._running: dict[str, subprocess.Popen[bytes]] = {}
-        # Where, in what a process has printed, begins what it has since it was last started.
+        # Where the output of a process's last start begins in its file.
         self._begins: dict[str, int] = {}
-
-    def __enter__(self) -> "Processes":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.kill(*list(self._running))
-        for port in self._ports:
-            port.close()
+        self.callback(self._kill_all)
 
     def start(self, *names: str) -> None:
-        """Starts processes, those too that were killed."""
+        """Starts processes, or starts them again after they were killed."""
         for name in names:
             job, index = name.split()
             task = {"type": job, "index": int(index)}
@@ -64,16 +57,16 @@ class Processes:
                 )
 
     def wait_for(self, name: str, pattern: str) -> str:
-        """Waits until a process has printed what matches, since it was last started.
+        """Waits until the output of a process since its last start matches.
 
         Returns:
-          What the pattern's group matched, or all of it.
+          What the pattern's group matched, or else the complete match.
 
         Raises:
-          AssertionError: if the process ends before, or the time is over.
+          AssertionError: if the process ends before that, or the time is over.
         """
         while True:
-            # Asked first, so that what it printed last is seen.
+            # First, so that the last output of a process is not missed.
             ended = self._running[name].poll() is not None
             if found := re.search(pattern, self.printed(name)):
                 return found[found.lastindex or 0]
@@ -83,7 +76,7 @@ class Processes:
 
     @contextlib.contextmanager
     def suspended(self, name: str) -> Iterator[None]:
-        """Lets a process do nothing while the context is open."""
+        """Stops a process while the context is open."""
         process = self._running[name]
         process.send_signal(signal.SIGSTOP)
         try:
@@ -92,7 +85,7 @@ class Processes:
             process.send_signal(signal.SIGCONT)
 
     def kill(self, *names: str) -> None:
-        """Ends processes, with a signal that none can do anything about."""
+        """Ends processes with a signal that they cannot handle."""
         for name in names:
             process = self._running.pop(name)
             process.kill()
@@ -102,7 +95,7 @@ class Processes:
         """Waits until all have ended.
 
         Raises:
-          AssertionError: if one has not in time, or its exit status is not 0.
+          AssertionError: if one does not end in time, or its exit status is not 0.
         """
         for name, process in self._running.items():
             try:
@@ -113,8 +106,11 @@ class Processes:
                 raise AssertionError(f"{name} ended with {status}\n{self._all_printed()}")
 
     def printed(self, name: str) -> str:
-        """What a process has printed since it was last started."""
+        """The output of a process since its last start."""
         return self._printed_from(name, self._begins[name])
+
+    def _kill_all(self) -> None:
+        self.kill(*list(self._running))
 
     def _printed_from(self, name: str, begin: int) -> str:
         return pathlib.Path(self._path(name)).read_bytes()[begin:].decode(errors="replace")
@@ -126,10 +122,9 @@ class Processes:
         return "".join(f"--- {name}\n{self._printed_from(name, 0)}" for name in self._begins)
 
     def _address(self) -> str:
-        """One on loopback that no other process is given before this context ends."""
-        port = socket.socket()
-        # Lets a server listen there, which asks for the same, while this socket keeps it.
+        """An address on loopback that no other process gets before this context ends."""
+        port = self.enter_context(socket.socket())
+        # With this option, which servers also set, a server can listen at this socket's port.
         port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         port.bind(("127.0.0.1", 0))
-        self._ports.append(port)
         return f"127.0.0.1:{port.getsockname()[1]}"

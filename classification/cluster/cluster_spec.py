@@ -1,11 +1,11 @@
-"""Which process of a cluster this one is, as cluster managers tell it in TF_CONFIG.
+"""Reads from TF_CONFIG, which cluster managers set, which process of a cluster this one is.
 
-TensorFlow's Estimator defined that environment variable; Kubernetes' TFJob sets it, too:
+TensorFlow's Estimator defined this environment variable; Kubernetes' TFJob also sets it:
 
   {"cluster": {"chief": ["a:2222"], "worker": ["b:2222", "c:2222"], "ps": ["d:2222"]},
    "task": {"type": "worker", "index": 0}}
 
-"master" is an older word for "chief"; where there is neither, worker 0 is the chief.
+"master" is an older word for "chief". If there is neither, worker 0 is the chief.
 """
 
 import collections
@@ -18,13 +18,13 @@ _JOBS = ("chief", "master", "worker", "ps", "evaluator")
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One process's place in a cluster, as TF_CONFIG tells it.
+    """The place of one process in a cluster, according to TF_CONFIG.
 
     Attributes:
-      workers: addresses HOST:PORT of those that train, the chief first.
+      workers: addresses HOST:PORT of the processes that train, the chief first.
       ps: addresses of the parameter servers.
-      job: "worker" (the chief too) or "ps".
-      index: which of `workers`, or of `ps`, this process is.
+      job: "worker" (also for the chief) or "ps".
+      index: of this process in `workers` or in `ps`.
     """
 
     workers: tuple[str, ...]
@@ -37,13 +37,13 @@ def from_environment(text: str) -> Task | None:
     """Reads TF_CONFIG.
 
     Args:
-      text: its value; '' where it is not set.
+      text: its value; '' if it is not set.
 
     Returns:
-      This process's place; None where it trains by itself.
+      The place of this process; None if it trains alone.
 
     Raises:
-      ValueError: saying what is wrong with it.
+      ValueError: if the value is not valid.
     """
     if not text.strip():
         return None
@@ -65,8 +65,8 @@ def from_environment(text: str) -> Task | None:
         if len(workers) == 1:
             return None
         raise ValueError(
-            f'expected a "ps" in the cluster of TF_CONFIG: {len(workers)} workers share the '
-            "variables that parameter servers hold; add at least one"
+            f'expected a "ps" in the cluster of TF_CONFIG, got none; add at least one: '
+            f"{len(workers)} workers share the variables that parameter servers hold"
         )
     if job == "ps":
         return Task(workers, ps, "ps", index)
@@ -103,13 +103,14 @@ def _task(task: Any, jobs: dict[str, tuple[str, ...]]) -> tuple[str, int]:
     """This process's job and index, checked."""
     if not isinstance(task, dict) or "type" not in task:
         raise ValueError(
-            f'expected a "task" with "type" and "index" in TF_CONFIG, got {task!r}: which process '
-            "of the cluster is this one?"
+            f'expected a "task" with "type" and "index" in TF_CONFIG, got {task!r}; say which '
+            "process of the cluster this one is"
         )
     job, index = task["type"], task.get("index", 0)
     if job == "evaluator":
         raise ValueError(
-            "expected no evaluator in the training of TF_CONFIG: run eval on the checkpoint folder"
+            "expected a task that trains in TF_CONFIG, got an evaluator; run eval on the "
+            "checkpoint folder instead"
         )
     if job not in _JOBS:
         raise ValueError(
@@ -117,7 +118,7 @@ def _task(task: Any, jobs: dict[str, tuple[str, ...]]) -> tuple[str, int]:
         )
     if not isinstance(index, int) or isinstance(index, bool) or not 0 <= index < len(jobs[job]):
         raise ValueError(
-            f"expected the task's index in TF_CONFIG below {len(jobs[job])}, of which the cluster "
-            f"has {job!r}, got {index!r}"
+            f"expected the task's index in TF_CONFIG to be from 0 and below {len(jobs[job])}, the "
+            f"number of {job!r} in the cluster, got {index!r}"
         )
     return job, index

@@ -1,4 +1,4 @@
-"""Tests for cluster_spec."""
+"""Tests of cluster_spec.py."""
 
 import json
 from typing import Any
@@ -19,21 +19,21 @@ def _read(cluster: Any, job: Any = "worker", index: Any = 0) -> Task | None:
 
 
 class ClusterSpecTest(absltest.TestCase):
-    def test_numbers_the_chief_first(self) -> None:
+    def test_numbers_the_chief_first(self):
         self.assertEqual(_read(_CLUSTER, "chief"), Task(_WORKERS, _PS, "worker", 0))
         self.assertEqual(_read(_CLUSTER, "worker", 1), Task(_WORKERS, _PS, "worker", 2))
         self.assertEqual(_read(_CLUSTER, "ps", 1), Task(_WORKERS, _PS, "ps", 1))
 
-    def test_master_is_a_chief(self) -> None:
+    def test_master_is_a_chief(self):
         cluster = {"master": ["a:1"], "worker": ["b:1"], "ps": ["d:1"]}
         self.assertEqual(_read(cluster, "master"), Task(("a:1", "b:1"), ("d:1",), "worker", 0))
         self.assertEqual(_read(cluster, "worker"), Task(("a:1", "b:1"), ("d:1",), "worker", 1))
 
-    def test_without_a_chief_worker_0_is_it(self) -> None:
+    def test_worker_0_is_the_chief_if_there_is_none(self):
         cluster = {"worker": ["b:1", "c:1"], "ps": ["d:1"]}
         self.assertEqual(_read(cluster, "worker"), Task(("b:1", "c:1"), ("d:1",), "worker", 0))
 
-    def test_takes_what_cluster_managers_add(self) -> None:
+    def test_accepts_additional_keys(self):
         text = json.dumps(
             {
                 "cluster": {**_CLUSTER, "evaluator": ["f:1"]},
@@ -43,12 +43,12 @@ class ClusterSpecTest(absltest.TestCase):
         )
         self.assertEqual(cluster_spec.from_environment(text), Task(_WORKERS, _PS, "worker", 0))
 
-    def test_one_process_trains_by_itself(self) -> None:
+    def test_single_process_has_no_task(self):
         self.assertIsNone(cluster_spec.from_environment(""))
         self.assertIsNone(_read({"worker": ["a:1"]}))
         self.assertIsNone(_read({"chief": ["a:1"]}, "chief"))
 
-    def test_says_what_is_wrong(self) -> None:
+    def test_refuses_bad_text(self):
         for text, expected in (
             ("{", "expected JSON"),
             ("[]", "a JSON object"),
@@ -59,7 +59,7 @@ class ClusterSpecTest(absltest.TestCase):
             with self.subTest(text), self.assertRaisesRegex(ValueError, f"{expected}.*TF_CONFIG"):
                 cluster_spec.from_environment(text)
 
-    def test_says_what_is_wrong_with_the_task(self) -> None:
+    def test_refuses_bad_task(self):
         for job, index, expected in (
             ("worker", 2, "below 2.*got 2"),
             ("worker", -1, "below 2.*got -1"),
@@ -72,7 +72,7 @@ class ClusterSpecTest(absltest.TestCase):
             with self.subTest(f"{job} {index}"), self.assertRaisesRegex(ValueError, expected):
                 _read(_CLUSTER, job, index)
 
-    def test_says_what_is_wrong_with_the_cluster(self) -> None:
+    def test_refuses_bad_cluster(self):
         for cluster, expected in (
             ({"worker": ["a:1", "b:1"]}, 'a "ps".*2 workers'),
             ({"worker": ["a:1"], "boss": ["b:1"]}, "got 'boss'"),

@@ -1,4 +1,4 @@
-"""Starts small clusters on loopback; each of their processes is cluster_testing.py."""
+"""Tests of cluster.py, with small clusters of cluster_testing.py processes on loopback."""
 
 import os
 import re
@@ -18,17 +18,17 @@ _PROGRAM = runfiles.path("classification/cluster/cluster_testing")
 
 class ClusterTest(absltest.TestCase):
     @classmethod
-    def setUpClass(cls) -> None:
+    def setUpClass(cls):
         super().setUpClass()
         tf.disable_resource_variables()
 
     def _processes(self, *flags: str) -> Processes:
-        """One parameter server and two workers, none of them started yet."""
+        """One parameter server and two workers, not started yet."""
         folder = self.create_tempdir().full_path
         jobs = {"ps": 1, "worker": 2}
         return self.enter_context(Processes([_PROGRAM, *flags], jobs, folder))
 
-    def test_alone(self) -> None:
+    def test_single_process(self):
         alone = cluster.from_flags(master="", task=0, ps_tasks=0)
         self.assertEqual(alone, cluster.Cluster())
         self.assertTrue(alone.is_chief)
@@ -36,7 +36,7 @@ class ClusterTest(absltest.TestCase):
         self.assertEmpty(alone.session_config().device_filters)
         alone.leave()
 
-    def test_variables_are_on_parameter_servers_and_operations_on_the_worker(self) -> None:
+    def test_places_variables_on_parameter_servers(self):
         place = cluster.from_flags(master="grpc://a:1", task=1, ps_tasks=2, worker_replicas=3)
         self.assertFalse(place.is_chief)
         self.assertEqual((place.worker, place.num_workers, place.num_ps), (1, 3, 2))
@@ -49,7 +49,7 @@ class ClusterTest(absltest.TestCase):
             list(place.session_config().device_filters), ["/job:ps", "/job:worker/task:1"]
         )
 
-    def test_flags_that_contradict_each_other_are_an_error(self) -> None:
+    def test_refuses_bad_flags(self):
         for flags, expected in (
             ({"task": -1}, "--task to be at least 0"),
             ({"worker_replicas": 0}, "--worker_replicas to be at least 1"),
@@ -62,7 +62,7 @@ class ClusterTest(absltest.TestCase):
             with self.subTest(expected), self.assertRaisesRegex(ValueError, expected):
                 cluster.from_flags(**{"master": "grpc://a:1", "task": 0, "ps_tasks": 0, **flags})
 
-    def test_claims_end_at_the_limit(self) -> None:
+    def test_claim_step_ends_at_the_limit(self):
         with tf.Graph().as_default(), tf.Session() as session:
             step = tf.train.create_global_step()
             claim = cluster.claim_step(3)
@@ -72,7 +72,7 @@ class ClusterTest(absltest.TestCase):
                 session.run(claim)
             self.assertEqual(session.run(step), 3)
 
-    def test_a_taken_port_is_an_error(self) -> None:
+    def test_refuses_taken_port(self):
         with socket.socket() as taken:
             taken.bind(("0.0.0.0", 0))
             taken.listen()
@@ -80,7 +80,7 @@ class ClusterTest(absltest.TestCase):
             with self.assertRaisesRegex(OSError, f"expected to listen at {address}"):
                 cluster.serve(Task(("127.0.0.1:1",), (address,), "ps", 0))
 
-    def test_workers_take_so_many_steps_together_and_all_end(self) -> None:
+    def test_workers_share_the_steps_and_end(self):
         hold = self.create_tempfile().full_path
         processes = self._processes("--steps=60", "--secs=0.02", f"--hold={hold}")
         processes.start("ps 0", "worker 1")
@@ -97,7 +97,7 @@ class ClusterTest(absltest.TestCase):
         self.assertGreater(min(taken), 0)
         self.assertEqual(processes.printed("worker 1").count(waiting), 1)
 
-    def test_a_chief_comes_back_and_a_worker_does_not(self) -> None:
+    def test_chief_comes_back_but_worker_does_not(self):
         hold = self.create_tempfile().full_path
         processes = self._processes("--steps=200", "--secs=0.02", f"--hold={hold}")
         processes.start("ps 0", "worker 0", "worker 1")
@@ -105,7 +105,7 @@ class ClusterTest(absltest.TestCase):
         before = int(processes.wait_for("worker 0", r"step (\d\d+)\n"))
         with processes.suspended("ps 0"):
             os.remove(hold)
-            # For them to be in a step, which is not answered.
+            # So that they are waiting for the answer to a step.
             time.sleep(0.1)
             processes.kill("worker 0", "worker 1")
         processes.start("worker 0")
@@ -114,7 +114,7 @@ class ClusterTest(absltest.TestCase):
         self.assertIn("step 200\n", processes.printed("worker 0"))
         self.assertNotIn("step 201\n", processes.printed("worker 0"))
 
-    def test_a_worker_that_comes_after_the_end_ends(self) -> None:
+    def test_worker_ends_if_training_has_ended(self):
         processes = self._processes("--ended")
         processes.start("worker 1")
         processes.end()

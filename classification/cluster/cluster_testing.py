@@ -1,9 +1,11 @@
-"""A process of a small cluster, which `cluster_test` starts several of.
+"""A process of the small clusters that the tests start.
 
-It learns a weight, at the rate 1, whose gradient is the worker's number + 1. Prints "step N"
-behind each step; at the end "took N", how many it were, and on the chief "weight W".
+It learns a weight whose gradient is the worker's number + 1, with a learning rate of 1. It prints
+"step N" after each step, "took N", the number of its steps, at the end, and, on the chief,
+"weight W".
 """
 
+import functools
 import os
 import time
 
@@ -18,11 +20,11 @@ from classification.cluster import cluster, cluster_spec, synchronous
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_integer("steps", 1, "Where training ends.")
-flags.DEFINE_float("secs", 0.0, "How long a step takes at least.")
+flags.DEFINE_integer("steps", 1, "The step at which training ends.")
+flags.DEFINE_float("secs", 0.0, "The least duration of a step.")
 flags.DEFINE_bool("sync", False, "Whether gradients are averaged.")
-flags.DEFINE_bool("ended", False, "Whether training has ended before.")
-flags.DEFINE_string("hold", "", "File; while it is there, workers wait behind their tenth step.")
+flags.DEFINE_bool("ended", False, "Whether training has already ended.")
+flags.DEFINE_string("hold", "", "File; while it exists, workers wait after their tenth step.")
 
 
 class _WeightHook(tf.train.SessionRunHook):
@@ -34,7 +36,7 @@ class _WeightHook(tf.train.SessionRunHook):
 
 
 def main() -> None:
-    """Is what TF_CONFIG says."""
+    """Runs the task that TF_CONFIG says."""
     tf.disable_resource_variables()
     task = cluster_spec.from_environment(os.environ["TF_CONFIG"])
     assert task is not None
@@ -67,7 +69,11 @@ def _train(place: cluster.Cluster) -> None:
         with tf.control_dependencies([train]):
             step = step.read_value()
         creator = place.session_creator(
-            tf.train.Scaffold(), "", ended=lambda: FLAGS.ended, on_return=returned
+            tf.train.Scaffold(),
+            "",
+            ended=lambda: FLAGS.ended,
+            on_return=returned,
+            say=functools.partial(print, flush=True),
         )
         try:
             _take_steps(creator, hooks, step)

@@ -1,4 +1,4 @@
-"""Synchronous steps: the gradients of all workers are averaged, and one step taken with them."""
+"""Synchronous steps: each step uses the average of all workers' gradients."""
 
 import threading
 
@@ -6,24 +6,24 @@ import tensorflow.compat.v1 as tf
 
 
 class AggregateHook(tf.train.SessionRunHook):
-    """Lets workers with a `tf.train.SyncReplicasOptimizer` take steps together, to the last.
+    """Lets workers with a `tf.train.SyncReplicasOptimizer` take steps together.
 
-    The optimiser's own hook, at the end of training, leaves the chief waiting for gradients
-    that no worker will send any more.
+    It ends training cleanly, while the optimiser's own hook leaves the chief waiting for
+    gradients that no worker will send.
 
-    A worker that dies holds the others up until it is back. The update of a chief that dies
-    may have been half taken: the step is then counted as done.
+    If a worker dies, the others wait until it is back. If the chief dies, its last update may
+    be incomplete; the step is then counted as done.
     """
 
     def __init__(
         self, optimizer: tf.train.SyncReplicasOptimizer, *, is_chief: bool, last_step: int | None
     ):
-        """Creates the hook; `optimizer.apply_gradients` has been called.
+        """Creates the hook, after `optimizer.apply_gradients` has been called.
 
         Args:
-          optimizer: which the training step uses.
+          optimizer: of the training step.
           is_chief: whether this worker averages the gradients and takes the steps.
-          last_step: the global step at which training ends; None: nowhere.
+          last_step: the global step at which training ends; None for no end.
         """
         step = tf.train.get_global_step()
         self._step = step
@@ -35,27 +35,27 @@ class AggregateHook(tf.train.SessionRunHook):
         self._init = optimizer.chief_init_op if is_chief else optimizer.local_step_init_op
         with tf.device(step.device):
             self._count = tf.assign_add(step, 1)
-        # None at the start, so that no worker is ever ahead of the others.
+        # Not run at the start, so that no worker is ever ahead of the others.
         self._tokens = optimizer.get_init_tokens_op()
         self._returned = False
 
     def chief_returned(self, session: tf.Session) -> None:
-        """What `Cluster.session_creator` calls where a chief has come back."""
+        """Continues as a chief that has come back: `on_return` of `Cluster.session_creator`."""
         session.run(self._count)
         self._returned = True
 
     def after_create_session(self, session: tf.Session, coord: tf.train.Coordinator) -> None:
-        """Starts from the global step that there is; on the chief, begins to average."""
+        """Starts from the current global step; on the chief, begins to average gradients."""
         if missing := session.run(self._ready).tolist():
             raise AssertionError(f"expected values of all variables, got none of {missing[:3]}")
         session.run(self._init)
         if self._returned:
-            # Others may wait whose gradients the update that was broken off took in part.
+            # The interrupted update may have used some gradients, whose workers still wait.
             session.run(self._tokens)
             self._returned = False
         if self._is_chief:
             threading.Thread(target=self._keep_on, args=(session, coord), daemon=True).start()
-        # Who comes back after the last step finds nobody to take another with.
+        # If training has ended, there is no other worker to take a step with.
         if self._is_last(session.run(self._step)):
             coord.request_stop()
 
@@ -64,12 +64,12 @@ class AggregateHook(tf.train.SessionRunHook):
     ) -> None:
         """Ends training at the last step."""
         del run_values
-        # Read behind the step, not in it, where it may not be counted yet.
+        # Read after the step: during it, the step may not be counted yet.
         if self._is_last(run_context.session.run(self._step)):
             run_context.request_stop()
 
     def end(self, session: tf.Session) -> None:
-        """Behind the last step, lets workers go that still wait for another."""
+        """After the last step, releases workers that wait for another one."""
         if self._is_chief and self._is_last(session.run(self._step)):
             session.run(self._close)
 
@@ -81,7 +81,7 @@ class AggregateHook(tf.train.SessionRunHook):
             while not coord.should_stop():
                 session.run(self._aggregate)
         except (tf.errors.OutOfRangeError, tf.errors.CancelledError):
-            return  # Training has ended, or the session is closed to make another.
+            return  # Training has ended, or the session is closed to create a new one.
         except Exception as error:
             if not coord.should_stop():
                 coord.request_stop(error)

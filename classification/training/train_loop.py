@@ -108,6 +108,7 @@ def run(
         folder,
         ended=ended,
         on_return=_on_return(graph),
+        say=display.say,
     )
     reached = 0
     try:
