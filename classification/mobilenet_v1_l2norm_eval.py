@@ -86,7 +86,7 @@ def main() -> None:
     """Evaluates, prints the result, and writes summaries and a report if asked to."""
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
-    config = model_flags.resolve(path, model_flags.given())
+    config = model_flags.resolve(path, model_flags.given(), say=print)
     dataset_dir = FLAGS.dataset_dir
     if config.dataset != "digits" and not FLAGS["dataset_dir"].present:
         dataset_dir = config.dataset

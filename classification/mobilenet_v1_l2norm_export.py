@@ -78,7 +78,7 @@ def main() -> None:
         checkpoint, config = None, ModelConfig(**given)
     else:
         checkpoint = checkpoints.find(network)
-        config = model_flags.resolve(network, given)
+        config = model_flags.resolve(network, given, say=print)
     path = FLAGS.output_file
     if not path:
         if checkpoint is None:

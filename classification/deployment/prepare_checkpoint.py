@@ -44,7 +44,7 @@ def main() -> None:
     program.require("output_dir")
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
-    config = model_flags.resolve(path, model_flags.given())
+    config = model_flags.resolve(path, model_flags.given(), say=print)
     labels, whose = deployable.find_labels(
         FLAGS.labels_file, checkpoint.folder, config, flag="labels_file"
     )

@@ -142,7 +142,7 @@ def _tflite(options: Options) -> TfliteNetwork:
 
 
 def _checkpoint(options: Options) -> CheckpointNetwork:
-    config = model_flags.resolve(FLAGS.checkpoint, model_flags.given())
+    config = model_flags.resolve(FLAGS.checkpoint, model_flags.given(), say=print)
     checkpoint = checkpoints.find(FLAGS.checkpoint)
     network = CheckpointNetwork(checkpoint, config, options, labels_file=FLAGS.labels)
     atomic_files.check_replaceable(FLAGS.output, deployable.FILE_NAMES)

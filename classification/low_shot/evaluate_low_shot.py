@@ -127,7 +127,7 @@ def _sources() -> list[Source]:
     """The networks that --model and --checkpoint name."""
     sources = [embedding_sources.of_model(FLAGS.model)] if FLAGS.model else []
     if FLAGS.checkpoint:
-        config = model_flags.resolve(FLAGS.checkpoint, {})
+        config = model_flags.resolve(FLAGS.checkpoint, {}, say=print)
         sources += embedding_sources.of_checkpoint(FLAGS.checkpoint, config)
     return sources
 

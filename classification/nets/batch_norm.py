@@ -1,9 +1,9 @@
 """Batch norm, folded into the convolution that it follows.
 
 Ioffe and Szegedy, "Batch Normalization", arXiv 1502.03167, algorithms 1 and 2: a
-convolution's result x becomes g (x - m) rsqrt(v + eps) + b. Folded, that is a factor of
-the kernel and a bias (Jacob et al., arXiv 1712.05877, section 3.2), which a quantised
-network needs: it is the folded kernel that gets quantised.
+convolution's result x becomes g (x - m) rsqrt(v + eps) + b. Folding turns this into a
+factor of the kernel and a bias (Jacob et al., arXiv 1712.05877, section 3.2). Quantised
+networks need it because the folded kernel is what gets quantised.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ class BatchNorm:
     Attributes:
       decay: of the moving statistics, per step.
       epsilon: added to variances.
-      freeze: whether training, too, computes with the moving statistics, which stay as they are.
+      freeze: whether training also uses the moving statistics, which then do not change.
     """
 
     decay: float = 0.9997
@@ -31,12 +31,12 @@ class BatchNorm:
 
 
 class Fold(NamedTuple):
-    """What batch norm comes to, as float32 [channels] each.
+    """Batch norm as factors and a bias, float32 [channels] each.
 
     Attributes:
-      kernel: factors of the kernel, to be applied in turn.
+      kernel: factors of the kernel, applied one after another.
       output: factor of the convolution's result, or None.
-      bias: added to that.
+      bias: added to the result.
     """
 
     kernel: tuple[tf.Tensor, ...]
@@ -45,7 +45,7 @@ class Fold(NamedTuple):
 
 
 class Statistics:
-    """Batch norm's variables: gamma g, beta b, moving mean m and variance v."""
+    """Batch norm's variables: gamma g, beta b, moving mean m and moving variance v."""
 
     def __init__(self, channels: int, params: BatchNorm, trainable: bool):
         def variable(name: str, value: float, trained: bool) -> tf.Variable:
@@ -63,20 +63,20 @@ class Statistics:
         self._variance = variable("moving_variance", 1.0, False)
 
     def fold(self) -> Fold:
-        """Kernel times g rsqrt(v + eps), bias b - m g rsqrt(v + eps)."""
+        """Uses the moving statistics: factor g rsqrt(v + eps), bias b - m g rsqrt(v + eps)."""
         multiplier = self._gamma * tf.rsqrt(self._variance + self._params.epsilon)
         return Fold((multiplier,), None, self._beta - self._mean * multiplier)
 
     def fold_with_batch(self, raw: tf.Tensor) -> Fold:
-        """The same with the mean mb and variance vb of a batch.
+        """Uses the mean mb and the variance vb of a batch, and moves the moving statistics.
 
-        The kernel, all the same, comes to W g rsqrt(v + eps), so that its range does not
-        jump from batch to batch; the convolution's result is put right by
-        sqrt(v + eps) / sqrt(vb + eps). The operations and their order are the
-        reference's: a last bit is enough for a fake-quant node to round another way.
+        The folded kernel is still W g rsqrt(v + eps), so that its range does not jump from
+        batch to batch; the convolution's result is corrected by sqrt(v + eps) / sqrt(vb + eps).
+        The operations and their order are the reference's, because a difference in the last
+        bit can change how a fake-quant node rounds.
 
         Args:
-          raw: the convolution by the kernel as it is, of which statistics are taken.
+          raw: the convolution with the original kernel, whose statistics are used.
         """
         mean, unbiased = batch_moments(raw)
         count = _count(raw)
@@ -84,7 +84,7 @@ class Statistics:
         inverse = tf.rsqrt(variance + self._params.epsilon)
         correction = tf.rsqrt(self._variance + self._params.epsilon) / inverse
         multiplier = self._gamma * inverse
-        # A reference variable changes under its readers' hands: they come first.
+        # A reference variable changes in place, so it must be read before it is updated.
         with tf.control_dependencies([correction]):
             self._move(self._mean, tf.stop_gradient(mean))
             self._move(self._variance, tf.stop_gradient(unbiased))
@@ -107,12 +107,12 @@ def _count(net: tf.Tensor) -> tf.Tensor:
 def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
     """Mean and unbiased variance of each channel, in one pass, with their gradients.
 
-    TensorFlow's fused batch norm has the two among its results, but no gradients of
-    them. Of N values x of a channel with mean m, they are 1 / N and 2 (x - m) / (N - 1).
+    TensorFlow's fused batch norm returns both, but does not have their gradients. For N
+    values x of a channel with mean m, these are 1 / N and 2 (x - m) / (N - 1).
 
     Args:
-      net: float32 [batch, height, width, channels]; more than one value a channel, or
-        the variance is 0.
+      net: float32 [batch, height, width, channels]. For a single value per channel, the
+        variance is 0.
 
     Returns:
       Mean and variance, float32 [channels] each.
@@ -139,10 +139,10 @@ def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable
 def affine(
     net: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
-    """Each channel times a number plus a number, in one pass, and so its gradients.
+    """Multiplies each channel by a scale and adds an offset, in one pass; so do its gradients.
 
-    Batch norm with a mean of 0 and a variance of 1 is that. As products and sums, it takes
-    five passes over memory, which is what a training step on few cores waits for.
+    It is computed as batch norm with a mean of 0 and a variance of 1. As products and sums,
+    it would take five passes over memory, which limits the speed of training on few cores.
 
     Args:
       net: float32 [batch, height, width, channels].

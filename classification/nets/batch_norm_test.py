@@ -1,4 +1,4 @@
-"""Tests of batch_norm.py: what is folded, and the gradients of a batch's statistics."""
+"""Tests of batch_norm.py: folding, and the gradients of a batch's statistics."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -34,7 +34,7 @@ class StatisticsTest(_BatchTestCase):
         return batch_norm.Statistics(_CHANNELS, params, trainable)
 
     def start(self):
-        """Gives beta, gamma, mean and variance values, and returns those."""
+        """Gives beta, gamma, mean and variance values, and returns the values."""
         numbers = [self.draw([_CHANNELS]) for _ in self._NAMES]
         numbers[3] = 0.2 + np.abs(numbers[3])
         variable_values.load(self.session, dict(zip(tf.global_variables(), numbers, strict=True)))
@@ -50,7 +50,7 @@ class StatisticsTest(_BatchTestCase):
         ):
             np.testing.assert_array_equal(value, np.full(_CHANNELS, expected))
 
-    def test_nothing_is_trained_where_it_must_not_be(self):
+    def test_untrainable(self):
         self.build(trainable=False)
         self.assertEmpty(tf.trainable_variables())
 
@@ -64,11 +64,11 @@ class StatisticsTest(_BatchTestCase):
         np.testing.assert_allclose(bias, beta - mean * expected, rtol=1e-5)
         self.assertEmpty(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
 
-    def test_statistics_of_the_batch(self):
+    def test_batch_statistics(self):
         fold = self.build().fold_with_batch(self.inputs)
         beta, gamma, _, variance = self.start()
         factors, output, bias = self.session.run(fold)
-        # The kernel's part of it knows the moving variance alone.
+        # The factors of the kernel depend only on the moving variance.
         kernel = np.prod(factors, axis=0)
         np.testing.assert_allclose(kernel, gamma / np.sqrt(variance + _EPSILON), rtol=1e-5)
         deviation = np.sqrt(self.values.var(0) + _EPSILON)
@@ -79,7 +79,7 @@ class StatisticsTest(_BatchTestCase):
             atol=1e-5,
         )
 
-    def test_batch_moves_the_averages(self):
+    def test_batch_moves_averages(self):
         self.build().fold_with_batch(self.inputs)
         *untouched, mean, variance = self.start()
         self.session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
@@ -98,10 +98,10 @@ class BatchMomentsTest(_BatchTestCase):
         np.testing.assert_allclose(mean, self.values.mean(0), rtol=1e-5)
         np.testing.assert_allclose(variance, self.values.var(0, ddof=1), rtol=1e-5)
 
-    def test_gradients_are_those_of_nn_moments(self):
+    def test_gradients_equal_nn_moments(self):
         ours, theirs = batch_norm.batch_moments(self.inputs), tf.nn.moments(self.inputs, [0, 1, 2])
         slope = self.draw([_CHANNELS])
-        # TensorFlow's variance is divided by N, ours by N - 1.
+        # TensorFlow divides the variance by N, we divide by N - 1.
         factors = (1, _COUNT / (_COUNT - 1))
         for our, their, factor in zip(ours, theirs, factors, strict=True):
             gradient, expected = self.session.run(
@@ -109,7 +109,7 @@ class BatchMomentsTest(_BatchTestCase):
             )
             np.testing.assert_allclose(gradient, factor * expected, rtol=1e-4, atol=1e-8)
 
-    def test_gradients_are_the_slopes(self):
+    def test_gradients_equal_finite_differences(self):
         loss = tf.add_n(
             [tf.reduce_sum(value**2) for value in batch_norm.batch_moments(self.inputs)]
         )
@@ -121,7 +121,7 @@ class BatchMomentsTest(_BatchTestCase):
         )
         np.testing.assert_allclose((above - below) / 0.02, np.sum(gradient * change), rtol=1e-3)
 
-    def test_one_value_a_channel(self):
+    def test_single_value_per_channel(self):
         net = tf.constant(self.batch[:1, :1, :1])
         mean, variance = batch_norm.batch_moments(net)
         gradient = tf.gradients([mean, variance], net)[0]
@@ -132,7 +132,7 @@ class BatchMomentsTest(_BatchTestCase):
 
 
 class AffineTest(_BatchTestCase):
-    def test_is_a_product_and_a_sum_and_so_are_its_gradients(self):
+    def test_equals_product_and_sum(self):
         random = np.random.default_rng(1)
         channels = self.inputs.shape[-1]
         scale, offset = (

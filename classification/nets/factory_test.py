@@ -10,7 +10,7 @@ from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 
 _CLASSES = 7
-# Of Conv2d_0 and of each Conv2d_N_pointwise, at a depth multiplier of 1/4.
+# Channels of Conv2d_0 and of each Conv2d_N_pointwise, for a depth multiplier of 1/4.
 _DEPTHS = (8, 16, 32, 32, 64, 64, *(6 * (128,)), 256, 256)
 _BASE = "MobilenetV1/"
 _HEAD = "MobilenetV1/Logits/"

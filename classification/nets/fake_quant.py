@@ -1,13 +1,13 @@
 """Fake quantisation of weights and activations, for quantisation-aware training.
 
 A fake-quant node rounds a tensor to the 256 levels that eight bits give between a
-minimum and a maximum, and returns floats, so that training sees the error which
-the quantised network will make. Its gradient is that of the identity inside the
+minimum and a maximum, and returns floats, so that training sees the errors that
+the quantised network will have. Its gradient is that of the identity inside the
 range and zero outside (Jacob et al., "Quantization and Training of Neural Networks
 for Efficient Integer-Arithmetic-Only Inference", arXiv 1712.05877, sections 2.1, 3).
 
-Ranges live in two variables, `min` and `max`, named as TensorFlow 1's
-contrib.quantize named them, so that checkpoints are interchangeable with its.
+Ranges are in two variables, `min` and `max`, with the names of TensorFlow 1's
+contrib.quantize, so that checkpoints can be exchanged with it.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ import tensorflow.compat.v1 as tf
 
 from third_party.tf_slim.slim import slim
 
-# What TFLite gives the output of every L2_NORMALIZATION: scale 1/128, zero point 128.
+# The range of the output of every L2_NORMALIZATION in TFLite: scale 1/128, zero point 128.
 TFLITE_L2_NORM_RANGE = (-1.0, 127.0 / 128.0)
 
-# Variables that are in a checkpoint for other programs to read, and that nothing of
-# a checkpoint may change here.
+# The collection of variables that are in checkpoints only for other programs. Their values must
+# not be restored from a checkpoint.
 CONSTANT_RANGES = "constant_quantization_ranges"
 
 
@@ -33,13 +33,13 @@ class Quantization:
 
     Attributes:
       delay: the global step from which the fake-quant nodes of a training graph
-        quantise; before it they pass their input through, while ranges are learned.
+        quantise. Before that, they pass their input through while ranges are learned.
       range_decay: decay, in (0, 1), of the moving averages of activations' ranges.
-      learned_embedding_range: whether the range of the embedding, and that of what
-        the average pool returns, is the reference's (learned; none), instead of the
-        ones that a `.tflite` has in these places.
-      round_activations: whether activations are rounded to their range's levels, and not only kept
-        within it: without, a network tells what rounding them costs.
+      learned_embedding_range: whether, as in the reference, the embedding's range is
+        learned and the average pool's result is not quantised. Otherwise both have the
+        range that they have in a `.tflite`.
+      round_activations: whether activations are rounded to the levels of their range. If
+        not, they are only clipped to it, which shows how much accuracy rounding costs.
     """
 
     delay: int = 0
@@ -63,9 +63,9 @@ class Range(NamedTuple):
 
 @contextlib.contextmanager
 def _scopes(name: str, op_scope: str) -> Iterator[None]:
-    """Variables are named `name/…`, operations `op_scope/…` below the current scope."""
-    # The scope of a reference's variable is not that of the layer it belongs to, but
-    # the layer's name as an operation: hence a variable scope from the root.
+    """Variables are named `name/…`; operations are named `op_scope/…` in the current scope."""
+    # In the reference, these variables are not in the variable scope of their layer, but named
+    # after its operations; so this variable scope starts at the root.
     variables = tf.VariableScope(reuse=tf.get_variable_scope().reuse, name=name)
     with (
         tf.name_scope(op_scope),
@@ -114,12 +114,11 @@ def quantize_weights(
 
     Args:
       weights: float32, any shape.
-      name: what the variables' names start with; they are `NAME/weights_quant/min`
-        and `max`.
+      name: the start of the variables' names, `NAME/weights_quant/min` and `max`.
       quantization: the network's.
-      is_training: whether the range is that of the weights as they are now, which
-        the variables are set to by an operation in UPDATE_OPS; else it is read from
-        the variables.
+      is_training: whether the range is that of the current weights, which operations in
+        UPDATE_OPS assign to the variables; otherwise the range is read from the
+        variables.
 
     Returns:
       The quantised weights, of the same shape.
@@ -195,11 +194,11 @@ def quantize_activations(
 
     Args:
       inputs: float32, any shape.
-      name: what the variables' names start with; they are `NAME/SUFFIX/min` and
-        `max` and, in training, `biased` and `local_step` of each.
+      name: the start of the variables' names, `NAME/SUFFIX/min` and `max`; in training,
+        each also has a `biased` and a `local_step`.
       quantization: the network's.
-      is_training: whether ranges move with the batch, by operations in UPDATE_OPS;
-        else they are read from the variables.
+      is_training: whether operations in UPDATE_OPS move the range with the batch;
+        otherwise it is read from the variables.
       suffix: last part of the scope of variables and operations.
       relu6: whether the inputs are a Relu6's results, so that the range starts at 0.
 
@@ -230,9 +229,9 @@ def quantize_activations(
 def _debiased_average(
     variable: tf.Variable, name: str, value: tf.Tensor, decay: float
 ) -> tf.Tensor:
-    """The moving average of value, which UPDATE_OPS will store in variable."""
+    """The moving average of value; an operation in UPDATE_OPS stores it in the variable."""
     zeros = tf.zeros_initializer()
-    # The variable's own name, from the root, stands in that of its companions twice.
+    # Created in the variable's scope with its name from the root, so their names contain it twice.
     biased = slim.variable(f"{name}/biased", shape=[], initializer=zeros, trainable=False)
     step = slim.variable(f"{name}/local_step", shape=[], initializer=zeros, trainable=False)
     new_biased = biased - (biased - value) * (1.0 - decay)
@@ -275,19 +274,22 @@ def quantize_with_range(
     is_training: bool,
     suffix: str,
 ) -> tf.Tensor:
-    """Fake-quantises activations with a range known beforehand.
+    """Fake-quantises activations with a known range.
 
-    The range is in the checkpoint too, under the names that `quantize_activations`
-    would give it, for programs that read it there. Nothing here does: the range is
-    the one asked for, whatever a checkpoint says.
+    A training graph also has the range in variables, named as `quantize_activations`
+    would name them, for other programs that read checkpoints. This project always uses
+    the known range, whatever a checkpoint says.
 
     Args:
       inputs: float32, any shape.
-      name: what the variables' names start with.
+      name: the start of the variables' names.
       limits: least and greatest value.
       quantization: the network's.
-      is_training: whether this is a training graph, in which the delay counts.
+      is_training: whether this is a training graph, to which the delay applies.
       suffix: last part of the scope of variables and operations.
+
+    Returns:
+      The quantised activations, of the same shape.
     """
     with _scopes(f"{name}/{suffix}", suffix):
         for variable, limit in (("min", limits[0]), ("max", limits[1])):

@@ -20,8 +20,8 @@ class _Separable(NamedTuple):
     stride: int
 
 
-# arXiv 1704.04861, table 1: a 3x3 convolution to 32 channels, then thirteen pairs of
-# a depthwise and a pointwise convolution.
+# arXiv 1704.04861, table 1: a 3x3 convolution to 32 channels, followed by thirteen pairs
+# of a depthwise and a pointwise convolution.
 _FIRST_DEPTH = 32
 _SEPARABLE = (
     _Separable(64, 1),

@@ -167,7 +167,7 @@ def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) 
 
 
 def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -> tf.Tensor:
-    """Averages over space, float32 [batch, 1, 1, channels]."""
+    """Averages over height and width; returns float32 [batch, 1, 1, channels]."""
     if global_pool:
         net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
         end_points["global_pool"] = net
@@ -176,7 +176,7 @@ def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -
     if height is None or width is None:
         raise ValueError(
             "expected images of a known height and width, got a last feature map of shape "
-            f"{net.shape}; global_pool=True takes any"
+            f"{net.shape}; pass global_pool=True for images of any size"
         )
     # The reference's window of 7 with a stride of 2 returns one value on maps up to 8. On larger
     # maps it would return more than one embedding for an image, so the window covers the map.

@@ -1,4 +1,4 @@
-"""Tests of mobilenet_v1_l2norm.py: shapes, what is trained, and what the head computes."""
+"""Tests of mobilenet_v1_l2norm.py: shapes, trained variables, and results of the head."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,7 +11,7 @@ from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _CLASSES = 7
 _LABELS = [0, 1, 2, 0]
-# Of Conv2d_0 and of each Conv2d_N_pointwise, at a depth multiplier of 1/4.
+# Channels of Conv2d_0 and of each Conv2d_N_pointwise, for a depth multiplier of 1/4.
 _DEPTHS = (8, 16, 32, 32, 64, 64, *(6 * (128,)), 256, 256)
 _STRIDES = (2, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 _HEAD = "MobilenetV1/Logits/"
@@ -272,7 +272,7 @@ class BadArgumentsTest(_GraphTestCase):
         (None, {}, "got a tensor of rank None"),
         ([1, 31, 32, 3], {}, "at least 32 x 32 pixels, got 31 x 32"),
         ([1, 32, 32, None], {}, "known number of channels"),
-        ([1, None, None, 3], {}, "global_pool=True takes any"),
+        ([1, None, None, 3], {}, "pass global_pool=True"),
         ([1, 32, 32, 3], {"depth_multiplier": 0}, "above 0, got 0"),
         ([1, 32, 32, 3], {"num_classes": -1}, "at least 0, got -1"),
     )

@@ -1,7 +1,7 @@
-"""`model.json`: what a checkpoint's network is, written beside it.
+"""`model.json`, which describes the network of the checkpoints in its folder.
 
-Training writes it, and evaluation, export and conversion read it, so that nothing
-has to be said twice. What contradicts it is an error.
+Training writes it; evaluation, export and conversion read it, so that users describe a
+network only once. Flags that contradict it are an error.
 """
 
 import dataclasses
@@ -18,17 +18,17 @@ FILE_NAME = "model.json"
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """A network, as `mobilenet_v1_l2norm` builds it.
+    """A network that `factory.build` builds.
 
     Attributes:
       image_size: height and width of the input, in pixels.
-      depth_multiplier: of the base's channels.
-      num_classes: of the logits.
-      quantize: whether it is quantisation-aware.
+      depth_multiplier: of the channels of the base's layers.
+      num_classes: number of classes.
+      quantize: whether it is quantised.
       learned_embedding_range: see `fake_quant.Quantization`.
-      labels: the classes' names, in order; None where unknown.
-      dataset: what it was trained on: "digits", or a folder; where the network is ready for
-        deployment, that folder's name alone (see `deployment.portable`).
+      labels: the classes' names, in order; None if they are unknown.
+      dataset: what it was trained on: "digits" or a folder. In a network that is ready for
+        deployment, only the folder's name (see `deployable.portable`).
     """
 
     image_size: int = 224
@@ -40,7 +40,7 @@ class ModelConfig:
     dataset: str = ""
 
     def __post_init__(self) -> None:
-        # bool is an int to Python, and 1 a float to people: hence the exact lists.
+        # Exact types: in Python a bool is an int, and users may write 1 for 1.0.
         kinds = {
             "image_size": (int,),
             "depth_multiplier": (float, int),
@@ -62,23 +62,23 @@ class ModelConfig:
             return
         if len(self.labels) != self.num_classes:
             raise ValueError(
-                f"expected as many labels as classes, {self.num_classes}, got {len(self.labels)}"
+                f"expected {self.num_classes} labels, one for each class, got {len(self.labels)}"
             )
         for label in self.labels:
             if type(label) is not str:
                 raise ValueError(f"expected labels to be str, got {label!r}")
 
     def write(self, folder: str) -> None:
-        """Writes `model.json` in folder, whole or not at all."""
+        """Writes `model.json` in a folder, atomically."""
         text = json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
         atomic_files.write_atomically(os.path.join(folder, FILE_NAME), text.encode())
 
 
 def read(folder: str) -> ModelConfig | None:
-    """Reads folder's `model.json`; None where there is none.
+    """Reads the `model.json` of a folder; None if there is none.
 
     Raises:
-      ValueError: if the file is not what `ModelConfig.write` writes.
+      ValueError: if the file does not have the format that `ModelConfig.write` writes.
     """
     path = os.path.join(folder, FILE_NAME)
     if not os.path.exists(path):
@@ -98,12 +98,12 @@ def read(folder: str) -> ModelConfig | None:
 
 
 def resolve(known: ModelConfig | None, given: dict[str, Any], *, source: str) -> ModelConfig:
-    """The network that a `model.json` and a user's flags agree on.
+    """Combines a `model.json` with the user's flags.
 
     Args:
       known: what `read` returned.
-      given: attributes that the user has set by hand.
-      source: where `known` was looked for, for the error.
+      given: the attributes that the user has set.
+      source: the folder of the `model.json`, for the error message.
 
     Raises:
       ValueError: if a flag contradicts `model.json`.

@@ -1,4 +1,4 @@
-"""Tests of `model.json`."""
+"""Tests of model_config.py."""
 
 import json
 import os
@@ -26,12 +26,12 @@ class FileTest(parameterized.TestCase):
         self.path = os.path.join(self.folder, model_config.FILE_NAME)
 
     @parameterized.parameters(_CONFIG, ModelConfig())
-    def test_comes_back_as_it_was_written(self, config):
-        config.write(self.folder)
-        self.assertEqual(model_config.read(self.folder), config)
+    def test_reads_what_it_writes(self, model):
+        model.write(self.folder)
+        self.assertEqual(model_config.read(self.folder), model)
         self.assertEqual(os.listdir(self.folder), ["model.json"])
 
-    def test_is_json_that_people_can_read(self):
+    def test_writes_readable_json(self):
         _CONFIG.write(self.folder)
         with open(self.path, encoding="utf-8") as file:
             text = file.read()
@@ -40,16 +40,16 @@ class FileTest(parameterized.TestCase):
         self.assertEqual(values["depth_multiplier"], 0.25)
         self.assertEqual(values["quantize"], True)
 
-    def test_labels_have_one_spelling(self):
+    def test_normalises_labels(self):
         with open(self.path, "w", encoding="utf-8") as file:
             file.write('{"num_classes": 1, "labels": ["cafe\u0301"]}')
         self.assertEqual(model_config.read(self.folder).labels, ("caf\u00e9",))
 
-    def test_absent(self):
+    def test_missing_file(self):
         self.assertIsNone(model_config.read(self.folder))
         self.assertIsNone(model_config.read(os.path.join(self.folder, "missing")))
 
-    def test_attributes_left_out_have_their_defaults(self):
+    def test_missing_attributes_have_defaults(self):
         with open(self.path, "w") as file:
             file.write('{"num_classes": 5}')
         self.assertEqual(model_config.read(self.folder), ModelConfig(num_classes=5))
@@ -64,11 +64,11 @@ class FileTest(parameterized.TestCase):
         ('{"image_size": 32.0}', "expected image_size to be int, got 32.0"),
         ('{"quantize": 1}', "expected quantize to be bool, got 1"),
         ('{"depth_multiplier": NaN}', "expected depth_multiplier to be above 0, got nan"),
-        ('{"num_classes": 2, "labels": ["a"]}', "as many labels as classes, 2, got 1"),
+        ('{"num_classes": 2, "labels": ["a"]}', "expected 2 labels, one for each class, got 1"),
         ('{"num_classes": 2, "labels": "ab"}', "expected labels to be tuple, got 'ab'"),
         ('{"num_classes": 2, "labels": ["a", 1]}', "expected labels to be str, got 1"),
     )
-    def test_damaged_file_is_named(self, text, expected):
+    def test_refuses_damaged_file(self, text, expected):
         with open(self.path, "w") as file:
             file.write(text)
         with self.assertRaises(ValueError) as caught:
@@ -85,20 +85,20 @@ class ModelConfigTest(parameterized.TestCase):
         ("depth_multiplier", -0.5),
         ("depth_multiplier", float("inf")),
     )
-    def test_numbers_out_of_range(self, name, value):
+    def test_refuses_numbers_out_of_range(self, name, value):
         with self.assertRaisesRegex(ValueError, f"expected {name} to be above 0, got {value}"):
             ModelConfig(**{name: value})
 
-    def test_a_whole_depth_multiplier_will_do(self):
+    def test_accepts_integer_depth_multiplier(self):
         self.assertEqual(ModelConfig(depth_multiplier=1), ModelConfig(depth_multiplier=1.0))
 
 
 class ResolveTest(parameterized.TestCase):
-    def test_without_a_file_the_flags_and_their_defaults_count(self):
+    def test_uses_flags_without_file(self):
         resolved = model_config.resolve(None, {"num_classes": 7, "quantize": True}, source="a")
         self.assertEqual(resolved, ModelConfig(num_classes=7, quantize=True))
 
-    def test_the_file_counts_and_flags_may_repeat_it(self):
+    def test_flags_may_repeat_the_file(self):
         given = {"image_size": 32, "depth_multiplier": 0.25, "quantize": True}
         self.assertEqual(model_config.resolve(_CONFIG, given, source="a"), _CONFIG)
         self.assertEqual(model_config.resolve(_CONFIG, {}, source="a"), _CONFIG)
@@ -109,7 +109,7 @@ class ResolveTest(parameterized.TestCase):
         ("num_classes", 1001, 3),
         ("quantize", False, True),
     )
-    def test_a_flag_that_contradicts_the_file_is_an_error(self, name, value, known):
+    def test_refuses_contradicting_flag(self, name, value, known):
         with self.assertRaisesRegex(
             ValueError, f"--{name}={value} contradicts a/b/model.json, which says {known};"
         ):

@@ -1,5 +1,6 @@
-"""The flags that tell what a network is, for programs that take it from its `model.json`."""
+"""Flags that describe a network, for programs that read its `model.json`."""
 
+from collections.abc import Callable
 from typing import Any
 
 from absl import flags
@@ -8,19 +9,19 @@ from classification.nets import checkpoints, fake_quant, model_config, variable_
 from classification.nets.model_config import ModelConfig
 from transforms.base import program
 
-flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels.")
+flags.DEFINE_integer("image_size", 224, "Height and width of the input, in pixels.")
 flags.DEFINE_integer(
-    "num_classes", 1001, "Classes of the network; 0, for export, ends it at the embedding."
+    "num_classes", 1001, "Number of classes; in export, 0 ends the network at the embedding."
 )
-flags.DEFINE_float("depth_multiplier", 1.0, "Of the channels of the base's layers.")
+flags.DEFINE_float("depth_multiplier", 1.0, "Multiplies the channels of the base's layers.")
 flags.DEFINE_bool(
-    "quantize", False, "Whether the network is a quantised one. Default: what the checkpoint is."
+    "quantize", False, "Whether the network is quantised. By default, this is read from its files."
 )
 flags.DEFINE_bool(
     "learned_embedding_range",
     False,
-    "Whether a quantised network takes its embedding's range from the checkpoint, as the "
-    "reference does, instead of -1..127/128. Default: what a checkpoint without model.json has.",
+    "Whether a quantised network reads its embedding's range from the checkpoint, as the "
+    "reference does, instead of using -1..127/128. By default, this is read from its files.",
 )
 
 _NAMES = (
@@ -33,19 +34,20 @@ _NAMES = (
 
 
 def given() -> dict[str, Any]:
-    """Those of the flags that were set by hand."""
+    """The flags that the user has set, by name."""
     return program.given(_NAMES)
 
 
-def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
-    """The network of a checkpoint, as its `model.json` and the user's flags tell.
+def resolve(path: str, values: dict[str, Any], *, say: Callable[[str], None]) -> ModelConfig:
+    """The network of a checkpoint, from its `model.json` and the user's flags.
 
-    Where there is no `model.json`, the checkpoint tells whether the network is quantised, and how
-    its embedding is: what is found there is printed.
+    If there is no `model.json`, the checkpoint shows whether the network is quantised, and
+    which range its embedding has.
 
     Args:
-      path: a checkpoint, or a folder of them, as `checkpoints.find` takes.
-      values: attributes of the network that the user has set by hand.
+      path: a checkpoint, or a folder of them, as for `checkpoints.find`.
+      values: attributes of the network that the user has set.
+      say: called with a line for each attribute that was found in the checkpoint.
 
     Raises:
       FileNotFoundError: if there is no checkpoint.
@@ -58,25 +60,23 @@ def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
     quantised = checkpoint.is_quantised
     if known is None and "quantize" not in values and quantised:
         values = values | {"quantize": True}
-        print(
+        say(
             f"No {model_config.FILE_NAME} in {folder}: the network is quantised, since the "
-            "checkpoint holds quantisation ranges.",
-            flush=True,
+            "checkpoint holds quantisation ranges."
         )
     if known is None and values.get("quantize") and "learned_embedding_range" not in values:
         names = variable_names.limits(variable_names.EMBEDDING_RANGE)
         limits = [checkpoint.scalar(name) for name in names]
-        # A network of the fixed range may lack the variables, but never has other values there.
+        # A network with the fixed range may lack the variables, but never has other values.
         if None not in limits and tuple(limits) != fake_quant.TFLITE_L2_NORM_RANGE:
             values = values | {"learned_embedding_range": True}
-            print(
+            say(
                 f"No {model_config.FILE_NAME} in {folder}: the embedding's range is that of the "
-                f"checkpoint, {limits[0]:.4g}..{limits[1]:.4g}, as --learned_embedding_range says.",
-                flush=True,
+                f"checkpoint, {limits[0]:.4g}..{limits[1]:.4g}, as --learned_embedding_range says."
             )
-    config = model_config.resolve(known, values, source=folder)
-    # The other way round, it is the ranges that are missed, by whoever needs them.
-    if quantised and not config.quantize:
+    model = model_config.resolve(known, values, source=folder)
+    # For a quantised network, a float checkpoint is an error only when its ranges are read.
+    if quantised and not model.quantize:
         source = "--quantize=false" if known is None else model_config.FILE_NAME
         raise ValueError(
             f"expected a float network's checkpoint, as {source} says, got {checkpoint}, which "
@@ -84,7 +84,7 @@ def resolve(path: str, values: dict[str, Any]) -> ModelConfig:
             + (
                 "leave --quantize out"
                 if known is None
-                else "each has a folder of its own: name that of the checkpoint's training"
+                else "name the folder that this checkpoint was trained in"
             )
         )
-    return config
+    return model

@@ -1,7 +1,5 @@
-"""Tests of how a network is told from flags, `model.json` and its checkpoint."""
+"""Tests of model_flags.py."""
 
-import contextlib
-import io
 import os
 from typing import Any
 
@@ -30,9 +28,10 @@ class ResolveTest(parameterized.TestCase):
             return tf.train.Saver().save(session, os.path.join(self.folder, "model.ckpt"))
 
     def resolve(self, path: str, **values: Any) -> tuple[ModelConfig, str]:
-        """The network, and what was printed."""
-        with contextlib.redirect_stdout(io.StringIO()) as out:
-            return model_flags.resolve(path, values), out.getvalue()
+        """The network, and what was said."""
+        lines: list[str] = []
+        model = model_flags.resolve(path, values, say=lines.append)
+        return model, "\n".join(lines)
 
     @parameterized.parameters(
         ((-0.25, 0.5), True),
@@ -44,9 +43,9 @@ class ResolveTest(parameterized.TestCase):
         names = (f"{_RANGE}/min", f"{_RANGE}/max")
         prefix = self.save(dict(zip(names, limits, strict=True)) if limits else {})
         for path in (self.folder, prefix):
-            config, out = self.resolve(path, quantize=True, num_classes=7)
+            model, out = self.resolve(path, quantize=True, num_classes=7)
             self.assertEqual(
-                config, ModelConfig(num_classes=7, quantize=True, learned_embedding_range=learned)
+                model, ModelConfig(num_classes=7, quantize=True, learned_embedding_range=learned)
             )
             if learned:
                 self.assertStartsWith(out, f"No model.json in {self.folder}: ")
@@ -55,11 +54,11 @@ class ResolveTest(parameterized.TestCase):
             else:
                 self.assertEqual(out, "")
 
-    def test_what_is_said_wins_over_what_the_checkpoint_looks_like(self):
+    def test_flags_and_file_override_the_checkpoint(self):
         self.save({f"{_RANGE}/min": -0.25, f"{_RANGE}/max": 0.5})
         for value in (False, True):
-            config, out = self.resolve(self.folder, quantize=True, learned_embedding_range=value)
-            self.assertEqual((config.learned_embedding_range, out), (value, ""))
+            model, out = self.resolve(self.folder, quantize=True, learned_embedding_range=value)
+            self.assertEqual((model.learned_embedding_range, out), (value, ""))
         known = ModelConfig(quantize=True)
         known.write(self.folder)
         self.assertEqual(self.resolve(self.folder, quantize=True), (known, ""))
@@ -67,25 +66,25 @@ class ResolveTest(parameterized.TestCase):
             self.resolve(self.folder, learned_embedding_range=True)
 
     @parameterized.parameters("weights_quant", "act_quant", "activation_Mul_quant")
-    def test_whether_it_is_quantised_is_the_checkpoints(self, scope):
+    def test_reads_quantisation_from_the_checkpoint(self, scope):
         prefix = self.save({f"MobilenetV1/a/{scope}/min": -1.0}, quantised=False)
-        config, out = self.resolve(prefix)
-        self.assertTrue(config.quantize)
+        model, out = self.resolve(prefix)
+        self.assertTrue(model.quantize)
         self.assertStartsWith(out, f"No model.json in {self.folder}: the network is quantised, ")
-        self.assertEqual(self.resolve(prefix, quantize=True), (config, ""))
+        self.assertEqual(self.resolve(prefix, quantize=True), (model, ""))
         with self.assertRaisesRegex(ValueError, "holds quantisation ranges; leave --quantize out"):
             self.resolve(prefix, quantize=False)
         ModelConfig().write(self.folder)
         with self.assertRaisesRegex(ValueError, "float network's checkpoint, as model.json says"):
             self.resolve(prefix)
 
-    def test_a_float_checkpoint(self):
+    def test_float_checkpoint(self):
         prefix = self.save({"MobilenetV1/a/quantity/min": -1.0}, quantised=False)
         self.assertEqual(self.resolve(prefix), (ModelConfig(), ""))
-        # Whoever computes with it will miss the ranges; a graph for training need not have them.
+        # Inference will need the ranges, but training does not.
         self.assertTrue(self.resolve(prefix, quantize=True)[0].quantize)
 
-    def test_no_checkpoint(self):
+    def test_refuses_missing_checkpoint(self):
         with self.assertRaisesRegex(FileNotFoundError, "expected a checkpoint in the folder"):
             self.resolve(self.folder)
 

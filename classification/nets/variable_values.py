@@ -1,4 +1,4 @@
-"""Giving a graph's variables values."""
+"""Gives the variables of a graph values."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,12 @@ import tensorflow.compat.v1 as tf
 
 
 def load(session: tf.Session, values: Mapping[tf.Variable, np.typing.ArrayLike]) -> None:
-    """Gives variables values, all in one run: a run for each takes seconds in a large graph.
+    """Gives variables values, without adding anything to the graph.
 
-    Nothing is added to the graph.
+    All are set in one run; a run for each takes seconds in a large graph.
 
     Raises:
-      ValueError: if a value has another shape than its variable; then none has changed.
+      ValueError: if a value's shape is not that of its variable; then no variable has changed.
     """
     session.run(
         [variable.initializer for variable in values],

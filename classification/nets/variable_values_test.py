@@ -8,7 +8,7 @@ from classification.nets import variable_values
 
 
 class LoadTest(absltest.TestCase):
-    def setUp(self) -> None:
+    def setUp(self):
         super().setUp()
         self.graph = self.enter_context(tf.Graph().as_default())
         self.step = tf.train.create_global_step()
@@ -17,7 +17,7 @@ class LoadTest(absltest.TestCase):
         self.session = self.enter_context(tf.Session())
         self.session.run(tf.global_variables_initializer())
 
-    def test_values_of_some_variables(self) -> None:
+    def test_sets_some_variables(self):
         self.graph.finalize()
         matrix = np.arange(6.0).reshape(2, 3)
         variable_values.load(self.session, {self.matrix: matrix, self.step: 5})
@@ -25,7 +25,7 @@ class LoadTest(absltest.TestCase):
         np.testing.assert_array_equal(values[0], matrix)
         self.assertEqual(values[1:], [5, [7.0]])
 
-    def test_another_shape(self) -> None:
+    def test_refuses_another_shape(self):
         with self.assertRaisesRegex(ValueError, "shape"):
             variable_values.load(self.session, {self.step: 5, self.matrix: np.ones([3, 2])})
         self.assertEqual(self.session.run(self.step), 0)

@@ -1,4 +1,4 @@
-"""Small networks that know handwritten digits, for tests."""
+"""Small networks that classify handwritten digits, for tests."""
 
 import os
 
@@ -21,7 +21,7 @@ STEP = 1234
 
 
 def images_and_labels(dataset: Dataset, image_size: int) -> tuple[np.ndarray, np.ndarray]:
-    """All images and labels of a data set, as evaluation sees them."""
+    """All images and labels of a data set, as evaluation uses them."""
     with tf.Graph().as_default(), tf.Session() as session:
         batches = dataset.batches(
             batch_size=dataset.num_examples, image_size=image_size, is_training=False
@@ -31,29 +31,33 @@ def images_and_labels(dataset: Dataset, image_size: int) -> tuple[np.ndarray, np
 
 
 def write_network(
-    folder: str, config: ModelConfig, *, dataset: Dataset | None = None, step: int | None = STEP
+    folder: str, model: ModelConfig, *, dataset: Dataset | None = None, step: int | None = STEP
 ) -> str:
-    """Writes a checkpoint of a network whose base is random.
+    """Writes a checkpoint of a network with a random base; does not write a `model.json`.
 
-    With the digits given, class vectors are imprinted from them, so that guesses differ,
-    many are right and many wrong.
+    Args:
+      folder: where to write it; it is created if it does not exist.
+      model: the network.
+      dataset: the digits. Class vectors are imprinted from them, so that many predictions are
+        right and many are wrong. None leaves the class vectors random.
+      step: the global step in the checkpoint; None for none.
 
     Returns:
-      The checkpoint's prefix, in folder. `model.json` is not written.
+      The checkpoint's prefix.
     """
     os.makedirs(folder, exist_ok=True)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
-        size = config.image_size
+        size = model.image_size
         images = tf.placeholder(tf.float32, [None, size, size, 3])
-        embedding = factory.build(images, config)["Embedding"]
+        embedding = factory.build(images, model)["Embedding"]
         global_step = None if step is None else tf.train.create_global_step()
         session.run(tf.global_variables_initializer())
         if dataset is not None:
             pixels, labels = images_and_labels(dataset, size)
             vectors = session.run(embedding, {images: pixels})[:, 0, 0, :]
             means = np.stack([vectors[labels == i].mean(axis=0) for i in range(10)])
-            # A random base's embeddings have nearly all in common: without that.
+            # The embeddings of a random base are nearly the same, so their common part is removed.
             common = means.mean(axis=0)
             means -= common
             means -= np.outer(means @ common, common) / (common @ common)
