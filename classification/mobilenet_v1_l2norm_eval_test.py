@@ -145,7 +145,7 @@ class EvalTest(absltest.TestCase):
         self.assertIn("on digits: ", out)
         self.assertIn(" of 360 images", out)
         shutil.rmtree("data")
-        self.assert_fails("data does not exist")
+        self.assert_fails("data, which does not exist")
 
     def test_flags_describe_a_network_without_model_json(self):
         self.write_network("bare", describe=False)
@@ -192,7 +192,7 @@ class EvalTest(absltest.TestCase):
         self.write_network("models/a")
         self.assert_fails("batch_size to be at least 1, got 0", "--batch_size=0")
         self.assert_fails("num_examples to be at least 1, got -1", "--num_examples=-1")
-        self.assert_fails("nowhere does not exist", "--dataset_dir=nowhere")
+        self.assert_fails("nowhere, which does not exist", "--dataset_dir=nowhere")
         self.assert_fails("models/a/checkpoint: ", "--eval_dir=models/a/checkpoint")
         for path in glob.glob("models/a/*.index"):
             with open(path, "wb") as file:

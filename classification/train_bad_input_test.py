@@ -112,7 +112,7 @@ class TrainBadInputTest(absltest.TestCase):
         )
         self._write_data()
         self._assert_leaves_nothing(
-            "files named validation-.* in data, but it holds",
+            "files named validation-.* in data, got ",
             "--dataset_dir=data",
             "--eval_every=2",
             *_SMALL,
@@ -134,9 +134,9 @@ class TrainBadInputTest(absltest.TestCase):
         # Not even root can read it.
         os.symlink("loop", "loop")
         for path, expected in {
-            "gone": "dataset folder gone does not exist",
-            "empty": r"named train-\* in empty, but it holds nothing",
-            "file": "file is a file. Give the folder",
+            "gone": "got gone, which does not exist",
+            "empty": r"named train-\* in empty, got an empty folder",
+            "file": "got the file file; name the folder",
             "file/data": "file/data cannot be read",
             "loop": "loop cannot be read: .*Too many levels",
         }.items():
@@ -155,29 +155,29 @@ class TrainBadInputTest(absltest.TestCase):
             path.touch()
             folder = path.parts[0]
             self._assert_leaves_nothing(
-                f"in {folder}, but it holds .*run convert_images -- --images_dir='?{folder}'? ",
+                f"in {folder}, got .*run convert_images -- --images_dir='?{folder}'? ",
                 f"--dataset_dir={folder}",
             )
         os.makedirs("none/folder")
-        self._assert_leaves_nothing("none, but it holds folder. Rename", "--dataset_dir=none")
+        self._assert_leaves_nothing("none, got folder; rename", "--dataset_dir=none")
 
     def test_bad_files_of_records(self):
         path = pathlib.Path(self._write_data())
         whole = path.read_bytes()
         path.write_bytes(whole[:-100])
         self._assert_leaves_nothing(
-            f"at offset [0-9]+ of {path}, but the file ends", "--dataset_dir=data"
+            f"at offset [0-9]+ of {path}, got a file that ends", "--dataset_dir=data"
         )
         path.write_bytes(b"noise" * 100)
-        self._assert_leaves_nothing("checksum of its length is wrong", "--dataset_dir=data")
+        self._assert_leaves_nothing("got a length with a wrong checksum", "--dataset_dir=data")
         path.write_bytes(b"")
-        self._assert_leaves_nothing("all 1 are empty", "--dataset_dir=data")
+        self._assert_leaves_nothing("got 1 empty files", "--dataset_dir=data")
         image = data_testing.encode_png(np.zeros([12, 10, 3], np.uint8))
         for name, value in {"image/encoded": image, "image/class/label": 1}.items():
             lacking = {"image/encoded": "image/class/label"}.get(name, "image/encoded")
             self._write_data(index=0, damaged=data_testing.make_example({name: value}))
             self._assert_leaves_nothing(
-                f"of {lacking} in each record, but the first record of .* has 0",
+                f"of {lacking} in each record, got 0 in the first record of ",
                 "--dataset_dir=data",
             )
 
@@ -199,7 +199,7 @@ class TrainBadInputTest(absltest.TestCase):
         step = checkpoints.newest_step("out")
         self._write_data(damaged=data_testing.make_image_example(image, 3))
         self._assert_fails(
-            f"label in 0..2, got 3 in record {_BAD} of {path}. If the records count classes from "
+            f"label in 0..2, got 3 in record {_BAD} of {path}; if the records count classes from "
             "1, put a name for class 0, .*" + goes_on.format(step),
             *flags,
         )
@@ -207,7 +207,8 @@ class TrainBadInputTest(absltest.TestCase):
         data[-5] ^= 1  # The last byte before the checksum.
         pathlib.Path(path).write_bytes(data)
         self._assert_fails(
-            f"number {_RECORDS - 1} of {path}, but its checksum.*" + goes_on.format(step), *flags
+            f"number {_RECORDS - 1} of {path}, got one with a wrong.*" + goes_on.format(step),
+            *flags,
         )
         self._write_data()
         status, out, err = self._run(*flags)
@@ -222,7 +223,7 @@ class TrainBadInputTest(absltest.TestCase):
         data[-5] ^= 1
         pathlib.Path(path).write_bytes(data)
         self._assert_leaves_nothing(
-            f"number {_RECORDS - 1} of {path}, but its checksum is wrong",
+            f"number {_RECORDS - 1} of {path}, got one with a wrong checksum",
             "--dataset_dir=data",
             "--fine_tune_checkpoint=start",
             "--freeze_base_model",

@@ -1,4 +1,4 @@
-"""What the programs train and evaluate on: one interface for the digits and for ImageNet."""
+"""Data sets to train and evaluate on: one interface for the digits and for record files."""
 
 import dataclasses
 import functools
@@ -14,18 +14,18 @@ from classification.data.dataset_info import DatasetInfo, Shard
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """One part of a set of labelled images.
+    """One split of a set of labelled images.
 
     Attributes:
       name: "digits" or "imagenet".
       split: "train", "validation" or "test".
-      source: "digits", or the folder of the record files, as an absolute path or with its
-        scheme, which says the same wherever it is read.
-      num_examples: how many images it holds.
-      num_classes: labels are below this.
-      labels: the classes' names, index = label; None where they are unknown.
-      files: the record files, in the order of evaluation; none for the digits. Where reading
-        ends in a tf.errors.DataLossError, `records.find_damage` tells which is damaged.
+      source: "digits", or the folder of the record files: an absolute path, or one with a
+        scheme.
+      num_examples: number of images.
+      num_classes: labels are below this number.
+      labels: the classes' names, index = label; None if they are unknown.
+      files: the record files, in the order of evaluation; empty for the digits. If reading
+        ends with a tf.errors.DataLossError, `records.find_damage` finds the damaged file.
     """
 
     name: str
@@ -39,10 +39,10 @@ class Dataset:
     _content: Callable[[], str] = dataclasses.field(repr=False, compare=False)
 
     def fingerprint(self) -> str:
-        """SHA-256, in hex, of what the data holds, wherever and in whatever files it lies.
+        """SHA-256, in hex, of the data, which does not depend on where its files are.
 
-        Of record files it is that of the records' lengths and checksums, in order, and of the
-        number of classes; computed anew at each call, which reads a little of each record.
+        For record files, it is the hash of the records' lengths and checksums, in order, and
+        of the number of classes. Each call computes it again, by reading 16 bytes per record.
 
         Raises:
           ValueError: a file is cut short or damaged.
@@ -61,21 +61,21 @@ class Dataset:
         shard_index: int = 0,
         start: int = 0,
     ) -> tf.data.Dataset:
-        """Batches of images and labels; can be called in graph mode too.
+        """Batches of images and labels, in eager mode or graph mode.
 
-        In training: without end, every epoch shuffled and distorted anew, full batches
-        alone. Equal arguments give equal batches, and with a start these go on where an
-        earlier run stopped, pixel for pixel. In evaluation: one pass, in the order of the
-        files, every image once; the last batch may be short.
+        For training, there is no end: each epoch is shuffled and distorted differently, and
+        all batches are full. Equal arguments give equal batches, and `start` continues exactly
+        where an earlier run stopped. For evaluation, every image comes once, in the order of
+        the files; the last batch may be smaller.
 
         Args:
-          batch_size: images in a batch.
-          image_size: their height and width, in pixels.
+          batch_size: number of images in a batch.
+          image_size: height and width of the images, in pixels.
           is_training: whether the batches are for training.
-          seed: what shuffling and distortion follow from, and nothing else.
-          num_shards: among how many workers the images are divided.
-          shard_index: which of them this one is, from 0.
-          start: in training, how many batches of this size an earlier run has taken.
+          seed: determines shuffling and distortion.
+          num_shards: number of workers among which the images are divided.
+          shard_index: number of this worker, from 0.
+          start: for training, how many batches of this size an earlier run has taken.
 
         Returns:
           Elements {"image": float32 [b, image_size, image_size, 3] in [-1, 1],
@@ -87,20 +87,20 @@ class Dataset:
         sizes = {"batch_size": batch_size, "image_size": image_size, "num_shards": num_shards}
         for name, value in sizes.items():
             if value < 1:
-                raise ValueError(f"Expected a {name} of at least 1, got {value}.")
+                raise ValueError(f"expected a {name} of at least 1, got {value}")
         if not 0 <= shard_index < num_shards:
             raise ValueError(
-                f"Expected a shard_index in 0..{num_shards - 1} with num_shards {num_shards}, "
-                f"got {shard_index}."
+                f"expected a shard_index in 0..{num_shards - 1} with num_shards {num_shards}, "
+                f"got {shard_index}"
             )
         if start < 0 or (start and not is_training):
             raise ValueError(
-                f"Expected a start of at least 0, and 0 where is_training is false, got {start}."
+                f"expected a start of at least 0, and 0 if is_training is false, got {start}"
             )
         if is_training and num_shards > self.num_examples:
             raise ValueError(
-                f"Expected at least an image for each worker, but {num_shards} workers share "
-                f"the {self.num_examples} images of {self.source}. Use fewer workers."
+                f"expected at least one image for each worker, got {self.num_examples} images in "
+                f"{self.source} for {num_shards} workers; use fewer workers"
             )
         dataset = self._make_batches(
             batch_size=batch_size,
@@ -117,27 +117,27 @@ class Dataset:
 
 
 def open_dataset(dataset_dir: str | None, split: str) -> Dataset:
-    """Opens a part of a set of images: reads and checks its files, but decodes no image.
+    """Opens a split of a set of images. It reads and checks files, but decodes no image.
 
     Args:
-      dataset_dir: the folder with TFRecord files named `train-*`, `validation-*` and `test-*`,
-        as slim writes ImageNet (see `imagenet`), and, if the classes are not ImageNet's,
-        `labels.txt` (see `records.read_labels`); it may be on any of TensorFlow's file
-        systems. Where it holds a `dataset.json` (see `dataset_info`), that says which
-        files there are and how much they hold. '' or None: the digits.
+      dataset_dir: the folder of TFRecord files named `train-*`, `validation-*` and `test-*`,
+        in the form of slim's ImageNet (see `imagenet`), on any of TensorFlow's file systems.
+        If the classes are not ImageNet's, it also has a `labels.txt` (see
+        `records.read_labels`). A `dataset.json` in it (see `dataset_info`) says which record
+        files there are and what they hold. '' or None for the digits.
       split: "train", "validation" or "test"; the digits have no test split.
 
     Raises:
       FileNotFoundError: the folder or the split's files are missing.
       NotADirectoryError: the folder is a file.
       OSError: the folder or a file cannot be read.
-      ValueError: the split is unknown, a file is cut short, damaged or another than
-        `dataset.json` describes, all are empty, the first record lacks a feature, or
+      ValueError: the split is unknown, a file is truncated, damaged or not the one that
+        `dataset.json` describes, all files are empty, the first record lacks a feature, or
         `labels.txt` has gaps.
     """
     if split not in dataset_info.SPLITS:
         raise ValueError(
-            f"Expected one of {', '.join(dataset_info.SPLITS)} as the split, got {split!r}."
+            f"expected one of {', '.join(dataset_info.SPLITS)} as the split, got {split!r}"
         )
     if not dataset_dir:
         return _open_digits(split)
@@ -162,12 +162,12 @@ def _open_digits(split: str) -> Dataset:
 def _open_records(folder: str, split: str) -> Dataset:
     info = dataset_info.read(folder)
     shards = _counted(folder, split) if info is None else _described(folder, split, info)
-    # A worker that was given an empty file alone would have nothing to train on.
+    # A worker that got only an empty file would have nothing to train on.
     full = [shard for shard in shards if shard.num_examples]
     if not full:
         raise ValueError(
-            f"Expected records in the files of {split} in {folder}, but all {len(shards)} are "
-            "empty. Write the files again."
+            f"expected records in the files of {split} in {folder}, got {len(shards)} empty files; "
+            "write the files again"
         )
     files = tuple(shard.path for shard in full)
     imagenet.check_first_record(files[0])
@@ -187,19 +187,19 @@ def _open_records(folder: str, split: str) -> Dataset:
 
 
 def _counted(folder: str, split: str) -> list[Shard]:
-    """The record files that are there."""
+    """The record files in the folder, with the numbers of their records."""
     files = records.find_files(folder, split)
     counts = records.count_each(list(files))
     return [Shard(path, counts[path], size) for path, size in files.items()]
 
 
 def _described(folder: str, split: str, info: DatasetInfo) -> list[Shard]:
-    """The record files that `dataset.json` names, which must be as it says."""
+    """The record files that `dataset.json` names, after a check of their sizes."""
     where = os.path.join(folder, dataset_info.FILE_NAME)
     if split not in info.splits:
         raise FileNotFoundError(
-            f"Expected a split {split} in {where}, but it has {', '.join(info.splits)} alone. Take "
-            "one of these, or convert the images again."
+            f"expected a split {split} in {where}, got only {', '.join(info.splits)}; use one of "
+            "these, or convert the images again"
         )
     shards = [
         dataclasses.replace(shard, path=storage.join(folder, shard.path))
@@ -214,15 +214,15 @@ def _check_sizes(where: str, shards: Sequence[Shard]) -> None:
         sizes = storage.sizes([shard.path for shard in shards])
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"Expected the record files that {where} names, but {error} Copy or convert the "
-            "images again."
+            f"expected the record files that {where} names, got an error: {error}; copy or convert "
+            "the images again"
         ) from error
     for shard, size in zip(shards, sizes, strict=True):
         if size != shard.num_bytes:
             found = "a folder" if size is None else f"{size} bytes"
             raise ValueError(
-                f"Expected {shard.num_bytes} bytes in {shard.path}, as {where} says, got {found}: "
-                "it has been cut short or changed. Copy or convert the images again."
+                f"expected {shard.num_bytes} bytes in {shard.path}, as {where} says, got {found}; "
+                "the file is truncated or changed: copy or convert the images again"
             )
 
 
@@ -232,8 +232,8 @@ def _num_classes(folder: str, labels: Sequence[str] | None, info: DatasetInfo | 
         return imagenet.NUM_CLASSES if counts is None else len(counts)
     if counts is not None and len(counts) != len(labels):
         raise ValueError(
-            f"Expected the same number of classes in {dataset_info.FILE_NAME} and "
-            f"{records.LABELS_FILE} in {folder}, got {len(counts)} and {len(labels)}. Convert the "
-            "images again."
+            f"expected the same number of classes in {dataset_info.FILE_NAME} and "
+            f"{records.LABELS_FILE} in {folder}, got {len(counts)} and {len(labels)}; convert the "
+            "images again"
         )
     return len(labels)

@@ -1,7 +1,8 @@
-"""`dataset.json`: which record files a data set is made of, and how many images they hold.
+"""`dataset.json`: lists the record files of a data set and how many images they hold.
 
-`convert_images` writes it beside them, and whoever reads them need not count. The record
-files may lie elsewhere. The classes' names stand in `labels.txt` (see `records`).
+`convert_images` writes it beside the record files, so that readers need not count the
+records. The record files may also be in another folder. The classes' names are in
+`labels.txt` (see `records`).
 """
 
 import dataclasses
@@ -23,8 +24,8 @@ class Shard:
     Attributes:
       path: relative to the folder of `dataset.json`, or absolute, or with a scheme, as in
         `gs://bucket/file`.
-      num_examples: records in it.
-      num_bytes: its size, which tells that another file has taken its place.
+      num_examples: number of records.
+      num_bytes: its size. A file of another size has been changed.
     """
 
     path: str
@@ -40,19 +41,21 @@ class Shard:
 
 @dataclasses.dataclass(frozen=True)
 class DatasetInfo:
-    """What is known of a data set.
+    """The files of a data set, and how they were made.
 
     Attributes:
-      splits: the record files of "train", "validation" and "test", as far as there are, in
-        the order in which they are read.
-      class_counts: images of each class in a split, index = label; a split may be left out.
-      seed: from which the choice of images for validation and their order follow; None where
-        unknown.
-      validation_fraction: the part of the images that was held out; None where the images
-        came in splits.
-      split_folders: by the split, the folder that its images came in, where they came in splits.
-      skipped: image files that could not be read, and why.
-      ignored: files that were not taken for images.
+      splits: the record files of the splits "train", "validation" and "test", in the order in
+        which they are read. There may be fewer splits.
+      class_counts: number of images of each class in a split, index = label. Splits may be
+        missing.
+      seed: determines which images are for validation, and the order of the images; None if
+        it is unknown.
+      validation_fraction: the fraction of the images that was held out; None if the images
+        came in folders of splits.
+      split_folders: the folder that the images of a split came from, by split, if the images
+        came in folders of splits.
+      skipped: image files that could not be read, and the reasons.
+      ignored: files that are not images.
     """
 
     splits: Mapping[str, tuple[Shard, ...]]
@@ -71,7 +74,9 @@ class DatasetInfo:
             )
         for split, counts in self.class_counts.items():
             if split not in self.splits:
-                raise ValueError(f"expected class_counts of splits, got some of {split}")
+                raise ValueError(
+                    f"expected class_counts of {', '.join(self.splits)}, got some of {split}"
+                )
             for count in counts:
                 _check_count("class_counts", count)
             if sum(counts) != self.num_examples(split):
@@ -80,25 +85,28 @@ class DatasetInfo:
                     f"of {split}, got {sum(counts)}"
                 )
         if len({len(counts) for counts in self.class_counts.values()}) > 1:
-            raise ValueError("expected class_counts of as many classes in each split")
+            raise ValueError(
+                "expected class_counts with the same number of classes in each split, got "
+                "different numbers"
+            )
 
     def num_examples(self, split: str) -> int:
-        """How many images a split holds."""
+        """The number of images in a split."""
         return sum(shard.num_examples for shard in self.splits[split])
 
     def to_json(self) -> str:
-        """What `dataset.json` holds, which is stored as UTF-8."""
+        """The content of `dataset.json`, to be encoded as UTF-8."""
         return json.dumps(dataclasses.asdict(self), indent=1, ensure_ascii=False) + "\n"
 
 
 def read(folder: str) -> DatasetInfo | None:
-    """Reads folder's `dataset.json`; None where there is none.
+    """Reads the `dataset.json` of a folder; None if there is none.
 
     Args:
       folder: on any of TensorFlow's file systems.
 
     Raises:
-      ValueError: if the file is not what `DatasetInfo.to_json` gives.
+      ValueError: if the file does not have the format of `DatasetInfo.to_json`.
       OSError: if it cannot be read.
     """
     path = os.path.join(folder, FILE_NAME)
@@ -113,7 +121,7 @@ def read(folder: str) -> DatasetInfo | None:
 
 def _from_json(values: Any) -> DatasetInfo:
     if not isinstance(values, dict) or not isinstance(values.get("splits"), dict):
-        raise ValueError('expected a JSON object with an object "splits"')
+        raise ValueError('expected a JSON object with an object "splits", got none')
     splits = {
         split: tuple(Shard(**shard) for shard in shards)
         for split, shards in values.pop("splits").items()
@@ -126,6 +134,6 @@ def _from_json(values: Any) -> DatasetInfo:
 
 
 def _check_count(name: str, value: Any) -> None:
-    # bool is an int to Python.
+    # In Python a bool is an int.
     if type(value) is not int or value < 0:
         raise ValueError(f"expected {name} to be a whole number from 0, got {value!r}")

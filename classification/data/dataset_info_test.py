@@ -1,4 +1,4 @@
-"""Tests of `dataset.json`."""
+"""Tests of dataset_info.py."""
 
 import json
 import os
@@ -34,35 +34,35 @@ class DatasetInfoTest(parameterized.TestCase):
         self.path = os.path.join(self.folder, dataset_info.FILE_NAME)
 
     @parameterized.parameters(_INFO, DatasetInfo(splits={"test": ()}))
-    def test_comes_back_as_it_was_written(self, info):
+    def test_reads_what_it_writes(self, info):
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(info.to_json())
         self.assertEqual(dataset_info.read(self.folder), info)
 
-    def test_is_json_that_people_can_read(self):
+    def test_writes_readable_json(self):
         text = _INFO.to_json()
         self.assertIn("Äpfel", text)
         values = json.loads(text)
         self.assertEqual(values["class_counts"], {"train": [2, 3], "validation": [1, 0]})
         self.assertEqual(values["splits"]["train"][1]["path"], "gs://bucket/a")
 
-    def test_on_another_file_system(self):
+    def test_another_file_system(self):
         tf.io.gfile.makedirs("ram://dataset_info_test/a")
         self.assertIsNone(dataset_info.read("ram://dataset_info_test/a"))
         with tf.io.gfile.GFile("ram://dataset_info_test/a/dataset.json", "wb") as file:
             file.write(_INFO.to_json().encode())
         self.assertEqual(dataset_info.read("ram://dataset_info_test/a"), _INFO)
 
-    def test_absent(self):
+    def test_missing_file(self):
         self.assertIsNone(dataset_info.read(self.folder))
         self.assertIsNone(dataset_info.read(os.path.join(self.folder, "missing")))
 
-    def test_unreadable(self):
+    def test_reports_unreadable_file(self):
         os.mkdir(self.path)
         with self.assertRaisesRegex(OSError, f"{self.path} cannot be read: .*directory"):
             dataset_info.read(self.folder)
 
-    def test_record_files_alone_will_do(self):
+    def test_needs_only_record_files(self):
         with open(self.path, "w") as file:
             file.write(_text())
         info = dataset_info.read(self.folder)
@@ -83,7 +83,7 @@ class DatasetInfoTest(parameterized.TestCase):
         (_text(class_counts={"test": [2]}), "got some of test"),
         (_text(class_counts=[2]), "items"),
     )
-    def test_damaged_file_is_named(self, text, expected):
+    def test_refuses_damaged_file(self, text, expected):
         with open(self.path, "w") as file:
             file.write(text)
         with self.assertRaises(ValueError) as caught:
@@ -91,13 +91,13 @@ class DatasetInfoTest(parameterized.TestCase):
         self.assertStartsWith(str(caught.exception), f"{self.path} does not describe a data set: ")
         self.assertIn(expected, str(caught.exception))
 
-    def test_classes_are_the_same_in_all_splits(self):
+    def test_refuses_different_numbers_of_classes(self):
         shards = {"train": (Shard("a", 2, 9),), "test": (Shard("b", 2, 9),)}
-        with self.assertRaisesRegex(ValueError, "as many classes in each split"):
+        with self.assertRaisesRegex(ValueError, "same number of classes in each split"):
             DatasetInfo(splits=shards, class_counts={"train": (1, 1), "test": (2,)})
 
     @parameterized.parameters(("", 1, 1), ("a", -1, 1), ("a", 1, 1.0), ("a", True, 1), (7, 1, 1))
-    def test_bad_shards(self, path, num_examples, num_bytes):
+    def test_refuses_bad_shards(self, path, num_examples, num_bytes):
         with self.assertRaisesRegex(ValueError, "expected (path|num_examples|num_bytes) to be"):
             Shard(path, num_examples, num_bytes)
 

@@ -1,4 +1,4 @@
-"""Tests of the interface, over the digits and over TFRecords."""
+"""Tests of dataset.py, with the digits and with record files."""
 
 import os
 import pathlib
@@ -45,7 +45,7 @@ class DatasetTest(parameterized.TestCase):
         )
         self.assertIsNone(data.labels)
 
-    def test_a_relative_folder_is_the_same_source(self):
+    def test_relative_folder_has_the_same_source(self):
         data = dataset.open_dataset(os.path.relpath(self.folder) + "/", "validation")
         self.assertEqual(data.source, self.folder)
         self.assertEqual(data.num_examples, 70)
@@ -59,7 +59,7 @@ class DatasetTest(parameterized.TestCase):
         self.assertEqual(data.num_classes, 3)
 
     @parameterized.parameters("", "somewhere")
-    def test_unknown_split(self, folder):
+    def test_refuses_unknown_split(self, folder):
         with self.assertRaisesRegex(ValueError, "validation, test as the split, got 'eval'"):
             dataset.open_dataset(folder, "eval")
 
@@ -71,12 +71,12 @@ class DatasetTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, '"train" or "validation" as the split, got "test"'):
             dataset.open_dataset("", "test")
 
-    def test_missing_folder(self):
+    def test_refuses_missing_folder(self):
         with self.assertRaisesRegex(FileNotFoundError, "does not exist"):
             dataset.open_dataset(str(pathlib.Path(self.folder) / "no"), "train")
 
     @parameterized.product(name=["digits", "imagenet"], batch_size=[1, 7, 64])
-    def test_evaluation_sees_each_image_once_in_order(self, name, batch_size):
+    def test_evaluation_has_each_image_once_in_order(self, name, batch_size):
         data = self.open(name, "validation")
         batches = testing.run_batches(
             data.batches(batch_size=batch_size, image_size=8, is_training=False)
@@ -115,7 +115,7 @@ class DatasetTest(parameterized.TestCase):
         self.assertLen(set(seen), data.num_examples)
 
     @parameterized.parameters("digits", "imagenet")
-    def test_each_epoch_of_training_has_each_image_once(self, name):
+    def test_each_epoch_has_each_image_once(self, name):
         data = self.open(name, "train")
         # 1437 = 3 * 479, and 70 = 7 * 10.
         size = {"digits": 479, "imagenet": 10}[name]
@@ -134,7 +134,7 @@ class DatasetTest(parameterized.TestCase):
             self.assertLess(np.mean(epochs[a] == epochs[b]), 0.3)
 
     @parameterized.parameters("digits", "imagenet")
-    def test_training_batches_follow_from_the_seed(self, name):
+    def test_training_batches_depend_on_the_seed(self, name):
         data = self.open(name, "train")
 
         def run(seed):
@@ -148,9 +148,9 @@ class DatasetTest(parameterized.TestCase):
         self.assertLess(np.mean(once[0]["label"] == other[0]["label"]), 0.5)
 
     @parameterized.parameters("digits", "imagenet")
-    def test_training_goes_on_where_it_stopped(self, name):
+    def test_training_continues_from_start(self, name):
         data = self.open(name, "train")
-        # Epochs end inside batches. Two workers have files of their own, and four share them.
+        # Epochs end inside batches. Two workers have their own files; four workers share files.
         batch_size = 20 if name == "imagenet" else 400
         for workers in ({}, {"num_shards": 2}, {"num_shards": 4, "shard_index": 3}):
             options: dict[str, Any] = {
@@ -177,7 +177,7 @@ class DatasetTest(parameterized.TestCase):
             self.assertGreaterEqual(batch["image"].min(), -1.0)
             self.assertLessEqual(batch["image"].max(), 1.0)
 
-    def test_digits_are_moved_but_stay_digits(self):
+    def test_moved_digits_resemble_their_class(self):
         options: dict[str, Any] = {"batch_size": 1437, "image_size": 32}
         data = self.open("digits", "train")
         plain = testing.run_batches(data.batches(is_training=False, **options))[0]
@@ -185,8 +185,7 @@ class DatasetTest(parameterized.TestCase):
         self.assertGreater(
             np.abs(plain["image"].mean((1, 2)) - moved["image"].mean((1, 2))).max(), 0
         )
-        # The mean images of a class, moved or not, are more like each other than like those
-        # of any other class.
+        # A class's mean image of moved digits is closest to its own mean image of unmoved ones.
         means = [
             np.stack([b["image"][b["label"] == i, ..., 0].mean(0).ravel() for i in range(10)])
             for b in (plain, moved)
@@ -200,17 +199,17 @@ class DatasetTest(parameterized.TestCase):
         ({"image_size": -1}, "image_size of at least 1, got -1"),
         ({"num_shards": 2, "shard_index": 2}, r"shard_index in 0\.\.1"),
         ({"num_shards": 0}, "num_shards of at least 1, got 0"),
-        ({"num_shards": 71}, "71 workers share the 70 images"),
+        ({"num_shards": 71}, "got 70 images in .* for 71 workers; use fewer"),
         ({"start": -1}, "start of at least 0.* got -1"),
-        ({"start": 1, "is_training": False}, "0 where is_training is false, got 1"),
+        ({"start": 1, "is_training": False}, "0 if is_training is false, got 1"),
     )
-    def test_bad_arguments(self, arguments, message):
+    def test_refuses_bad_arguments(self, arguments, message):
         data = self.open("imagenet", "train")
         arguments = {"batch_size": 4, "image_size": 32, "is_training": True} | arguments
         with self.assertRaisesRegex(ValueError, message):
             data.batches(**arguments)
 
-    def test_workers_of_an_epoch_of_training_have_each_image_once(self):
+    def test_workers_share_an_epoch(self):
         data = self.open("imagenet", "train")
         for num_shards, sizes in ((2, (53, 17)), (4, (18, 18, 17, 17))):
             labels = []
@@ -259,17 +258,17 @@ class DatasetTest(parameterized.TestCase):
         for a, b in zip(*batches, strict=True):
             np.testing.assert_array_equal(a["image"], b["image"])
 
-    def test_folder_beneath_a_file(self):
+    def test_refuses_folder_below_file(self):
         with self.assertRaisesRegex(OSError, "train-0.*/x cannot be read: .*Not a directory"):
             dataset.open_dataset(f"{self.folder}/train-00000-of-00004/x", "train")
 
-    def test_unknown_file_system(self):
+    def test_refuses_unknown_file_system(self):
         with self.assertRaisesRegex(
             OSError, "foo://x/dataset.json cannot be read: .*'foo' not implemented"
         ):
             dataset.open_dataset("foo://x", "train")
 
-    def test_file_changed_after_opening(self):
+    def test_reports_file_changed_after_opening(self):
         folder = self.create_tempdir().full_path
         testing.write_grey_images(folder, "train", [3])
         data = dataset.open_dataset(folder, "train")

@@ -1,4 +1,4 @@
-"""Tests of opening a folder with a `dataset.json`."""
+"""Tests of dataset.py with a `dataset.json`."""
 
 import dataclasses
 import os
@@ -20,7 +20,7 @@ class DescribedDatasetTest(absltest.TestCase):
         self.folder = self.create_tempdir("folder").full_path
         testing.write_grey_images(self.elsewhere, "x", [3, 0])
         testing.write_grey_images(self.folder, "y", [2])
-        # The labels are 0, 1, 2, and again 0, 1.
+        # The labels are 0, 1, 2, 0, 1.
         self.shards = [
             self.shard(f"{self.elsewhere}/x-00000-of-00002", 3),
             self.shard(f"{self.elsewhere}/x-00001-of-00002", 0),
@@ -38,7 +38,7 @@ class DescribedDatasetTest(absltest.TestCase):
         text = dataset_info.DatasetInfo(**values | changed).to_json()
         pathlib.Path(self.folder, "dataset.json").write_text(text)
 
-    def test_shards_and_classes_come_from_it(self):
+    def test_reads_shards_and_classes(self):
         self.write()
         data = dataset.open_dataset(self.folder, "train")
         self.assertEqual((data.num_examples, data.num_classes, data.labels), (5, 3, None))
@@ -49,13 +49,13 @@ class DescribedDatasetTest(absltest.TestCase):
         batches = testing.run_batches(data.batches(batch_size=9, image_size=8, is_training=False))
         np.testing.assert_array_equal(batches[0]["label"], [0, 1, 2, 0, 1])
 
-    def test_nothing_is_counted(self):
+    def test_counts_no_records(self):
         self.shards[0] = dataclasses.replace(self.shards[0], num_examples=2)
         self.write(class_counts={})
         data = dataset.open_dataset(self.folder, "train")
         self.assertEqual((data.num_examples, data.num_classes), (4, 1001))
 
-    def test_names_of_classes(self):
+    def test_labels_file(self):
         self.write()
         labels = pathlib.Path(self.folder, "labels.txt")
         labels.write_text("0:a\n1:b\n2:c\n")
@@ -76,7 +76,7 @@ class DescribedDatasetTest(absltest.TestCase):
         data = dataset.open_dataset(self.folder, "train")
         self.assertEqual((data.num_examples, data.files), (3, (path,)))
 
-    def test_file_cut_short(self):
+    def test_refuses_truncated_file(self):
         self.write()
         path = self.shards[0].path
         os.truncate(path, 100)
@@ -85,27 +85,28 @@ class DescribedDatasetTest(absltest.TestCase):
         ):
             dataset.open_dataset(self.folder, "train")
 
-    def test_missing_file(self):
+    def test_refuses_missing_file(self):
         self.write()
         os.remove(self.shards[0].path)
         with self.assertRaisesRegex(
-            FileNotFoundError, f"dataset.json names, but {self.shards[0].path} does not exist"
+            FileNotFoundError,
+            f"dataset.json names, got an error: {self.shards[0].path} does not exist;",
         ):
             dataset.open_dataset(self.folder, "train")
 
-    def test_missing_split(self):
+    def test_refuses_missing_split(self):
         self.write()
         with self.assertRaisesRegex(
-            FileNotFoundError, f"split test in {self.folder}/dataset.json, but it has train alone"
+            FileNotFoundError, f"split test in {self.folder}/dataset.json, got only train;"
         ):
             dataset.open_dataset(self.folder, "test")
 
-    def test_empty(self):
+    def test_refuses_empty_files(self):
         self.write(splits={"train": (self.shards[1],)}, class_counts={})
-        with self.assertRaisesRegex(ValueError, "files of train in .*, but all 1 are empty"):
+        with self.assertRaisesRegex(ValueError, "files of train in .*, got 1 empty files"):
             dataset.open_dataset(self.folder, "train")
 
-    def test_another_json(self):
+    def test_refuses_other_json(self):
         pathlib.Path(self.folder, "dataset.json").write_text("[]")
         with self.assertRaisesRegex(ValueError, "dataset.json"):
             dataset.open_dataset(self.folder, "train")

@@ -1,4 +1,4 @@
-"""Tests of epochs: their order, and entering them anywhere."""
+"""Tests of epochs.py: their order, and starting at any example."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,20 +18,20 @@ def _take(number: int, *, seen: int = 0, seed: int = 3, buffer: int = _SIZE) -> 
 
 
 class EpochsTest(parameterized.TestCase):
-    def test_each_epoch_has_each_example_once_in_an_order_of_its_own(self):
+    def test_each_epoch_has_each_example_once(self):
         found = np.reshape(_take(5 * _SIZE), [5, _SIZE])
         np.testing.assert_array_equal(np.sort(found), np.tile(np.arange(_SIZE), [5, 1]))
         self.assertLen({tuple(epoch) for epoch in found}, 5)
 
     @parameterized.parameters(1, 9, 10, 11, 25, 30)
-    def test_entered_anywhere(self, seen):
+    def test_starts_at_any_example(self, seen):
         self.assertEqual(_take(20, seen=seen), _take(20 + seen)[seen:])
 
-    def test_far_away(self):
+    def test_starts_far_away(self):
         self.assertCountEqual(_take(_SIZE, seen=10**12), range(_SIZE))
 
     @parameterized.parameters(0, -5, 2**40)
-    def test_order_follows_from_the_seed_alone(self, seed):
+    def test_order_depends_only_on_the_seed(self, seed):
         once = _take(20, seed=seed)
         tf.random.set_seed(seed + 7)
         self.assertEqual(_take(20, seed=seed), once)

@@ -1,4 +1,4 @@
-"""Batches of examples that are decoded, or that say which example cannot be, and why."""
+"""Decodes examples in batches; errors say which example cannot be decoded, and why."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -15,26 +15,26 @@ def batches(
     batch_size: int,
     drop_remainder: bool,
 ) -> tf.data.Dataset:
-    """Decodes examples, several at once, into batches in the order that they come in.
+    """Decodes examples in parallel into batches, in the order of the examples.
 
-    An error in `decode` does not say which example it is about. What goes wrong in a graph
-    cannot be caught in it; but a data set can be told to leave out what fails, and what is
-    put behind it then has its turn: here a search for the first example of the batch that
-    fails. Errors of `examples` itself come through unchanged.
+    An error in `decode` does not say which example failed, and a graph cannot catch its own
+    errors. But a data set can ignore errors: a batch that fails is left out, and then its
+    place is taken by what is concatenated to it. That is a search for the first example of
+    the batch that fails, which raises an error about it. Errors of `examples` itself are
+    not changed.
 
     Args:
       examples: structures of tensors.
-      decode: makes of an example a structure of tensors with known shapes. Errors of its
-        operations are what is caught.
-      explanations: each makes of an example that cannot be decoded a sentence, string []. The
-        first that does not fail itself is taken.
-      batch_size: decoded examples in a batch.
-      drop_remainder: whether a last batch that is not full is left out.
+      decode: turns an example into a structure of tensors with known shapes.
+      explanations: each turns an example that cannot be decoded into a sentence, string [].
+        The first one that does not fail itself is used.
+      batch_size: number of examples in a batch.
+      drop_remainder: whether to leave out a last batch that is not full.
 
     Raises (when run):
-      tf.errors.InvalidArgumentError: the sentence for the first example that fails.
+      tf.errors.InvalidArgumentError: the sentence about the first example that fails.
     """
-    # Within a function tf.data.AUTOTUNE does not tune.
+    # tf.data.AUTOTUNE does not work in a function.
     at_once = len(os.sched_getaffinity(0))
 
     def make_batch(batch: Any) -> Any:
@@ -42,7 +42,7 @@ def batches(
         each = tf.data.Dataset.from_tensor_slices(batch)
         decoded = each.map(decode, num_parallel_calls=at_once, deterministic=True)
         spec = decoded.element_spec
-        # A batch with a gap must not pass for a short one.
+        # A batch with a missing example must not be taken for a smaller last batch.
         size = batch_size if drop_remainder else rows
         decoded = decoded.batch(size, drop_remainder=True)
         failing = _failing(each, rows, decode)
@@ -58,16 +58,16 @@ def batches(
             .get_single_element()
         )
 
-    # This way decoding is parallel even where TensorFlow's operations are to be deterministic:
-    # it then does one after the other what uses get_single_element, and that is a batch.
+    # Batches are outside and examples inside, so that decoding is parallel even if TensorFlow's
+    # operations are set to be deterministic: then only what uses get_single_element is sequential.
     return examples.batch(batch_size, drop_remainder=drop_remainder).map(make_batch)
 
 
 def failure(sentence: tf.Tensor, spec: Any, rows: Any = None) -> Any:
-    """Fails when it is run, with a sentence; its result, of a known shape, is never seen.
+    """A structure of tensors that raises an error when it is run.
 
     Args:
-      sentence: string [].
+      sentence: the error's message, string [].
       spec: the shapes and types of the result.
       rows: a first dimension before these; None for none.
     """
@@ -77,7 +77,7 @@ def failure(sentence: tf.Tensor, spec: Any, rows: Any = None) -> Any:
 
 
 def _failing(each: tf.data.Dataset, rows: tf.Tensor, decode: Callable[[Any], Any]) -> Any:
-    """The first example that cannot be decoded; nothing where all can."""
+    """The first example that cannot be decoded; empty if there is none."""
 
     def index_if_decoded(index: tf.Tensor, example: Any) -> tf.Tensor:
         with tf.control_dependencies(tf.nest.flatten(decode(example))):
@@ -85,6 +85,6 @@ def _failing(each: tf.data.Dataset, rows: tf.Tensor, decode: Callable[[Any], Any
 
     decoded = each.enumerate().map(index_if_decoded).ignore_errors()
     found = decoded.concatenate(tf.data.Dataset.range(rows, rows + 1)).enumerate()
-    # In graph mode == and != tell whether tensors are the same one.
+    # In graph mode, != compares the identity of tensors and not their values.
     gap = found.filter(tf.not_equal).take(1)
     return gap.flat_map(lambda position, _: each.skip(position).take(1))

@@ -1,4 +1,4 @@
-"""Tests that the batches are the same where eager execution is off, as in the programs."""
+"""Tests of dataset.py in graph mode, which the programs use."""
 
 import tempfile
 from typing import Any
@@ -44,7 +44,7 @@ class GraphModeTest(parameterized.TestCase):
             "is_training": True,
         }
         once = testing.run_batches(data.batches(**options), limit=6)
-        # What other operations draw from has no part in it.
+        # The graph's seed has no effect.
         tf.compat.v1.set_random_seed(7)
         again = testing.run_batches(data.batches(**options), limit=6)
         for a, b in zip(once, again, strict=True):
@@ -55,7 +55,7 @@ class GraphModeTest(parameterized.TestCase):
         self.assertLess(np.mean(epochs[0] == epochs[1]), 0.3)
 
     @parameterized.parameters("digits", "imagenet")
-    def test_training_goes_on_where_it_stopped(self, name):
+    def test_training_continues_from_start(self, name):
         data = dataset.open_dataset(self.folder if name == "imagenet" else "", "train")
         options: dict[str, Any] = {
             "batch_size": data.num_examples // 3 + 1,
@@ -82,13 +82,13 @@ class GraphModeTest(parameterized.TestCase):
                 first.append(session.run(batch))
         np.testing.assert_array_equal(first[0]["image"], first[1]["image"])
 
-    def test_bad_record_is_named(self):
+    def test_names_bad_record(self):
         folder = self.create_tempdir().full_path
         good = testing.make_image_example(testing.encode_png(np.zeros([4, 4, 3], np.uint8)), 1)
         for bad, message in (
             (testing.make_image_example(b"no image", 1), "one that cannot be decoded in record 2"),
             (good.replace(b"image/class/label", b"image/class/other"), "got none in record 2"),
-            (b"", "Expected an image under image/encoded, got none in record 2"),
+            (b"", "expected an image under image/encoded, got none in record 2"),
         ):
             testing.write_records(f"{folder}/train-0", [good, good, bad, good])
             batches = dataset.open_dataset(folder, "train").batches(

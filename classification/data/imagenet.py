@@ -1,8 +1,8 @@
-"""Batches from TFRecord files of the form in which slim keeps ImageNet.
+"""Batches from TFRecord files in the form of slim's ImageNet.
 
 A record is a tf.train.Example with the features `image/encoded` (a JPEG or PNG file)
-and `image/class/label` (1 to 1000, 0 for background). `image/format`, which such records
-also have, is not read: the encoded bytes tell their own format.
+and `image/class/label` (1 to 1000, 0 for background). Such records also have
+`image/format`, which is not read, because the encoded bytes show their format.
 """
 
 import functools
@@ -19,38 +19,38 @@ NUM_CLASSES = 1001
 _IMAGE = "image/encoded"
 _LABEL = "image/class/label"
 _NO_LABEL = tf.int64.min
-# What to do about a label that is one too high, where a file names the classes.
+# The advice for a label that is too high by one, if a file names the classes.
 _COUNTED_FROM_1 = (
-    "If the records count classes from 1, put a name for class 0, such as background, first in the "
+    "if the records count classes from 1, put a name for class 0, such as background, first in the "
     "file of the classes' names"
 )
 
-_REPAIR = "Repair the record, or leave it out."
+_REPAIR = "repair the record or leave it out"
 
 _FILES_AT_ONCE = 8
-# Files written for training are shuffled already, so that a part of them will do here.
+# Training files are usually shuffled already, so a buffer for a part of the data is enough.
 _SHUFFLE_BYTES = 256 << 20
 
 
 def check_first_record(path: str) -> None:
-    """Checks that a file's first record has the form described above.
+    """Checks that the first record of a file has the form of slim's ImageNet.
 
     Raises:
-      ValueError: it is no Example, or lacks a feature.
+      ValueError: it is not an Example, or lacks a feature.
     """
     try:
         features = tf.train.Example.FromString(records.read_first(path)).features.feature
     except message.DecodeError as error:
         raise ValueError(
-            f"Expected tf.train.Example records in {path}, but the first cannot be read as one. "
-            "Write the records in slim's form."
+            f"expected tf.train.Example records in {path}, got a first record of another kind; "
+            "write the records in slim's form"
         ) from error
     for name, kind in ((_IMAGE, "bytes_list"), (_LABEL, "int64_list")):
         values = len(getattr(features[name], kind).value)
         if values != 1:
             raise ValueError(
-                f"Expected one value in the {kind} of {name} in each record, but the first "
-                f"record of {path} has {values}. Write the records in slim's form."
+                f"expected one value in the {kind} of {name} in each record, got {values} in the "
+                f"first record of {path}; write the records in slim's form"
             )
 
 
@@ -58,7 +58,7 @@ def encoded_image(record: bytes) -> bytes:
     """The image file in a record.
 
     Raises:
-      ValueError: it is no Example, or holds no image.
+      ValueError: it is not an Example, or has no image.
     """
     return _encoded_image(_features(record))
 
@@ -67,14 +67,14 @@ def labelled_image(record: bytes, *, num_classes: int) -> tuple[bytes, int]:
     """The image file in a record, and its label.
 
     Raises:
-      ValueError: it is no Example, or holds no image, or no label below `num_classes`.
+      ValueError: it is not an Example, or has no image, or no label below `num_classes`.
     """
     features = _features(record)
     encoded, labels = _encoded_image(features), features[_LABEL].int64_list.value
     if len(labels) != 1 or not 0 <= labels[0] < num_classes:
         found = ", ".join(map(str, labels)) or "none"
-        advice = f" {_COUNTED_FROM_1}." if list(labels) == [num_classes] else ""
-        raise ValueError(f"Expected {_LABEL} in 0..{num_classes - 1}, got {found}.{advice}")
+        advice = f"; {_COUNTED_FROM_1}" if list(labels) == [num_classes] else ""
+        raise ValueError(f"expected {_LABEL} in 0..{num_classes - 1}, got {found}{advice}")
     return encoded, labels[0]
 
 
@@ -82,13 +82,13 @@ def _features(record: bytes) -> Mapping[str, tf.train.Feature]:
     try:
         return tf.train.Example.FromString(record).features.feature
     except message.DecodeError as error:
-        raise ValueError("Expected a tf.train.Example, but it cannot be read as one.") from error
+        raise ValueError("expected a tf.train.Example, got a record of another kind") from error
 
 
 def _encoded_image(features: Mapping[str, tf.train.Feature]) -> bytes:
     values = features[_IMAGE].bytes_list.value
     if len(values) != 1 or not values[0]:
-        raise ValueError(f"Expected an image under {_IMAGE}, but there is none.")
+        raise ValueError(f"expected an image under {_IMAGE}, got none")
     return values[0]
 
 
@@ -105,29 +105,29 @@ def batches(
     start: int,
     shuffle_bytes: int = _SHUFFLE_BYTES,
 ) -> tf.data.Dataset:
-    """The batches described in `dataset.Dataset.batches`.
+    """Batches of record files, as `dataset.Dataset.batches` describes them.
 
     Args:
-      shards: the record files, in the order in which evaluation reads them, none empty.
-      num_classes: one more than the highest label allowed.
+      shards: the record files, in the order in which evaluation reads them; none is empty.
+      num_classes: labels are below this number.
       batch_size, image_size, is_training, seed, num_shards, shard_index, start: see there.
-      shuffle_bytes: of the records that shuffling mixes at once, in training.
+      shuffle_bytes: size of the shuffle buffer for training, in bytes of records.
 
     Raises (when run):
-      tf.errors.InvalidArgumentError: a record lacks its image or its label, or the label
-        is out of range, or the image cannot be decoded, or a file has become shorter.
+      tf.errors.InvalidArgumentError: a record lacks its image or its label, the label is
+        out of range, the image cannot be decoded, or a file has become shorter.
       tf.errors.DataLossError: a file is damaged (see `records.find_damage`).
     """
     part = (num_shards, shard_index)
     if len(shards) >= num_shards:
-        # Whole files, so that each is read by one worker alone.
+        # Complete files, so that only one worker reads each.
         shards, part = shards[shard_index::num_shards], (1, 0)
     total = sum(shard.num_examples for shard in shards)
     buffer = max(1, shuffle_bytes * total // sum(shard.num_bytes for shard in shards))
 
     def read(epoch: tf.Tensor) -> tf.data.Dataset:
         files = _files(shards)
-        # Where workers share files, what each reads of them must not depend on its own seed.
+        # If workers share files, all must read them in the same order, whatever their seeds are.
         if is_training and part == (1, 0):
             files = epochs.shuffle(files, len(shards), seed=seed, epoch=epoch)
         examples = files.interleave(
@@ -149,7 +149,7 @@ def batches(
         _decode,
         num_classes=num_classes,
         image_size=image_size,
-        # One sequence of seeds for each worker, so that no two distort alike.
+        # A sequence of seeds for each worker, so that they distort images differently.
         seed=(seed, shard_index) if is_training else None,
     )
     return explained.batches(
@@ -167,14 +167,14 @@ def _files(shards: Sequence[Shard]) -> tf.data.Dataset:
 
 
 def _read_file(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
-    """A file's records, each with where it stands, for the messages of errors."""
+    """The records of a file, each with its position, which error messages need."""
 
     def fail(path: tf.Tensor) -> tf.Tensor:
         number = tf.strings.as_string(count)
-        words = ["Expected ", number, " records in ", path, ", but it has fewer now. Start again."]
+        words = ["expected ", number, " records in ", path, ", got fewer than before; start again"]
         return explained.failure(tf.strings.join(words), tf.TensorSpec([], tf.string))
 
-    # Every epoch has to have as many examples as were counted, or nobody knew where it ends.
+    # Every epoch must have the counted number of examples, since its end is computed from it.
     return (
         tf.data.TFRecordDataset(path)
         .concatenate(tf.data.Dataset.from_tensors(path).map(fail))
@@ -185,7 +185,7 @@ def _read_file(path: tf.Tensor, count: tf.Tensor) -> tf.data.Dataset:
 
 
 def _parse(record: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The encoded image, empty where there is none, and the label of a record."""
+    """The encoded image of a record, empty if it has none, and its label."""
     features = tf.io.parse_single_example(
         record,
         {
@@ -218,21 +218,21 @@ def _is_label(label: tf.Tensor, num_classes: int) -> tf.Tensor:
 
 
 def _explain(example: dict[str, tf.Tensor], *, num_classes: int) -> tf.Tensor:
-    """Why an example cannot be used, as a sentence."""
+    """A sentence that says why an example cannot be used."""
     encoded, label = _parse(example["record"])
     number = tf.where(tf.equal(label, _NO_LABEL), "none", tf.strings.as_string(label))
     advice = tf.constant(_REPAIR)
     if num_classes != NUM_CLASSES:
-        # ImageNet's own are counted from 1, and there is no such file.
+        # For ImageNet there is no file of names, and its labels are counted from 1.
         one_too_high = tf.equal(label, num_classes)
-        advice = tf.where(one_too_high, f"{_COUNTED_FROM_1}; else repair the record.", _REPAIR)
+        advice = tf.where(one_too_high, f"{_COUNTED_FROM_1}; otherwise {_REPAIR}", _REPAIR)
     reason = tf.where(
         tf.equal(tf.strings.length(encoded), 0),
-        f"Expected an image under {_IMAGE}, got none",
+        f"expected an image under {_IMAGE}, got none",
         tf.where(
             _is_label(label, num_classes),
-            f"Expected a JPEG or PNG image under {_IMAGE}, got one that cannot be decoded",
-            tf.strings.join([f"Expected {_LABEL} in 0..{num_classes - 1}, got ", number]),
+            f"expected a JPEG or PNG image under {_IMAGE}, got one that cannot be decoded",
+            tf.strings.join([f"expected {_LABEL} in 0..{num_classes - 1}, got ", number]),
         ),
     )
     return _with_place(reason, example, advice)
@@ -240,7 +240,7 @@ def _explain(example: dict[str, tf.Tensor], *, num_classes: int) -> tf.Tensor:
 
 def _explain_other_kind(example: dict[str, tf.Tensor]) -> tf.Tensor:
     return _with_place(
-        tf.constant("Expected a tf.train.Example, got another kind"), example, _REPAIR
+        tf.constant("expected a tf.train.Example, got another kind"), example, _REPAIR
     )
 
 
@@ -248,4 +248,4 @@ def _with_place(
     reason: tf.Tensor, example: dict[str, tf.Tensor], advice: tf.Tensor | str
 ) -> tf.Tensor:
     place = [" in record ", tf.strings.as_string(example["index"]), " of ", example["path"]]
-    return tf.strings.join([reason, *place, ". ", advice])
+    return tf.strings.join([reason, *place, "; ", advice])

@@ -1,22 +1,22 @@
-"""From an encoded image to the network's input, as tf-slim does it for mobilenet_v1.
+"""Turns an encoded image into the network's input, as tf-slim does for mobilenet_v1.
 
 The method is the "inception" preprocessing (Szegedy et al., "Going Deeper with
-Convolutions", arXiv 1409.4842, section 6; Howard, arXiv 1312.5402) in the faster of
-the two forms that slim has, which is the one that its MobileNets were trained with:
-bilinear resizing, brightness and saturation. The numbers are those of slim's own graph.
+Convolutions", arXiv 1409.4842, section 6; Howard, arXiv 1312.5402). Slim has two forms of
+it; this is the faster one, with which its MobileNets were trained: bilinear resizing,
+brightness and saturation. The parameters are those of slim's own graph.
 
-Every random choice is a function of a seed, so that equal seeds give equal images.
+All random choices depend only on a seed, so that equal seeds give equal images.
 """
 
 import tensorflow as tf
 
 CENTRAL_FRACTION = 0.875
 
-# A JPEG's colours are stored at half the resolution and interpolated, so that the outermost
-# columns of a window that is decoded alone need a neighbour.
+# A JPEG's colours are stored at half the resolution and interpolated, so a window that is decoded
+# without the rest of the image needs one more column on each side.
 _MARGIN = 1
 
-# Of the crop: fractions of the image's area, and width divided by height.
+# The crop's fraction of the image's area, and its width divided by its height.
 _AREA_RANGE = (0.05, 1.0)
 _ASPECT_RATIO_RANGE = (0.75, 1.33)
 _MIN_OBJECT_COVERED = 0.1
@@ -24,8 +24,8 @@ _MAX_ATTEMPTS = 100
 
 _MAX_BRIGHTNESS_DELTA = 32.0 / 255.0
 _SATURATION_RANGE = (0.5, 1.5)
-# Slim draws one of four orders of distortion, of which the faster form only tells the
-# first, brightness before saturation, from the rest.
+# Slim draws one of four orders of distortion. In the faster form, the first of them means
+# brightness before saturation, and the other three mean saturation before brightness.
 _BRIGHTNESS_FIRST = 0.25
 
 
@@ -34,14 +34,14 @@ def for_training(encoded: tf.Tensor, seed: tf.Tensor, *, image_size: int) -> tf.
 
     Args:
       encoded: string [], a JPEG, PNG, GIF or BMP file.
-      seed: int64 [2], from which all that is random follows.
+      seed: int64 [2], which determines all random choices.
       image_size: the height and width of the result, in pixels.
 
     Returns:
       float32 [image_size, image_size, 3] in [-1, 1].
 
     Raises (when run):
-      tf.errors.InvalidArgumentError: the bytes are no image of those kinds.
+      tf.errors.InvalidArgumentError: the bytes are not an image of these kinds.
     """
     seeds = tf.random.split(seed, 2)
     image = _resize(_to_float(_random_crop(encoded, seeds[0])), image_size)
@@ -61,13 +61,13 @@ def for_evaluation(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
       float32 [image_size, image_size, 3] in [-1, 1].
 
     Raises (when run):
-      tf.errors.InvalidArgumentError: the bytes are no image of those kinds.
+      tf.errors.InvalidArgumentError: the bytes are not an image of these kinds.
     """
     return crop_for_evaluation(decode(encoded), image_size=image_size)
 
 
 def crop_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
-    """What `for_evaluation` returns, of a decoded image.
+    """The result of `for_evaluation` for a decoded image.
 
     Args:
       image: uint8 [height, width, 3].
@@ -81,7 +81,7 @@ def crop_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
 
 
 def quanta_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
-    """What a deployed network takes for an image: `crop_for_evaluation`, in its input's quanta.
+    """The input of a deployed network: the result of `crop_for_evaluation`, quantised.
 
     Args:
       image: uint8 [height, width, 3].
@@ -94,7 +94,7 @@ def quanta_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
 
 
 def quanta_of_jpeg(encoded: tf.Tensor, window: tf.Tensor, *, image_size: int) -> tf.Tensor:
-    """What `quanta_for_evaluation` returns, of a JPEG, of which only the window is decoded.
+    """The result of `quanta_for_evaluation` for a JPEG, of which only a window is decoded.
 
     Args:
       encoded: string [], a JPEG file.
@@ -106,16 +106,16 @@ def quanta_of_jpeg(encoded: tf.Tensor, window: tf.Tensor, *, image_size: int) ->
 
 
 def central_window(height: int, width: int) -> tuple[int, int, int, int] | None:
-    """The window of a JPEG that evaluation sees, and a column more at both sides.
+    """The window of a JPEG that evaluation uses, with one more column on each side.
 
     Args:
-      height: of the image, in pixels.
-      width: likewise.
+      height: the image's, in pixels.
+      width: the image's, in pixels.
 
     Returns:
-      Top, left, height and width; None where there are no such columns.
+      Top, left, height and width; None if the image has no such columns.
     """
-    # As tf.image.central_crop rounds.
+    # Rounded as tf.image.central_crop does.
     top, left = (int((size - size * CENTRAL_FRACTION) / 2) for size in (height, width))
     if left < _MARGIN:
         return None
@@ -123,7 +123,7 @@ def central_window(height: int, width: int) -> tuple[int, int, int, int] | None:
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:
-    """uint8 [height, width, 3]; of an animation the first frame."""
+    """Decodes an image to uint8 [height, width, 3]; of an animation, the first frame."""
     image = tf.io.decode_image(encoded, channels=3, expand_animations=False)
     return tf.ensure_shape(image, [None, None, 3])
 
@@ -134,7 +134,7 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     def of_jpeg() -> tf.Tensor:
         shape = tf.io.extract_jpeg_shape(encoded)
         top, left, height, width = _random_window(shape, seed)
-        # Decoding the window alone is faster.
+        # Decoding only the window is faster.
         start = tf.maximum(left - _MARGIN, 0)
         end = tf.minimum(left + width + _MARGIN, shape[1])
         crop = tf.image.decode_and_crop_jpeg(
@@ -151,7 +151,7 @@ def _random_crop(encoded: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def _random_window(shape: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, ...]:
-    """Top, left, height and width, in pixels, of a window in an image of that shape."""
+    """Top, left, height and width, in pixels, of a random window in an image of this shape."""
     whole = tf.constant([[[0.0, 0.0, 1.0, 1.0]]])
     begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
         shape,
@@ -170,7 +170,7 @@ def _to_float(image: tf.Tensor) -> tf.Tensor:
 
 
 def _resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
-    # What TensorFlow 1's resize_bilinear called. tf.image.resize samples at other places.
+    # As TensorFlow 1's resize_bilinear; tf.image.resize samples at other positions.
     return tf.raw_ops.ResizeBilinear(
         images=image[tf.newaxis],
         size=[image_size, image_size],
@@ -180,13 +180,13 @@ def _resize(image: tf.Tensor, image_size: int) -> tf.Tensor:
 
 
 def _to_quanta(image: tf.Tensor, image_size: int) -> tf.Tensor:
-    # Of q = 128 x + 128 with x = 2 (p / 255 - 0.5), in a third of the passes.
+    # The same as q = 128 x + 128 with x = 2 (p / 255 - 0.5), in a third of the passes.
     quanta = tf.round(_resize(image, image_size) * (256.0 / 255.0))
     return tf.cast(tf.minimum(quanta, 255.0), tf.uint8)
 
 
 def _distort_colours(image: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:
-    """Distorts an image in [0, 1] by three numbers drawn from [0, 1)."""
+    """Distorts an image in [0, 1] as three random numbers from [0, 1) say."""
     delta = _MAX_BRIGHTNESS_DELTA * (2.0 * draws[1] - 1.0)
     low, high = _SATURATION_RANGE
     factor = low + (high - low) * draws[2]

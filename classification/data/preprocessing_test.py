@@ -1,4 +1,4 @@
-"""Tests of preprocessing against a calculation in numpy, written from the definitions."""
+"""Tests of preprocessing.py: compares it with NumPy code written from the definitions."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,12 +6,12 @@ from absl.testing import absltest, parameterized
 
 from classification.data import preprocessing
 
-# The positions in float32, up to 341, times a difference of 2 between two pixels.
+# The rounding of positions up to 341 in float32, times a difference of 2 between pixels.
 _TOLERANCE = 2e-5
 
 
 def _photo(height: int, width: int) -> np.ndarray:
-    """A uint8 image with smooth and sharp parts, each pixel unlike the others around it."""
+    """A uint8 image with smooth and sharp parts, whose neighbouring pixels all differ."""
     y, x = np.mgrid[:height, :width]
     red = 255 * y / height
     green = 255 * x / width
@@ -21,7 +21,7 @@ def _photo(height: int, width: int) -> np.ndarray:
 
 
 def _resize(image: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear, float64: pixel i of the result stands at i * (input size / result size)."""
+    """Bilinear, in float64: pixel i of the result is at i * (input size / result size)."""
 
     def weights(length: int) -> np.ndarray:
         matrix = np.zeros([size, length])
@@ -50,8 +50,8 @@ def _seed(value: int) -> tf.Tensor:
 
 
 class EvaluationTest(parameterized.TestCase):
-    # Height, width, and the crop by hand: the offset is (side - 0.875 * side) / 2, cut to
-    # a whole number, and taken off both ends.
+    # Height, width, and the crop: the offset at both ends is (side - 0.875 * side) / 2, rounded
+    # down.
     @parameterized.parameters(
         (256, 341, 16, 21, 224),
         (100, 57, 6, 3, 32),
@@ -67,20 +67,20 @@ class EvaluationTest(parameterized.TestCase):
         self.assertEqual(result.dtype, np.float32)
         np.testing.assert_allclose(result, expected, atol=_TOLERANCE)
 
-    def test_jpeg_is_decoded_whole_and_then_cropped(self):
+    def test_crops_jpeg_after_decoding(self):
         encoded = _jpeg(_photo(120, 160))
         image = tf.io.decode_jpeg(encoded).numpy()
         expected = 2 * _resize(image[7:113, 10:150], 64) - 1
         result = preprocessing.for_evaluation(encoded, image_size=64).numpy()
         np.testing.assert_allclose(result, expected, atol=_TOLERANCE)
 
-    def test_black_and_white_are_the_ends_of_the_range(self):
+    def test_range_is_black_to_white(self):
         for value, expected in ((0, -1.0), (255, 1.0)):
             image = np.full([20, 30, 3], value, np.uint8)
             result = preprocessing.for_evaluation(_png(image), image_size=16).numpy()
             np.testing.assert_array_equal(result, np.full([16, 16, 3], expected))
 
-    def test_grey_files_get_three_channels(self):
+    def test_grey_images_get_three_channels(self):
         grey = _photo(40, 40)[..., :1]
         for encoded in (_png(grey), _jpeg(grey)):
             result = preprocessing.for_evaluation(encoded, image_size=24).numpy()
@@ -88,14 +88,14 @@ class EvaluationTest(parameterized.TestCase):
             np.testing.assert_array_equal(result[..., 0], result[..., 2])
             self.assertGreater(result.std(), 0.1)
 
-    def test_not_an_image(self):
+    def test_refuses_other_files(self):
         with self.assertRaises(tf.errors.InvalidArgumentError):
             preprocessing.for_evaluation(b"no image", image_size=24)
 
 
 class TrainingTest(parameterized.TestCase):
     @parameterized.parameters(_png, _jpeg)
-    def test_equal_seeds_equal_images(self, encode):
+    def test_equal_seeds_give_equal_images(self, encode):
         encoded = encode(_photo(64, 80))
         images = [
             preprocessing.for_training(encoded, _seed(i), image_size=32).numpy()
@@ -119,7 +119,7 @@ class TrainingTest(parameterized.TestCase):
         self.assertLess(min(low), -0.9)
         self.assertGreater(max(high), 0.9)
 
-    def test_windows_within_bounds(self):
+    def test_windows_are_in_the_image(self):
         height, width = 90, 120
         areas, ratios = [], []
         for i in range(300):
@@ -131,7 +131,7 @@ class TrainingTest(parameterized.TestCase):
             self.assertLessEqual(left + w, width)
             areas.append(h * w / (height * width))
             ratios.append(w / h)
-        # A window's sides are whole pixels: half a pixel of a 20 pixel side is 2.5 %.
+        # Windows have integer sides: half a pixel of 20 pixels is 2.5 %.
         self.assertBetween(min(areas), 0.04, 0.12)
         self.assertGreater(max(areas), 0.7)
         self.assertBetween(np.min(ratios), 0.72, 0.80)
@@ -157,18 +157,18 @@ class TrainingTest(parameterized.TestCase):
             edges += left == 0 or left + w == 101
         self.assertBetween(edges, 1, 59)
 
-    def test_half_the_images_are_flipped(self):
-        # Grey rises to the right, in every crop and under every distortion of brightness.
+    def test_flips_half_the_images(self):
+        # The image becomes brighter to the right, in every crop and with every distortion.
         ramp = np.broadcast_to(np.arange(0, 240, 4)[None, :, None], [60, 60, 3]).astype(np.uint8)
         encoded = _png(ramp)
         rising = []
         for i in range(200):
             image = preprocessing.for_training(encoded, _seed(i), image_size=16).numpy()
             rising.append(image[:, -4:].mean() > image[:, :4].mean())
-        # Beyond four standard deviations of a fair coin.
+        # Four standard deviations of a fair coin.
         self.assertBetween(np.mean(rising), 0.36, 0.64)
 
-    def test_brightness_is_added(self):
+    def test_adds_brightness(self):
         # Grey has no saturation to distort.
         image = tf.fill([4, 4, 3], 0.5)
         for order in (0.0, 0.9):
@@ -177,20 +177,20 @@ class TrainingTest(parameterized.TestCase):
                 np.testing.assert_allclose(result, np.full([4, 4, 3], expected), atol=1e-6)
 
     @parameterized.parameters(
-        # Saturation (max - min) / max is halved, or made 1.5 times as much; the maximum stays.
+        # Saturation (max - min) / max is multiplied by 0.5 to 1.5; the maximum does not change.
         (0.0, [0.8, 0.7, 0.6]),
         (0.5, [0.8, 0.6, 0.4]),
         (1.0, [0.8, 0.5, 0.2]),
     )
-    def test_saturation_is_multiplied(self, draw, expected):
+    def test_multiplies_saturation(self, draw, expected):
         image = tf.constant([[[0.8, 0.6, 0.4]]])
         result = preprocessing._distort_colours(image, tf.constant([0.9, 0.5, draw]))
         np.testing.assert_allclose(result[0, 0], expected, atol=1e-6)
 
     def test_order_of_distortions(self):
-        # The two orders differ only where the saturation, 5/6 and then 1.5 times that, ends at
-        # 1. The smallest channel is then 0, and the middle one stays at 0.4 of the way to the
-        # largest; what is added afterwards comes on top.
+        # The orders differ only if the saturation, here 1.5 times 5/6, is clipped to 1. Then the
+        # smallest channel is 0, and the middle one is 0.4 times the largest. Brightness that is
+        # added later is added to all of them.
         image = tf.constant([[[0.6, 0.3, 0.1]]])
         delta = 32 / 255
         saturation_first = [0.6 + delta, 0.24 + delta, delta]

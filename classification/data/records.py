@@ -1,9 +1,9 @@
-"""TFRecord files: which there are, how many records they hold, their class names.
+"""Finds, counts, checks and reads TFRecord files, and reads their classes' names.
 
-A TFRecord file is a row of records, each the payload's length (8 bytes, little
-endian), a checksum of the length (4 bytes), the payload, and a checksum of the
-payload (4 bytes). Counting reads the 12 bytes at the head of each record and skips
-the rest, so that it costs seconds for a million images on a disk of this machine.
+A TFRecord file is a sequence of records. Each consists of the payload's length (8 bytes,
+little endian), a checksum of the length (4 bytes), the payload, and a checksum of the
+payload (4 bytes). Counting reads only the first 12 bytes of each record, which takes
+seconds for a million images on a local disk.
 
 Files may be on any of TensorFlow's file systems.
 """
@@ -20,19 +20,18 @@ import tensorflow as tf
 from classification.data import storage
 from transforms.base import labels
 
-# What a folder's class names are in.
+# The file with the classes' names in a folder of record files.
 LABELS_FILE = "labels.txt"
-# Of images in folders of photos, including those that `image_files` cannot read: it reports them.
+# Endings of images in folders of photos, including those that `image_files` reports as unreadable.
 IMAGE_ENDINGS = (
     *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg"),
     *(".png", ".tif", ".tiff", ".webp"),
 )
 
-
 _HEAD_BYTES = 12
 _TAIL_BYTES = 4
-# Of the folders in a folder, for images: the others are much the same.
-_LOOKED_INTO = 5
+# How many of the folders in a folder are searched for images; the others are likely similar.
+_SEARCHED_FOLDERS = 5
 
 
 def find_files(folder: str, split: str) -> dict[str, int]:
@@ -40,39 +39,39 @@ def find_files(folder: str, split: str) -> dict[str, int]:
 
     Args:
       folder: the folder with the files.
-      split: what the names start with: the files are `SPLIT-*`.
+      split: the files are named `SPLIT-*`.
 
     Raises:
-      FileNotFoundError: the folder does not exist, or holds no such file.
-      NotADirectoryError: the folder is something else.
+      FileNotFoundError: the folder does not exist, or has no such file.
+      NotADirectoryError: the folder is a file.
       OSError: the folder cannot be read.
     """
     try:
         names = storage.list_folder(folder)
     except FileNotFoundError as error:
         raise FileNotFoundError(
-            f"The dataset folder {folder} does not exist. Give a folder with TFRecord files "
-            f"named {split}-*."
+            f"expected a folder with TFRecord files named {split}-*, got {folder}, which does not "
+            "exist"
         ) from error
     except NotADirectoryError as error:
         raise NotADirectoryError(
-            f"Expected a folder with TFRecord files named {split}-*, but {folder} is a file. "
-            "Give the folder that holds it."
+            f"expected a folder with TFRecord files named {split}-*, got the file {folder}; name "
+            "the folder of the file"
         ) from error
     paths = [storage.join(folder, name) for name in names if name.startswith(f"{split}-")]
     sizes = zip(paths, storage.sizes(paths), strict=True)
     found = {path: size for path, size in sizes if size is not None}
     if not found:
         there = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        advice = "Rename the files, or give another folder."
+        advice = "rename the files, or name another folder"
         if _holds_images(folder, names):
             advice = (
-                "Photos are made a data set first: ./bazelw run convert_images -- "
+                "convert photos to a data set first: ./bazelw run convert_images -- "
                 f"--images_dir={shlex.quote(folder)} --output_dir=DIR"
             )
         raise FileNotFoundError(
-            f"Expected TFRecord files named {split}-* in {folder}, but it holds "
-            f"{there or 'nothing'}. {advice}"
+            f"expected TFRecord files named {split}-* in {folder}, got "
+            f"{there or 'an empty folder'}; {advice}"
         )
     return found
 
@@ -82,7 +81,7 @@ def count(path: str) -> int:
 
     Raises:
       ValueError: the file ends inside a record, or the checksum of a record's length is
-        wrong. The payloads and their checksums are not read.
+        wrong. Payloads and their checksums are not read.
     """
     with storage.opened(path) as (read_at, size):
         return sum(1 for _ in _spans(path, read_at, size))
@@ -96,34 +95,34 @@ def count_each(paths: Sequence[str]) -> dict[str, int]:
 def fingerprint(paths: Sequence[str]) -> str:
     """SHA-256, in hex, of the lengths and checksums of all records, in order.
 
-    It tells records by what they hold, however they are divided among files, but reads no
-    payload. Raises what `count` raises.
+    It depends on the records' content, but not on how they are divided among files. Payloads
+    are not read. Raises what `count` raises.
     """
     digest = hashlib.sha256()
-    for marks in storage.each(_marks, paths):
-        digest.update(marks)
+    for checksums in storage.each(_checksums, paths):
+        digest.update(checksums)
     return digest.hexdigest()
 
 
 def find_damage(paths: Sequence[str]) -> str | None:
-    """What is wrong with the first of these files that is not whole, in a sentence, or None.
+    """A sentence about the first of these files that is damaged; None if none is.
 
-    It reads everything, and compares each checksum: for those who have been told of damage,
-    by a tf.errors.DataLossError, say, which does not name the file.
+    It reads all files completely and compares the checksums. Use it after an error that does
+    not name the damaged file, such as a tf.errors.DataLossError.
     """
     for path in paths:
         try:
             count(path)
         except (ValueError, OSError) as error:
             return str(error)
-        whole = _count_whole(path)
-        if whole is not None:
-            return _wrong_checksum(path, whole)
+        damaged = _first_damaged(path)
+        if damaged is not None:
+            return _wrong_checksum(path, damaged)
     return None
 
 
 def read_first(path: str) -> bytes:
-    """The payload of the first record of a file, which has one. Raises what `count` raises."""
+    """The payload of the first record of a file that has records. Raises what `count` raises."""
     with storage.opened(path) as (read_at, size):
         offset, length = next(_spans(path, read_at, size))
         return read_at(offset, length)
@@ -134,7 +133,7 @@ def read(path: str, indices: Sequence[int]) -> list[bytes]:
 
     Args:
       path: the file.
-      indices: which, from 0, in rising order.
+      indices: the numbers of the records, from 0, in ascending order.
 
     Raises:
       ValueError: the file is damaged, or has no such record.
@@ -153,14 +152,14 @@ def read(path: str, indices: Sequence[int]) -> list[bytes]:
             payloads.append(payload)
     if len(payloads) < len(wanted):
         raise ValueError(
-            f"Expected a record number {wanted[len(payloads)]} in {path}, but it has fewer. Name "
-            "records that it has, in rising order."
+            f"expected a record number {wanted[len(payloads)]} in {path}, got a file with fewer "
+            "records; ask for records that it has, in ascending order"
         )
     return payloads
 
 
 def iterate(paths: Sequence[str]) -> Iterator[tuple[str, int, bytes]]:
-    """All records of files, one behind another: the file, the number there, the payload.
+    """Yields all records of files, in order: the file, the record's number in it, the payload.
 
     Raises:
       ValueError: a file is damaged.
@@ -181,7 +180,7 @@ def iterate(paths: Sequence[str]) -> Iterator[tuple[str, int, bytes]]:
 
 
 def read_labels(folder: str) -> tuple[str, ...] | None:
-    """The class names of `labels.txt` in a folder, index = label; None without that file.
+    """The class names in the `labels.txt` of a folder, index = label; None if there is none.
 
     Raises what `read_label_file` raises.
     """
@@ -190,7 +189,7 @@ def read_labels(folder: str) -> tuple[str, ...] | None:
 
 
 def read_label_file(path: str) -> tuple[str, ...]:
-    """The class names of a file, index = label, on any of TensorFlow's file systems.
+    """The class names in a file on any of TensorFlow's file systems, index = label.
 
     Raises:
       OSError: the file cannot be read.
@@ -200,10 +199,10 @@ def read_label_file(path: str) -> tuple[str, ...]:
 
 
 def _holds_images(folder: str, names: Sequence[str], *, depth: int = 3) -> bool:
-    """Whether there are image files in a folder, or in folders in there: of classes, of splits."""
+    """Whether a folder, or folders of classes and splits in it, contain image files."""
     if any(name.lower().endswith(IMAGE_ENDINGS) for name in names):
         return True
-    for name in names[:_LOOKED_INTO] if depth else ():
+    for name in names[:_SEARCHED_FOLDERS] if depth else ():
         inner = storage.join(folder, name)
         try:
             if _holds_images(inner, storage.list_folder(inner), depth=depth - 1):
@@ -214,7 +213,7 @@ def _holds_images(folder: str, names: Sequence[str], *, depth: int = 3) -> bool:
 
 
 def _spans(path: str, read_at: storage.ReadAt, size: int) -> Iterator[tuple[int, int]]:
-    """The offset and the length, in bytes, of each payload of an opened file."""
+    """Yields the offset and the length, in bytes, of each payload of an opened file."""
     offset = 0
     while offset < size:
         head = read_at(offset, _HEAD_BYTES)
@@ -223,9 +222,9 @@ def _spans(path: str, read_at: storage.ReadAt, size: int) -> Iterator[tuple[int,
         length, checksum = struct.unpack("<QI", head)
         if _masked_crc32c(head[:8]) != checksum:
             raise ValueError(
-                f"Expected a TFRecord at offset {offset} of {path}, but the checksum of its "
-                "length is wrong. The file is damaged, compressed or of another kind: write "
-                "it again as uncompressed TFRecords."
+                f"expected a TFRecord at offset {offset} of {path}, got a length with a wrong "
+                "checksum; the file is damaged, compressed or of another kind: write it again as "
+                "uncompressed TFRecords"
             )
         end = offset + _HEAD_BYTES + length + _TAIL_BYTES
         if end > size:
@@ -234,8 +233,8 @@ def _spans(path: str, read_at: storage.ReadAt, size: int) -> Iterator[tuple[int,
         offset = end
 
 
-def _marks(path: str) -> bytes:
-    """The length and the checksum of each payload, 12 bytes a record."""
+def _checksums(path: str) -> bytes:
+    """The length and the checksum of each payload, 12 bytes per record."""
     with storage.opened(path) as (read_at, size):
         return b"".join(
             struct.pack("<Q", length) + read_at(offset + length, _TAIL_BYTES)
@@ -243,35 +242,35 @@ def _marks(path: str) -> bytes:
         )
 
 
-def _count_whole(path: str) -> int | None:
-    """How many records stand before the first with a wrong checksum; None without such a one."""
-    whole = 0
+def _first_damaged(path: str) -> int | None:
+    """The number of the first record with a wrong checksum; None if there is none."""
+    number = 0
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        # Nothing here is random; but where operations are to be deterministic, it is asked for.
+        # Nothing here is random, but deterministic operations require a seed.
         tf.compat.v1.set_random_seed(0)
         lengths = tf.data.TFRecordDataset(path).map(tf.strings.length)
         length = tf.compat.v1.data.make_one_shot_iterator(lengths).get_next()
         try:
             while True:
                 session.run(length)
-                whole += 1
+                number += 1
         except tf.errors.OutOfRangeError:
             return None
         except tf.errors.DataLossError:
-            return whole
+            return number
 
 
 def _wrong_checksum(path: str, index: int) -> str:
     return (
-        f"Expected a whole TFRecord as number {index} of {path}, but its checksum is wrong. Copy "
-        "or write the file again."
+        f"expected a complete TFRecord as number {index} of {path}, got one with a wrong checksum; "
+        "copy or write the file again"
     )
 
 
 def _truncated(path: str, offset: int, size: int) -> ValueError:
     return ValueError(
-        f"Expected a whole TFRecord at offset {offset} of {path}, but the file ends inside it, "
-        f"after {size} bytes. Copy or write the file again."
+        f"expected a complete TFRecord at offset {offset} of {path}, got a file that ends inside "
+        f"it, after {size} bytes; copy or write the file again"
     )
 
 
@@ -279,7 +278,7 @@ def _crc32c_table() -> tuple[int, ...]:
     table = []
     for value in range(256):
         for _ in range(8):
-            # 0x82F63B78: the Castagnoli polynomial, bits reversed (RFC 3720, appendix B.4).
+            # The Castagnoli polynomial with its bits reversed (RFC 3720, appendix B.4).
             value = (value >> 1) ^ (0x82F63B78 if value & 1 else 0)
         table.append(value)
     return tuple(table)
@@ -289,7 +288,7 @@ _TABLE = _crc32c_table()
 
 
 def _masked_crc32c(data: bytes) -> int:
-    """CRC-32C, turned and shifted as TFRecord files store it."""
+    """CRC-32C, rotated and with an offset added, as TFRecord files store it."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _TABLE[(crc ^ byte) & 0xFF] ^ (crc >> 8)

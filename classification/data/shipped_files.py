@@ -1,4 +1,4 @@
-"""Data files that come with the build, out of the scikit-learn wheel."""
+"""Finds data files that the build takes from the scikit-learn wheel."""
 
 import os
 import pathlib
@@ -11,14 +11,13 @@ def find(name: str, *, variable: str) -> str:
 
     Args:
       name: the file's.
-      variable: an environment variable that names it where the program does not run out of
-        the build.
+      variable: an environment variable that names the file if the program is not run by Bazel.
 
     Raises:
       FileNotFoundError: if it is in neither place.
     """
-    # Under Bazel this file stands at RUNFILES/WORKSPACE/classification/data. Its links are
-    # not followed: they lead out of the runfiles.
+    # With Bazel, this file is RUNFILES/WORKSPACE/classification/data/shipped_files.py. Links are
+    # not followed, because they lead out of the runfiles.
     runfile = pathlib.Path(__file__).absolute().parents[3] / _REPOSITORY / name
     if runfile.is_file():
         return str(runfile)
@@ -26,6 +25,6 @@ def find(name: str, *, variable: str) -> str:
     if given and os.path.isfile(given):
         return given
     raise FileNotFoundError(
-        f"Expected {name} at {runfile}, where Bazel puts it. Run the program through ./bazelw, "
-        f"or name scikit-learn's {name} in the environment variable {variable}."
+        f"expected {name} at {runfile}, where Bazel puts it, got no such file; run the program by "
+        f"./bazelw, or set the environment variable {variable} to the path of scikit-learn's {name}"
     )

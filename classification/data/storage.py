@@ -1,6 +1,6 @@
-"""Files wherever TensorFlow's file systems reach: on this machine, or `SCHEME://…`, as in gs://.
+"""Reads files on any of TensorFlow's file systems: local ones, or `SCHEME://…`, such as gs://.
 
-Errors are Python's own, each a sentence that names the file.
+Errors are Python's own, with a sentence that names the file.
 """
 
 import concurrent.futures
@@ -13,30 +13,30 @@ import tensorflow as tf
 
 T = TypeVar("T")
 
-# Gives some bytes of a file: those from an offset, as many as asked for, if there are.
+# Reads bytes of a file, given an offset and a number of bytes; fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
 
-# What takes the time is waiting for a disk or a network, not this machine's processors.
+# More than there are processors, because reading mostly waits for a disk or a network.
 _AT_ONCE = 16
 
 
 def is_local(path: str) -> bool:
-    """Whether a path has no scheme, so that it means a file of this machine."""
+    """Whether a path has no scheme, and so means a file of this machine."""
     return "://" not in path
 
 
 def join(folder: str, path: str) -> str:
-    """A path as seen from a folder, which does not matter where it is absolute or has a scheme."""
+    """Resolves a path relative to a folder, unless it is absolute or has a scheme."""
     return os.path.join(folder, path) if is_local(path) else path
 
 
 def location(folder: str) -> str:
-    """A folder's name that means the same from everywhere: absolute, or with its scheme."""
+    """A folder's name that does not depend on the current folder: absolute or with a scheme."""
     return os.path.abspath(folder) if is_local(folder) else folder.rstrip("/")
 
 
 def list_folder(folder: str) -> list[str]:
-    """The names of what a folder holds, sorted.
+    """The names of the files and folders in a folder, sorted.
 
     Raises:
       FileNotFoundError: there is no such folder.
@@ -46,7 +46,7 @@ def list_folder(folder: str) -> list[str]:
     with _python_errors(folder):
         if not tf.io.gfile.isdir(folder):
             tf.io.gfile.stat(folder)
-            raise NotADirectoryError(f"Expected a folder, but {folder} is a file.")
+            raise NotADirectoryError(f"expected a folder, got the file {folder}")
         return sorted(name.rstrip("/") for name in tf.io.gfile.listdir(folder))
 
 
@@ -61,23 +61,23 @@ def sizes(paths: Sequence[str]) -> list[int | None]:
 
 
 def each(function: Callable[[str], T], paths: Sequence[str]) -> list[T]:
-    """What a function returns for each of several files, of which many are read at once."""
+    """The results of a function for each of several files, many of them at a time."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         return list(pool.map(function, paths))
 
 
 def exists(path: str) -> bool:
-    """Whether there is such a file or folder.
+    """Whether a file or folder exists.
 
     Raises:
-      OSError: this cannot be found out.
+      OSError: the file system cannot be read.
     """
     with _python_errors(path):
         return tf.io.gfile.exists(path)
 
 
 def read(path: str) -> bytes:
-    """What a file holds.
+    """The content of a file.
 
     Raises:
       FileNotFoundError: it is missing.
@@ -99,7 +99,7 @@ def opened(path: str) -> Iterator[tuple[ReadAt, int]]:
       OSError: it cannot be read.
     """
     if is_local(path):
-        # A million small reads, which GFile takes ten times as long for.
+        # For a million small reads, GFile takes ten times as long.
         with open(path, "rb", buffering=0) as file:
             number = file.fileno()
             yield lambda offset, count: os.pread(number, count, offset), os.fstat(number).st_size
@@ -124,7 +124,7 @@ def _python_errors(path: str) -> Iterator[None]:
     try:
         yield
     except tf.errors.NotFoundError as error:
-        raise FileNotFoundError(f"{path} does not exist.") from error
+        raise FileNotFoundError(f"{path} does not exist") from error
     except tf.errors.OpError as error:
-        # Such as: a scheme that TensorFlow does not know, no permission, no network.
-        raise OSError(f"{path} cannot be read: {error.message}.") from error
+        # For example, an unknown scheme, a missing permission, or no network.
+        raise OSError(f"{path} cannot be read: {error.message}") from error

@@ -1,4 +1,4 @@
-"""Tests of files on this machine and on a file system in memory."""
+"""Tests of storage.py, with local files and with a file system in memory."""
 
 import os
 
@@ -19,7 +19,7 @@ class StorageTest(parameterized.TestCase):
         return root
 
     @parameterized.parameters("local", "ram")
-    def test_reading(self, kind):
+    def test_reads(self, kind):
         root = self.folder(kind)
         self.assertEqual(storage.list_folder(root), ["a", "b"])
         self.assertEqual(storage.list_folder(f"{root}/"), ["a", "b"])
@@ -32,7 +32,7 @@ class StorageTest(parameterized.TestCase):
             self.assertEqual(size, 5)
 
     @parameterized.parameters("local", "ram")
-    def test_missing(self, kind):
+    def test_refuses_missing_file(self, kind):
         missing = f"{self.folder(kind)}/c"
         for function in (storage.list_folder, storage.read, lambda path: storage.sizes([path])):
             with self.assertRaisesRegex(FileNotFoundError, f"{missing} does not exist"):
@@ -41,18 +41,18 @@ class StorageTest(parameterized.TestCase):
             pass
 
     @parameterized.parameters("local", "ram")
-    def test_file_for_a_folder(self, kind):
+    def test_refuses_file_as_folder(self, kind):
         path = f"{self.folder(kind)}/a"
-        with self.assertRaisesRegex(NotADirectoryError, f"{path} is a file"):
+        with self.assertRaisesRegex(NotADirectoryError, f"got the file {path}"):
             storage.list_folder(path)
 
     @parameterized.parameters(("local", "a/x", "Not a directory"), ("local", "b", "directory"))
-    def test_unreadable(self, kind, name, message):
+    def test_refuses_unreadable_file(self, kind, name, message):
         path = f"{self.folder(kind)}/{name}"
         with self.assertRaisesRegex(OSError, f"{path} cannot be read: .*{message}"):
             storage.read(path)
 
-    def test_unknown_scheme(self):
+    def test_refuses_unknown_scheme(self):
         for function in (storage.list_folder, storage.read, storage.exists):
             with self.assertRaisesRegex(OSError, "foo://x cannot be read: .*'foo' not implemented"):
                 function("foo://x")

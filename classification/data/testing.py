@@ -1,4 +1,4 @@
-"""What the tests of this room share: record files, and running a data set in either mode."""
+"""What the tests of this package share: writing record files, and running data sets."""
 
 import pathlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ def write_records(path: str | pathlib.Path, records: Iterable[bytes]) -> None:
 
 
 def make_example(features: Mapping[str, bytes | int]) -> bytes:
-    """A serialised tf.train.Example with one value a feature."""
+    """A serialised tf.train.Example with one value for each feature."""
     example = tf.train.Example()
     for name, value in features.items():
         if isinstance(value, bytes):
@@ -49,7 +49,7 @@ def make_image_example(encoded: bytes, label: int) -> bytes:
 
 
 def encode_png(image: np.ndarray) -> bytes:
-    """A PNG file of a uint8 image [height, width, channels of 1 to 4], not compressed."""
+    """An uncompressed PNG file of a uint8 image [height, width, 1 to 4 channels]."""
     if tf.executing_eagerly():
         return tf.io.encode_png(image, compression=0).numpy()
     with tf.compat.v1.Session() as session:
@@ -57,9 +57,9 @@ def encode_png(image: np.ndarray) -> bytes:
 
 
 def write_grey_images(folder: str | pathlib.Path, split: str, sizes: Sequence[int]) -> None:
-    """Writes one record file for each size, with so many images of one colour each.
+    """Writes a record file for each size, with that number of images of one colour each.
 
-    The label counts all images from 0, and the grey of an image is twice its label.
+    Labels count all images from 0, and the grey value of an image is twice its label.
     """
     label = 0
     for index, size in enumerate(sizes):

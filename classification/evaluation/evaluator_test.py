@@ -185,7 +185,9 @@ class RecordsTest(absltest.TestCase):
         data = bytearray(path.read_bytes())
         data[-5] ^= 1  # The last byte before the checksum.
         path.write_bytes(data)
-        with self.assertRaisesRegex(ValueError, f"as number [0-9]+ of {path}, but its checksum"):
+        with self.assertRaisesRegex(
+            ValueError, f"as number [0-9]+ of {path}, got one with a wrong checksum"
+        ):
             self.evaluate()
 
 

@@ -105,7 +105,7 @@ class FindTest(absltest.TestCase):
             self.find("records")
         self.write("records/labels.txt", b"a\nb\n")
         with self.assertRaisesRegex(
-            ValueError, "record 1 of .*records/train-0: Expected image/class/label in 0..1, got 2"
+            ValueError, "record 1 of .*records/train-0: expected image/class/label in 0..1, got 2"
         ):
             self.find("records")
         self.write_records("records/train-0", (b"image", 0), (b"image", 1))
@@ -114,7 +114,9 @@ class FindTest(absltest.TestCase):
         self.write_records("records/validation-0", (b"image", 0))
         path = self.folder / "records/train-0"
         path.write_bytes(path.read_bytes()[:-5] + b"damag")
-        with self.assertRaisesRegex(ValueError, "number 1 of .*train-0, but its checksum is wrong"):
+        with self.assertRaisesRegex(
+            ValueError, "number 1 of .*train-0, got one with a wrong checksum"
+        ):
             self.find("records")
 
     def test_names_are_the_same_however_they_are_spelled(self):

@@ -100,7 +100,7 @@ class ProgramTest(absltest.TestCase):
             train_step.main, f"--dataset_dir={path}", "--only=convert_images"
         )
         self.assertEqual((status, out), (1, ""))
-        self.assertRegex(err, f"^prog: The dataset folder {path} does not exist")
+        self.assertRegex(err, f"^prog: expected a folder .*, got {path}, which does not exist")
 
 
 class TableTest(absltest.TestCase):
