@@ -1,9 +1,9 @@
-"""Folders of class folders of images, as people, cameras and exporters leave them.
+"""Finds class folders and their images in folders as users, cameras and exporters create them.
 
-Each class is a folder named after it, with its images right in it. What systems and archivers put
-beside is passed over: hidden files and folders, and those of `_LEFT_BY_SYSTEMS`. A file is taken
-for an image if its name ends as images' names do, whether it can be read or not; others are
-ignored, but listed.
+Each class has a folder with its name, which contains its images. Hidden files and folders, and
+those that operating systems and archivers create (`_LEFT_BY_SYSTEMS`), are ignored. A file is an
+image if its name has the ending of an image, whether it can be read or not. Other files are
+ignored. What is ignored is listed.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from classification.data import records
 from transforms.base.labels import normalised
 
-# By macOS's archives, Synology's and other stores, Windows and Linux.
+# Created by macOS archives, Synology and other network storage, Windows and Linux.
 _LEFT_BY_SYSTEMS = (
     *("__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "thumbs.db", "desktop.ini"),
     *("system volume information", "lost+found"),
@@ -26,23 +26,23 @@ _SPLITS = {
 _NAMES_IN_ERRORS = 10
 _RECORDS = re.compile(r"-[0-9]{5}-of-[0-9]{5}$")
 
-# Class names and the images of each, as paths from the folder with '/'.
+# The images of each class, as paths relative to the folder with '/', by the class's name.
 Classes = dict[str, list[str]]
 
 
 def split_of(folder: str) -> str | None:
-    """The split, "train", "validation" or "test", that a folder's name stands for."""
+    """The split that a folder's name means: "train", "validation" or "test"; None for none."""
     name = folder.strip().lower()
     return next((split for split, names in _SPLITS.items() if name in names), None)
 
 
 def printable(name: str) -> str:
-    """A file's name as text, whatever bytes it is made of."""
+    """A file's name as text, with escapes for bytes that are not UTF-8."""
     return os.fsencode(name).decode("utf-8", "backslashreplace")
 
 
 def shorten(names: Iterable[str]) -> str:
-    """The first ten of some names, and how many more there are."""
+    """The first ten names, and how many more there are."""
     names = list(names)
     text = ", ".join(printable(name) for name in names[:_NAMES_IN_ERRORS])
     more = len(names) - _NAMES_IN_ERRORS
@@ -50,20 +50,20 @@ def shorten(names: Iterable[str]) -> str:
 
 
 class Scan:
-    """Looks into the folders below one, and keeps what is ignored. Names come in order.
+    """Lists the folders below a root folder, in order of their names.
 
     Attributes:
-      root: the folder that was given, or the one in it that holds all else: exporters often put
-        one around the data.
-      ignored: names of files and folders that were not taken for images or classes.
+      root: the given folder, or the folder in it that contains everything else, since exporters
+        often create one around the data.
+      ignored: names of files and folders that are not images or classes.
     """
 
     def __init__(self, root: str, without: Collection[str] = ()) -> None:
-        """Looks into a folder.
+        """Finds the root.
 
         Args:
           root: the folder.
-          without: names of images that are passed over, as if they were not there.
+          without: names of images to leave out, as if they did not exist.
 
         Raises:
           OSError: there is no such folder, or it cannot be read.
@@ -95,10 +95,10 @@ class Scan:
             if any(_RECORDS.search(file) for file in files):
                 raise ValueError(
                     f"expected a folder for each class in {self.path(folder)}, got a data set in "
-                    "TFRecord files; name the folder of photos (train and eval take data sets, by "
+                    "TFRecord files; name a folder of photos (data sets are for train and eval, by "
                     "--dataset_dir)"
                 )
-            there = f" ({shorten(hidden)} being ignored)" if hidden else ""
+            there = f" ({shorten(hidden)} ignored)" if hidden else ""
             raise ValueError(
                 f"expected a folder for each class in {self.path(folder)}, got {len(files)} files "
                 f"and no folder{there}; put the images of each class in a folder named after it"
@@ -107,16 +107,20 @@ class Scan:
         return folders
 
     def holds_folders(self, folder: str) -> bool:
-        """Whether there are folders in a folder, which then is none of a class."""
+        """Whether a folder contains folders, and so is not a class folder."""
         return bool(self._list(folder)[0])
 
     def classes(self, folder: str, names: Iterable[str]) -> Classes:
-        """The images in class folders that stand in a folder, by the classes' names in order.
+        """The images of the class folders in a folder, by the classes' names in order.
+
+        Args:
+          folder: relative to the root.
+          names: of the class folders.
 
         Raises:
           OSError: a folder cannot be read.
-          ValueError: a class has no image; a name cannot be a class's, or two are spelled alike;
-            folders stand where images should.
+          ValueError: a class has no image; a name is not valid for a class, or two names differ
+            only in their code points; a class folder contains folders.
         """
         classes: Classes = {}
         others: dict[str, list[str]] = {}
@@ -126,22 +130,21 @@ class Scan:
             name = normalised(folder_name)
             if name in spelled:
                 raise ValueError(
-                    f"expected class folders of different names in {self.path(folder)}, got two "
-                    f"that are both spelled {name}, with other code points; put their images into "
-                    "one"
+                    f"expected class folders with different names in {self.path(folder)}, got two "
+                    f"named {name}, with different code points; put their images into one"
                 )
             spelled[name] = folder_name
             inner = _join(folder, folder_name)
             folders, files, hidden = self._list(inner)
             if folders:
                 advice = (
-                    f"if {name} is a class, put its images right into it; if it is a split, name "
-                    "it train, validation or test"
+                    f"if {name} is a class, put its images directly into it; if it is a split, "
+                    "name it train, validation or test"
                 )
                 if split_of(folders[0]) is not None:
-                    advice = f"put class folders into those of splits, as {folders[0]}/{name}"
+                    advice = f"put class folders into split folders, as {folders[0]}/{name}"
                 raise ValueError(
-                    f"expected images alone in the class folder {self.path(inner)}, got the folder "
+                    f"expected only images in the class folder {self.path(inner)}, got the folder "
                     f"{printable(folders[0])} in it; {advice}"
                 )
             images = _images(files)
@@ -151,7 +154,7 @@ class Scan:
         empty = [name for name, images in classes.items() if not images]
         if empty:
             ignored = [file for name in empty for file in others[name]]
-            there = f" (ignored, since hidden or not named as images are: {shorten(ignored)})"
+            there = f" (ignored because hidden or not named like images: {shorten(ignored)})"
             raise ValueError(
                 f"expected images in each class folder of {self.path(folder)}, got none in "
                 f"{shorten(empty)}{there if ignored else ''}; add some, or remove the folder"
@@ -163,11 +166,12 @@ class Scan:
         return os.path.join(self.root, folder) if folder else self.root
 
     def innermost(self, folder: str, *, until_split: bool = False) -> str:
-        """The folder itself, or the one in it, how deep ever, that holds all class folders.
+        """The folder that contains the class folders: the given one, or one inside it.
 
         Args:
-          folder: that holds class folders, or one that holds all of these.
-          until_split: whether one that is named as a split is left where it is.
+          folder: a folder of class folders, or of only one folder, which contains them at any
+            depth.
+          until_split: whether to stop before a folder with the name of a split.
 
         Raises:
           OSError: a folder cannot be read.
@@ -187,12 +191,15 @@ class Scan:
     def _list(
         self, folder: str, *, of_folders: bool = False
     ) -> tuple[list[str], list[str], list[str]]:
-        """The folders' names in a folder, and the paths of files and of what is passed over.
+        """The content of a folder.
 
         Args:
-          folder: from the root.
-          of_folders: whether folders are looked for in it, so that what could be one, but cannot
-            be reached, is an error.
+          folder: relative to the root.
+          of_folders: whether it should contain folders. Then a link that leads nowhere, and so
+            might be meant as a folder, is an error.
+
+        Returns:
+          The names of the folders, the paths of the files, and the paths of hidden ones.
         """
         folders, files, hidden = [], [], []
         try:
@@ -205,7 +212,7 @@ class Scan:
                     elif of_folders and not _is_reached(entry):
                         raise ValueError(
                             f"expected folders in {self.path(folder)} that can be reached, got "
-                            f"{printable(entry.name)}: {_reason(entry.path)}; mend or remove it"
+                            f"{printable(entry.name)}: {_reason(entry.path)}; repair or remove it"
                         )
                     else:
                         files.append(_join(folder, entry.name))
@@ -222,7 +229,7 @@ def _images(files: Iterable[str]) -> list[str]:
 
 
 def describe_link(path: str) -> str:
-    """Where a link leads, for errors; '' where the path is none."""
+    """Describes where a link leads, for errors; '' if the path is not a link."""
     try:
         return f"a link to {printable(os.readlink(path))}" if os.path.islink(path) else ""
     except OSError:
@@ -233,7 +240,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        # Such as a link that leads in a circle, or to where nobody may look.
+        # For example, a circular link, or one into a folder without read permission.
         return False
 
 
@@ -264,9 +271,9 @@ def _join(folder: str, name: str) -> str:
 
 
 def _check_name(name: str) -> None:
-    """Checks that a name comes back from a line of `labels.txt`."""
+    """Checks that a name can be a line of `labels.txt`."""
     if printable(name) != name or name.strip() != name or len(name.splitlines()) != 1:
         raise ValueError(
-            "expected class folders named in UTF-8, on one line, without space at either end, "
-            f"got {name!r}; rename it"
+            "expected class folders with names in UTF-8, of one line, without space at either "
+            f"end, got {name!r}; rename it"
         )

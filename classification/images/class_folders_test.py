@@ -1,4 +1,4 @@
-"""Tests of what is taken for a class and for an image, as the splits of a folder have them."""
+"""Tests of class_folders.py: which folders are classes, and which files are images."""
 
 import contextlib
 import ctypes
@@ -14,10 +14,10 @@ from classification.images.folder_testing import FolderTestCase, names
 
 @contextlib.contextmanager
 def without_rights_of_root() -> Iterator[None]:
-    """Lets permissions count for root, too (capabilities(7): CAP_DAC_OVERRIDE and _READ_SEARCH)."""
+    """Applies permissions to root, too (capabilities(7): CAP_DAC_OVERRIDE and _READ_SEARCH)."""
     libc = ctypes.CDLL(None, use_errno=True)
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
-    # Effective, permitted and inheritable ones, twice 32 bits of each.
+    # Effective, permitted and inheritable capabilities, 2 x 32 bits of each.
     before, during = (ctypes.c_uint32 * 6)(), (ctypes.c_uint32 * 6)()
 
     def call(function: str, sets: ctypes.Array) -> None:
@@ -35,7 +35,7 @@ def without_rights_of_root() -> Iterator[None]:
 
 
 class ClassFoldersTest(FolderTestCase):
-    def test_what_is_taken_for_an_image(self):
+    def test_finds_images_by_their_names(self):
         taken = ["a b/Ä ö.JPG", "a b/x.jpeg", "a b/y.Png", "ß/1.webp", "ß/2.bmp", "ß/3.heic"]
         self.add(*taken)
         others = [".hidden/1.jpg", "a b/.x.jpg", "a b/Thumbs.db", "loose.jpg", "ß/notes.txt"]
@@ -48,7 +48,7 @@ class ClassFoldersTest(FolderTestCase):
         self.assertCountEqual(found, [*taken, "ß/4.jpg"])
         self.assertEqual(folder.ignored, (".hidden", *others[1:], "ß/other"))
 
-    def test_links_among_images_that_lead_nowhere_are_taken_for_files(self):
+    def test_broken_links_among_images_are_files(self):
         self.add_classes({"a": 2, "b": 2})
         for name in ("a/loop.jpg", "b/loop"):
             os.symlink(os.path.basename(name), os.path.join(self.path, name))
@@ -62,7 +62,7 @@ class ClassFoldersTest(FolderTestCase):
         ("roses", "roses, but: Too many levels of symbolic links"),
         ("a/00.jpg/roses", "a/00.jpg/roses, but: Not a directory"),
     )
-    def test_links_among_classes_that_lead_nowhere(self, target, expected):
+    def test_refuses_broken_links_among_classes(self, target, expected):
         self.add_classes({"a": 2, "b": 2})
         os.symlink(target, os.path.join(self.path, "roses"))
         expected = f"folders in {self.path} that can be reached, got roses: a link to {expected}; "
@@ -74,16 +74,16 @@ class ClassFoldersTest(FolderTestCase):
             shutil.copytree(self.path, os.path.join(root, split), symlinks=True)
         with self.assertRaisesRegex(ValueError, f"in {root}/train that can be .* got roses: a"):
             image_folder.scan(root)
-        # Nor may the split be one.
+        # A split must not be a broken link either.
         shutil.rmtree(os.path.join(root, "test"))
         os.symlink("gone", os.path.join(root, "Test"))
         with self.assertRaisesRegex(ValueError, f"in {root} that can be .* Test: a link to gone"):
             image_folder.scan(root)
-        # Or the folder itself.
+        # The folder itself must not be one.
         with self.assertRaisesRegex(FileNotFoundError, "Test: a link to gone, but: No such file"):
             image_folder.scan(os.path.join(root, "Test"))
 
-    def test_folders_that_may_not_be_read(self):
+    def test_refuses_folders_without_permission(self):
         self.add_classes({"a": 2, "b": 2})
         os.mkdir(os.path.join(self.path, "b", "inner"))
         os.symlink(os.path.join(self.path, "b", "inner"), os.path.join(self.path, "c"))
@@ -99,7 +99,7 @@ class ClassFoldersTest(FolderTestCase):
                 ):
                     scan(self.path)
 
-    def test_names_that_are_no_text(self):
+    def test_file_names_that_are_not_utf8(self):
         self.add_classes({"a": 2, "b": 2})
         odd = os.fsdecode(b"\xff.jpg")
         self.add(f"a/{odd}")
@@ -111,7 +111,7 @@ class ClassFoldersTest(FolderTestCase):
         self.add_classes({"a": 2, "A": 2})
         self.assertEqual(image_folder.scan(self.path).class_names, ("A", "a"))
 
-    def test_no_classes(self):
+    def test_refuses_folder_without_classes(self):
         self.assert_fails(f"a folder for each class in {self.path}, got 0 files and no folder;")
         self.add("1.jpg", "2.jpg")
         self.assert_fails("got 2 files and no folder; put the images of each class in a folder")
@@ -120,28 +120,32 @@ class ClassFoldersTest(FolderTestCase):
         with self.assertRaisesRegex(NotADirectoryError, "got the file .*1.jpg; name a folder"):
             image_folder.scan(os.path.join(self.path, "1.jpg"))
 
-    def test_a_data_set(self):
+    def test_refuses_data_set(self):
         self.add("train-00000-of-00008", "labels.txt")
-        self.assert_fails("got a data set in TFRecord files; name the folder of photos")
+        self.assert_fails("got a data set in TFRecord files; name a folder of photos")
 
-    def test_nothing_but_what_is_ignored(self):
+    def test_refuses_only_ignored_files(self):
         self.add(".DS_Store", "@eaDir/a.jpg")
-        self.assert_fails(r"got 0 files and no folder \(.DS_Store, @eaDir being ignored\); put")
+        self.assert_fails(r"got 0 files and no folder \(.DS_Store, @eaDir ignored\); put")
         self.add_classes({"a": 2})
         self.add("b/1.txt", "b/.x.jpg", "b/2.raw")
-        self.assert_fails(r"got none in b \(ignored, since .* images are: b/1.txt, b/2.raw, b/.x.j")
+        self.assert_fails(
+            r"got none in b \(ignored because .* like images: b/1.txt, b/2.raw, b/.x.j"
+        )
 
-    def test_deeper_folders(self):
+    def test_refuses_folders_in_classes(self):
         self.add("a/1.jpg", "b/part/1.jpg")
         self.assert_fails(
-            f"images alone in the class folder {self.path}/b, got the folder part in it; if b is a "
+            f"only images in the class folder {self.path}/b, got the folder part in it; if b is a "
             "class, .*; if it is a split, name it train, validation or test"
         )
 
     @parameterized.parameters(" a", "a ", "a\nb", "a\u2028b", os.fsdecode(b"\xff"))
-    def test_names_that_labels_cannot_have(self, name):
+    def test_refuses_bad_class_names(self, name):
         self.add_classes({"b": 2, name: 2})
-        self.assert_fails("class folders named in UTF-8, on one line, without space at either end")
+        self.assert_fails(
+            "class folders with names in UTF-8, of one line, without space at either end"
+        )
 
 
 class ShortenTest(absltest.TestCase):

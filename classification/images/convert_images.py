@@ -1,22 +1,24 @@
-"""Makes a data set to train on from a folder of images.
+"""Converts a folder of images to a data set for training.
 
   ./bazelw run convert_images -- --images_dir=DIR --output_dir=OUT
 
-DIR holds a folder for each class, named after it, with its images right in it; a fifth of each
-class is then held out for validation. Or DIR holds `train` and `validation` or `test`, and these
-hold the class folders; other usual names will do (training, val, valid, testing, in any case).
-Where `test` is the only one beside `train`, it becomes the validation split, which is what eval
-reads; where there are three, `eval --dataset_split_name=test` reads it. Where DIR holds nothing
-but one folder around all this, as exporters often make, that is taken.
+DIR contains a folder for each class, with the class's name and its images. Then a fifth of each
+class is held out for validation. Or DIR contains `train`, and `validation` or `test`, and these
+contain the class folders; other usual names are accepted too (training, val, valid, testing, in
+upper or lower case). If there are only `train` and `test`, then `test` becomes the validation
+split, which is the one that eval reads. If there are all three, `eval --dataset_split_name=test`
+reads `test`. If DIR contains only one folder around all this, as exporters often create, that
+folder is used.
 
 OUT gets TFRecords in slim's form, train-* and validation-* (and test-*), `labels.txt` with the
-classes' names, numbered from 0 in the order of their names, and `dataset.json` with counts.
+classes' names, numbered from 0 in the order of the names, and `dataset.json` with counts.
 Equal images, flags and versions give equal bytes.
 
-Images are JPEG, PNG, BMP, WebP or GIF. What TensorFlow shows as a viewer does is stored as it
-is; what EXIF turns, CMYK, transparency and the like is stored as it looks, as PNG, or as JPEG
-of quality 95 if it came from a JPEG or WebP file. All are decoded once, to prove that they can
-be. Files whose names do not end as images' do are listed and ignored.
+Images are JPEG, PNG, BMP, WebP or GIF files. A file that TensorFlow decodes as a viewer shows it
+is not changed. From others, for example rotated by EXIF, in CMYK or transparent, a new file is
+made of what a viewer shows: a PNG, or a JPEG of quality 95 if the old file is a JPEG or WebP. All
+images are decoded once, to check them. Files that are not named like images are listed and
+ignored.
 """
 
 import shlex
@@ -37,12 +39,12 @@ from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
 
-# Of fine-tuning the new layers: as few as README's figures are of, and, of more images, as many as
-# go through all of them this often.
+# The number of steps for fine-tuning the new layers: at least as many as for README's figures, and
+# enough for this number of epochs.
 _LEAST_STEPS, _EPOCHS, _MOST_STEPS = 1000, 10, 20_000
-# Of train, where nothing is said.
+# The default of train.
 _BATCH_SIZE = 64
-# Features of an image are 4 KB.
+# The features of an image have 4 KB.
 _MOST_IN_MEMORY = 250_000
 
 path_flags.define("images_dir", "", "Folder of class folders of images, or of splits of them.")
@@ -54,10 +56,10 @@ path_flags.define(
 flags.DEFINE_float(
     "validation_fraction",
     image_folder.DEFAULT_FRACTION,
-    "Part of each class that is held out for validation, where the images are not in splits.",
+    "Fraction of each class to hold out for validation, if the images are not in splits.",
 )
 flags.DEFINE_integer(
-    "seed", 0, "From which the choice of images for validation and the order in train follow."
+    "seed", 0, "Determines which images are for validation, and the order of train."
 )
 flags.DEFINE_boolean(
     "skip_bad_images",
@@ -69,7 +71,7 @@ flags.DEFINE_boolean(
 def main() -> None:
     """Converts, and prints what was written."""
     program.require("images_dir", "output_dir")
-    # About damaged EXIF data, large images and the like: nothing that users must mend.
+    # Warnings about damaged EXIF data, large images and so on, which users need not repair.
     warnings.filterwarnings("ignore", module="PIL")
     start = time.monotonic()
     with ProgressBar() as progress:
@@ -96,21 +98,24 @@ def _report(info: DatasetInfo, *, seconds: float) -> None:
     if info.split_folders:
         folders = [f"{split} from {folder}" for split, folder in info.split_folders.items()]
         print(f"Splits: {', '.join(folders)}.")
-    _list("Left out, since unreadable", [f"{name}: {why}" for name, why in info.skipped.items()])
-    _list("Ignored, since hidden, left by a system or not named as images are", info.ignored)
+    _list(
+        "Skipped because they cannot be read",
+        [f"{name}: {why}" for name, why in info.skipped.items()],
+    )
+    _list("Ignored because they are hidden, left by a system or not images by name", info.ignored)
     print(f"{total:,} images in {seconds:.1f} s, {total / seconds:,.0f} images/s.")
     print(_following(output_dir, info.num_examples("train")))
 
 
 def _following(output_dir: str, images: int) -> str:
-    """The command that suits the data: few photos are best learned on top of what is known."""
+    """A command for training on the data: fine-tuning, which is best for few photos."""
     steps = min(max(_LEAST_STEPS, _EPOCHS * images // _BATCH_SIZE), _MOST_STEPS)
     cache = "memory" if images <= _MOST_IN_MEMORY else "FEATURES"
-    told = "CKPT is the prefix of a published MobileNet V1's checkpoint, OUT a new folder"
+    names = "CKPT is the prefix of a published MobileNet V1's checkpoint, OUT a new folder"
     if cache == "FEATURES":
-        told += ", FEATURES one for 4 KB an image"
+        names += ", FEATURES a folder for 4 KB per image"
     return (
-        f"Next, in seconds to minutes ({told}):\n"
+        f"Next, in seconds to minutes ({names}):\n"
         f"  ./bazelw run train -- --dataset_dir={shlex.quote(output_dir)} --checkpoint_dir=OUT \\\n"
         "      --quantize --fine_tune_checkpoint=CKPT --freeze_base_model \\\n"
         f"      --cache_features={cache} --number_of_steps={steps} --eval_every={steps // 2}"

@@ -1,4 +1,4 @@
-"""Tests of the program `convert_images`: its flags, what it prints, and how it fails."""
+"""Tests of convert_images.py: flags, output and errors."""
 
 import os
 import pathlib
@@ -32,7 +32,7 @@ class ConvertImagesTest(absltest.TestCase):
         os.chdir(self.root)
 
     def add(self, *names: str, side: int = 40) -> None:
-        """Adds grey images: of class a dark ones, of all others light ones."""
+        """Adds grey images: dark ones to class a, light ones to other classes."""
         for name in names:
             path = pathlib.Path("images", name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ class ConvertImagesTest(absltest.TestCase):
         self.assertLen(err.splitlines(), 1)
         self.assertFalse(os.path.exists("out"))
 
-    def test_what_it_writes_can_be_trained_on(self):
+    def test_writes_data_set(self):
         self.add(*(f"{name}/{index}.png" for name in ("a", "b c") for index in range(10)))
         pathlib.Path("images", "README").touch()
         status, out, err = run("--images_dir=images", "--output_dir=my out")
@@ -57,7 +57,7 @@ class ConvertImagesTest(absltest.TestCase):
             "Wrote my out, 2 classes: train 16 images in 8 files; validation 4 images in 4 files.",
         )
         self.assertRegex(
-            ignored, r"^Ignored, since hidden, .* not named as images are: 1 \(README\)\.$"
+            ignored, r"^Ignored because they are hidden, .* not images by name: 1 \(README\)\.$"
         )
         self.assertRegex(rate, r"^20 images in \d+\.\d s, [\d,]+ images/s\.$")
         self.assertRegex(following, r"^Next, .*CKPT is the prefix of a published MobileNet V1's")
@@ -81,7 +81,7 @@ class ConvertImagesTest(absltest.TestCase):
             grey = np.where(batch["label"], 200, 50) / 127.5 - 1.0
             np.testing.assert_allclose(batch["image"].mean(axis=(1, 2, 3)), grey, atol=1e-5)
 
-    def test_splits_by_other_names(self):
+    def test_other_names_of_splits(self):
         self.add("export/Train/a/1.png", "export/Train/b/1.png", "export/valid/a/2.png")
         self.add("export/Test/b/2.png", "export/Test/b/3.png", "__MACOSX/export/1.png")
         status, out, err = run("--images_dir=images", "--output_dir=out")
@@ -96,23 +96,23 @@ class ConvertImagesTest(absltest.TestCase):
         status, out, _ = run(*flags, "--validation_fraction=0.5")
         self.assertIsNone(status)
         self.assertIn("train 8 images in 8 files; validation 8 images", out)
-        self.assertIn("Left out, since unreadable: 1 (b/bad.jpg: it is empty).", out)
+        self.assertIn("Skipped because they cannot be read: 1 (b/bad.jpg: it is empty).", out)
         text = pathlib.Path("out/dataset.json").read_text()
         self.assertIn('"seed": 5', text)
         self.assertIn('"validation_fraction": 0.5', text)
         self.assertIn('"b/bad.jpg": "it is empty"', text)
 
-    def test_bad_images(self):
+    def test_refuses_bad_images(self):
         self.add("a/1.png", "a/2.png", "b/1.png", "b/2.png")
         pathlib.Path("images/a/3.jpg").write_bytes(b"")
         self.assert_fails(r"1 that cannot be read \(a/3.jpg: it is empty\) among 5;")
 
-    def test_damaged_images_of_which_all_pixels_are_there(self):
+    def test_warns_of_damaged_images(self):
         self.add("a/1.jpg", "a/2.jpg", "b/1.jpg", "b/2.jpg")
         path = pathlib.Path("images/a/1.jpg")
         whole = path.read_bytes()
         path.write_bytes(whole[:2] + b"stray" + whole[2:-2])
-        # With another one left out, all are read twice.
+        # If an image is left out, the others are read twice.
         pathlib.Path("images/a/3.jpg").write_bytes(b"")
         status, _, err = run("--images_dir=images", "--output_dir=out", "--skip_bad_images")
         self.assertIsNone(status, err)
@@ -122,12 +122,12 @@ class ConvertImagesTest(absltest.TestCase):
             "bytes, no end marker\n",
         )
 
-    def test_bad_values(self):
+    def test_refuses_bad_values(self):
         self.assert_fails("got images: there is no such folder")
         os.mkdir("images")
         self.assert_fails("a folder for each class in images, got 0 files and no folder;")
         self.add("a/1.png")
-        self.assert_fails("at least two classes in images, .* got a alone;")
+        self.assert_fails("at least two classes in images, .* got only a;")
         self.add("b/1.png", "b/2.png")
         self.assert_fails("at least two images of each class in images, .* got one of a;")
         self.add("a/2.png")
@@ -144,16 +144,18 @@ class ConvertImagesTest(absltest.TestCase):
         os.rename("images", "train")
         os.mkdir("images")
         os.rename("train", "images/train")
-        self.assert_fails("train beside validation or test in images, got train alone")
+        self.assert_fails("train, and validation or test, in images, got only train")
         self.add("test/a/1.png")
-        self.assert_fails("no validation fraction where", "--validation_fraction=0.2")
+        self.assert_fails(
+            "no validation fraction for a folder with splits", "--validation_fraction=0.2"
+        )
 
 
 class ProcessTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.create_tempdir().full_path)
-        # Slow to decode, so that there is time to end it.
+        # Slow to decode, so that there is time to interrupt the program.
         image = self.folder / "image.png"
         pixels = np.random.default_rng(0).integers(0, 256, [1500, 1500, 3])
         Image.fromarray(pixels.astype(np.uint8)).save(image, compress_level=1)
@@ -177,7 +179,7 @@ class ProcessTest(absltest.TestCase):
                 self.assertIsNone(process.poll())
                 time.sleep(0.05)
             process.send_signal(signal.SIGINT)
-            # Against a hang; how few images are still read is tested of `image_conversion`.
+            # The time only prevents a hang; image_conversion_test counts the images still read.
             out, err = process.communicate(timeout=120)
         self.assertEqual((process.returncode, out), (130, ""))
         self.assertRegex(err, r"(?m)^convert_images: interrupted\n\Z")

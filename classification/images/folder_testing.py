@@ -15,30 +15,30 @@ def names(folder: ImageFolder, split: str) -> list[str]:
 
 
 class FolderTestCase(parameterized.TestCase):
-    """Looks through a folder of empty files.
+    """Creates a folder of empty files.
 
     Attributes:
       path: the folder.
     """
 
     def setUp(self) -> None:
-        """Makes the folder."""
+        """Creates the folder."""
         super().setUp()
         self.path: str = self.create_tempdir().full_path
 
     def add(self, *files: str) -> None:
-        """Adds files, by their paths from the folder."""
+        """Adds files, by their paths relative to the folder."""
         for name in files:
             path = pathlib.Path(self.path, name)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
 
     def add_classes(self, sizes: dict[str, int]) -> None:
-        """Adds class folders of so many images each."""
+        """Adds class folders with these numbers of images."""
         for name, size in sizes.items():
             self.add(*(f"{name}/{index:02}.jpg" for index in range(size)))
 
     def assert_fails(self, expected: str, **options: Any) -> None:
-        """Asserts that the folder is refused with a ValueError that matches."""
+        """Asserts that scanning the folder raises a ValueError that matches."""
         with self.assertRaisesRegex(ValueError, expected):
             image_folder.scan(self.path, **options)

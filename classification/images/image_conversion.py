@@ -1,9 +1,9 @@
-"""From a folder of images to a data set: record files in slim's form, and what tells of them.
+"""Converts a folder of images to a data set: record files in slim's form, and their description.
 
-A record is a tf.train.Example with the features that slim gives ImageNet, as far as they are
-known here: `image/encoded`, `image/format`, `image/height`, `image/width`, `image/channels`,
-`image/colorspace`, `image/filename`, `image/class/label` and `image/class/text`. The classes'
-names go to `labels.txt`, and what the files hold to `dataset.json` (see `dataset_info`).
+A record is a tf.train.Example with these features of slim's ImageNet: `image/encoded`,
+`image/format`, `image/height`, `image/width`, `image/channels`, `image/colorspace`,
+`image/filename`, `image/class/label` and `image/class/text`. `labels.txt` has the classes' names,
+and `dataset.json` describes the record files (see `dataset_info`).
 """
 
 import collections
@@ -21,10 +21,10 @@ from classification.images.image_files import BadImageError, EncodedImage
 from classification.images.image_folder import ImageFile, ImageFolder
 from transforms.base import atomic_files, labels
 
-# Several files, for several workers to read, and of a size that is copied in seconds.
+# Several files, so that several workers can read them, each small enough to copy in seconds.
 _LEAST_SHARDS = 8
 _SHARD_BYTES = 100 << 20
-# Read ahead of what is written, for each thread.
+# The number of images that each thread reads ahead of writing.
 _READ_AHEAD = 4
 _COLOR_SPACES = {1: b"Grayscale", 3: b"RGB"}
 
@@ -38,30 +38,30 @@ def convert(
     skip_bad_images: bool = False,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> DatasetInfo:
-    """Writes a data set: equal files, names and seeds give equal bytes.
+    """Writes a data set. Equal images, names and seeds give equal bytes.
 
-    Every image is decoded on the way, on as many processors as there are. With images left
-    out, the data set is the same as if their files were not there, for which all others are
-    gone through a second time.
+    Every image is decoded once, on all processors. If images are left out, the data set is the
+    same as if their files did not exist; then the other images are read a second time. It warns
+    of images that are damaged but have all their pixels.
 
     Args:
       images_dir: the folder of images, see `image_folder`.
-      output_dir: where the data set is written, whole or not at all: a new or empty folder,
-        or one that holds an earlier data set, which is replaced. On this machine.
+      output_dir: the folder for the data set, on this machine: a new or empty folder, or one with
+        an earlier data set, which is replaced. It is written atomically.
       seed: see `image_folder.scan`.
-      validation_fraction: likewise.
-      skip_bad_images: whether images that cannot be read are left out.
-      on_progress: called with the number of images that are done, and of all.
+      validation_fraction: see `image_folder.scan`.
+      skip_bad_images: whether to leave out images that cannot be read.
+      on_progress: called with the number of images that are done, and of all images.
 
     Returns:
-      What was written. Of images that are damaged and have all their pixels, it warns.
+      The description of the data set.
 
     Raises:
-      OSError: a folder is missing, in the way or holds something else, or cannot be read or
-        written.
-      ValueError: an image cannot be read; or the folder of images, with those left out, is
-        not as `image_folder.scan` expects; or an earlier `dataset.json` is damaged; or the
-        output folder is on another file system, or among the images.
+      OSError: a folder is missing, cannot be read or written, or the output folder contains
+        something else.
+      ValueError: an image cannot be read; the folder of images, without those left out, is not
+        as `image_folder.scan` expects; an earlier `dataset.json` is damaged; or the output
+        folder is on another file system or inside the folder of images.
       MemoryError: there is too little memory for an image.
       tf.errors.OpError: a file cannot be written.
     """
@@ -102,16 +102,16 @@ def convert(
 
 
 def _check_local(output_dir: str) -> None:
-    """Refuses what would become a folder named after the scheme, where the user stands."""
+    """Refuses a path with a scheme, which would become a local folder named after the scheme."""
     if not storage.is_local(output_dir):
         raise ValueError(
-            f"expected an output folder on this machine, got {output_dir}; name one, and copy it "
-            "there when it is done"
+            f"expected an output folder on this machine, got {output_dir}; write to a local folder "
+            "and copy it there"
         )
 
 
 def _check_apart(images_dir: str, output_dir: str) -> None:
-    """Refuses to write among the images, where the next conversion would find it."""
+    """Refuses an output folder inside the images, where the next conversion would find it."""
     images, output = os.path.realpath(images_dir), os.path.realpath(output_dir)
     if os.path.commonpath([images, output]) == images:
         raise ValueError(
@@ -121,7 +121,7 @@ def _check_apart(images_dir: str, output_dir: str) -> None:
 
 
 def _earlier_names(folder: str) -> list[str]:
-    """Names of the files of a data set that an earlier conversion has left in a folder."""
+    """The names of the files of an earlier data set in a folder."""
     earlier = dataset_info.read(folder)
     if earlier is None:
         return []
@@ -132,7 +132,7 @@ def _earlier_names(folder: str) -> list[str]:
 def _complaint(folder: ImageFolder, bad: Mapping[str, str]) -> str:
     return (
         f"expected images that can be read in {folder.path}, got {_describe(bad)} among "
-        f"{_count(folder)}; mend or remove them, or leave them out by --skip_bad_images"
+        f"{_count(folder)}; repair or remove them, or leave them out by --skip_bad_images"
     )
 
 
@@ -171,13 +171,18 @@ def _info(
 def _write_splits(
     path: str, folder: ImageFolder, on_progress: Callable[[int, int], None] | None
 ) -> tuple[dict[str, tuple[Shard, ...]], dict[str, str], dict[str, str]]:
-    """Writes the record files of all splits, and tells what could not be read or is damaged."""
+    """Writes the record files of all splits.
+
+    Returns:
+      The record files; the images that cannot be read, with reasons; and those that are damaged
+      but have all their pixels, with descriptions of the damage.
+    """
     bad: dict[str, str] = {}
     faulty: dict[str, str] = {}
     total = _count(folder)
     done = itertools.count(1)
     num_threads = len(os.sched_getaffinity(0))
-    # Threads will do: the decoders let go of Python's lock.
+    # Threads are enough, because the decoders release Python's lock.
     with (
         image_files.Reader() as reader,
         concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
@@ -193,7 +198,7 @@ def _write_splits(
             return _example(image, encoded, folder.class_names[image.label])
 
         def examples(images: Sequence[ImageFile]) -> Iterator[bytes | None]:
-            """A record for each image, or None."""
+            """Yields a record for each image, or None if it cannot be read."""
             waiting: collections.deque[concurrent.futures.Future] = collections.deque()
             for index, image in enumerate(images):
                 upcoming = images[index + len(waiting) : index + _READ_AHEAD * num_threads]
@@ -233,10 +238,10 @@ def _write_split(
     """Writes the record files of a split.
 
     Args:
-      prefix: what their paths start with.
-      examples: for each image in order, a record, or None where it could not be read.
-      num_images: how many there are.
-      num_bytes: how large their files are together.
+      prefix: the start of the files' paths.
+      examples: a record for each image, in order, or None for one that cannot be read.
+      num_images: the number of images.
+      num_bytes: the size of all their files together.
     """
     num_shards = min(num_images, max(_LEAST_SHARDS, -(-num_bytes // _SHARD_BYTES)))
     shards = []
@@ -271,5 +276,5 @@ def _example(image: ImageFile, encoded: EncodedImage, class_name: str) -> bytes:
             feature.bytes_list.value.append(value)
         else:
             feature.int64_list.value.append(value)
-    # The features are a map, whose order is arbitrary otherwise.
+    # Otherwise the order of the features, which are a map, is arbitrary.
     return example.SerializeToString(deterministic=True)

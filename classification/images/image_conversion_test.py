@@ -1,4 +1,4 @@
-"""Tests of what is written of a folder of images, and of what is left where that fails."""
+"""Tests of image_conversion.py: the data set, and what is left after a failure."""
 
 import dataclasses
 import hashlib
@@ -30,7 +30,7 @@ class ConvertTest(absltest.TestCase):
         self.output = os.path.join(self.parent, "out")
 
     def add(self, *names: str) -> None:
-        """Adds images of which no two are equal."""
+        """Adds images that all differ."""
         for name in names:
             path = pathlib.Path(self.images, name)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +107,7 @@ class ConvertTest(absltest.TestCase):
             self.assertEqual(info.class_counts[split], (count // 2, count // 2))
         self.assertEqual((info.seed, info.validation_fraction), (3, 0.2))
 
-    def test_splits_of_its_own(self):
+    def test_folder_with_splits(self):
         self.add("train/a/1.png", "train/b/2.png", "validation/b/3.png", "test/a/4.png")
         info = self.convert()
         self.assertEqual(info.class_counts, {"train": (1, 1), "validation": (0, 1), "test": (1, 0)})
@@ -129,7 +129,7 @@ class ConvertTest(absltest.TestCase):
         text = found[0]["dataset.json"].decode()
         self.assertNotIn(os.path.dirname(self.images), text)
 
-    def test_bad_images_are_all_named(self):
+    def test_names_all_bad_images(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(4)))
         self.add_bad("a/x.jpg", "b/y.png")
         pathlib.Path(self.images, "b", "z.jpg").touch()
@@ -137,16 +137,16 @@ class ConvertTest(absltest.TestCase):
             self.convert()
         text = str(caught.exception)
         self.assertIn(f"in {self.images}, got 3 that cannot be read (", text)
-        for name in ("a/x.jpg: it is no JPEG,", "b/y.png: it is no", "b/z.jpg: it is empty"):
+        for name in ("a/x.jpg: it is not a JPEG,", "b/y.png: it is not", "b/z.jpg: it is empty"):
             self.assertIn(name, text)
-        self.assertIn(") among 11; mend or remove them, or leave them out by --skip", text)
+        self.assertIn(") among 11; repair or remove them, or leave them out by --skip", text)
         self.assert_nothing_left()
         info = self.convert(skip_bad_images=True)
         self.assertCountEqual(info.skipped, ["a/x.jpg", "b/y.png", "b/z.jpg"])
         self.assertEqual(info.skipped["b/z.jpg"], "it is empty")
         self.assertEqual(dataset_info.read(self.output), info)
 
-    def test_link_that_leads_nowhere_is_a_bad_image(self):
+    def test_broken_link_is_a_bad_image(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(3)))
         os.symlink("loop.png", os.path.join(self.images, "a", "loop.png"))
         os.symlink("/gone/x.png", os.path.join(self.images, "b", "x.png"))
@@ -162,7 +162,7 @@ class ConvertTest(absltest.TestCase):
         info = self.convert(skip_bad_images=True)
         self.assertEqual([": ".join(item) for item in info.skipped.items()], expected)
 
-    def test_images_left_out_are_as_if_they_were_not_there(self):
+    def test_images_left_out_have_no_effect(self):
         self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(5)))
         expected = self.convert()
         files = self.contents()
@@ -174,12 +174,12 @@ class ConvertTest(absltest.TestCase):
         del files["dataset.json"], found["dataset.json"]
         self.assertEqual(found, files)
 
-    def test_class_of_which_too_little_is_left(self):
+    def test_refuses_class_with_too_few_images_left(self):
         self.add("a/1.png", "a/2.png", "b/1.png")
         self.add_bad("b/2.png")
         with self.assertRaisesRegex(
             ValueError,
-            r"^with 1 that cannot be read \(b/2.png: it is no .*\) left out, expected "
+            r"^with 1 that cannot be read \(b/2.png: it is not .*\) left out, expected "
             "at least two images of each class in .*, got one of b; ",
         ):
             self.convert(skip_bad_images=True)
@@ -195,7 +195,7 @@ class ConvertTest(absltest.TestCase):
         self.convert(on_progress=lambda done, total: shown.append((done, total)))
         self.assertEqual(shown, [(done, 60) for done in range(1, 61)])
 
-    def test_what_stands_in_the_way(self):
+    def test_output_folder(self):
         self.add("a/1.png", "a/2.png", "b/1.png", "b/2.png")
         os.mkdir(self.output)
         mine = os.path.join(self.output, "mine")
@@ -222,7 +222,7 @@ class ConvertTest(absltest.TestCase):
         with self.assertRaisesRegex(FileNotFoundError, "make it first"):
             self.convert()
 
-    def test_another_file_system_is_refused_before_anything_is_read(self):
+    def test_refuses_other_file_system_first(self):
         self.output = "ram://image_conversion_test/out"
         with self.assertRaisesRegex(ValueError, f"folder on this machine, got {self.output}; "):
             self.convert()
@@ -255,7 +255,7 @@ class ConvertTest(absltest.TestCase):
             if done == 10:
                 raise KeyboardInterrupt
 
-        # On one processor, so that it is known how many are read ahead.
+        # With one processor, so that the number of images that are read ahead is known.
         processors = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {min(processors)})
         self.addCleanup(os.sched_setaffinity, 0, processors)
@@ -267,7 +267,7 @@ class ConvertTest(absltest.TestCase):
             self.assertRaises(KeyboardInterrupt),
         ):
             self.convert(on_progress=interrupt)
-        # With the tenth in hand, the three behind it have been asked for.
+        # When the tenth image is done, the next three may have been requested.
         self.assertBetween(read.call_count, 10, 13)
         self.assert_nothing_left()
 

@@ -1,21 +1,21 @@
-"""From an image file to the bytes of a record, which TensorFlow decodes to the same picture.
+"""Reads an image file as a JPEG or PNG file that TensorFlow decodes to the same picture.
 
-Most files are stored byte for byte as they are: JPEG in RGB or grey and PNG of eight bits,
-upright and opaque. All others are stored as another file, of the picture that a viewer
-shows: turned as EXIF says, in RGB, and over white where they are transparent. That file is a
-PNG, which loses nothing, except where it comes from a JPEG or a WebP: then it is a JPEG of
-quality 95 at full colour resolution, since a photograph's PNG would be five times as large and
-slow to decode. A JPEG that has all its pixels and small faults otherwise is stored without these.
-Of an animation, it is the first frame. What has more pixels than TensorFlow decodes is
-stored at half its height and width, or a quarter, and so on. Colour profiles are left out of
-account, as they are in training and on devices.
+Most files are not changed: upright JPEG files in RGB or grey, and upright, opaque PNG files of
+eight bits. From other files, a new file is made of the picture that a viewer shows: rotated as
+EXIF says, in RGB, and over white if it is transparent. The new file is a PNG, which is lossless.
+But if the old file is a JPEG or a WebP, the new one is a JPEG of quality 95 with full colour
+resolution, since a PNG of a photo would be five times as large and slow to decode.
+
+Damage that costs no pixels is removed from a JPEG file. Of an animation, only the first frame is
+used. An image with more pixels than TensorFlow decodes is reduced to half its height and width, or
+to a quarter, and so on. Colour profiles are ignored, as they are in training and on devices.
 """
 
+import contextlib
 import dataclasses
 import io
 import os
 import warnings
-from types import TracebackType
 from typing import NamedTuple
 
 import numpy as np
@@ -25,40 +25,39 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from classification.images import class_folders, jpeg, large_images
 from classification.images.large_images import JPEG_FORMATS
 
-# Pillow knows more, but some of them run other programs.
+# Pillow knows more formats, but some of them run other programs.
 _FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 _LOSSY_FORMATS = (*JPEG_FORMATS, "WEBP")
 _JPEG_QUALITY = 95
 
-# Where a PNG file has its bits a channel, and its kind of colour (W3C's "PNG specification",
-# section 11.2.1, IHDR).
+# The positions of the bits per channel and of the colour type in a PNG file (W3C's "PNG
+# specification", section 11.2.1, IHDR).
 _PNG_BITS, _PNG_COLOUR = 24, 25
 _PNG_GREY_OR_RGB = (0, 2)
 
-
-# All formats are known then, also to threads that start at once.
+# Loads all formats before several threads need them.
 Image.init()
 
 
 class BadImageError(ValueError):
-    """An image file cannot be read. The message says why, but not which file it is."""
+    """An image file cannot be read. The message says why, but does not name the file."""
 
 
 class ImageWarning(UserWarning):
-    """An image file is damaged, and has all its pixels. The message names the file."""
+    """An image file is damaged but has all its pixels. The message names the file."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EncodedImage:
-    """An image as it stands in a record.
+    """An image for a record.
 
     Attributes:
       encoded: a JPEG or PNG file.
       format: "jpeg" or "png".
       height: in pixels.
-      width: likewise.
+      width: in pixels.
       channels: 3 for RGB, 1 for grey.
-      complaint: what is wrong with the file all the same; '' where nothing is.
+      complaint: the damage of the original file, which costs no pixels; '' for none.
     """
 
     encoded: bytes
@@ -69,58 +68,49 @@ class EncodedImage:
     complaint: str = ""
 
 
-class Reader:
-    """Reads image files; a context manager. Several threads may use one at once."""
+class Reader(contextlib.ExitStack):
+    """Reads image files; a context manager. Several threads may use it at the same time."""
 
     def __init__(self) -> None:
+        super().__init__()
         with tf.Graph().as_default() as graph:
             self._encoded = tf.placeholder(tf.string, [])
             image = tf.io.decode_image(self._encoded, channels=3, expand_animations=False)
             self._decoded = image.op
-            # Of a JPEG whose pixels are known to be there, a corner tells whether it is of a kind
-            # that TensorFlow knows.
+            # For a JPEG that is known to have all its pixels, decoding a corner shows whether
+            # TensorFlow can decode it.
             corner = tf.image.decode_and_crop_jpeg(self._encoded, [0, 0, 1, 1], channels=3)
             self._decoded_corner = corner.op
         self._session = tf.Session(graph=graph)
-
-    def __enter__(self) -> "Reader":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._session.close()
+        self.callback(self._session.close)
 
     def read(self, path: str) -> EncodedImage:
-        """Reads a JPEG, PNG, BMP, WebP or GIF file, and makes sure that all its pixels are there.
+        """Reads a JPEG, PNG, BMP, WebP or GIF file, and checks that it has all its pixels.
 
         Args:
-          path: the file; what its name ends in does not matter.
+          path: the file; its name may have any ending.
 
         Raises:
-          BadImageError: it cannot be read, or is no such image, or pixels are missing, or it has
-            more than fit in memory.
+          BadImageError: it cannot be read, is not such an image, lacks pixels, or has more pixels
+            than fit in memory.
           MemoryError: there is too little memory for it.
         """
-        data, complaint, is_whole, is_quiet = _check(_read_file(path))
+        data, complaint, is_complete, is_quiet = _check(_read_file(path))
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)
             factor = large_images.factor(image)
             if factor > 1:
                 with large_images.one_at_a_time:
                     large_images.check_memory(image, factor)
-                    # Where the format allows that, it is decoded smaller.
+                    # Decodes a smaller image, if the format supports that.
                     image.draft(image.mode, (image.width // factor, image.height // factor))
                     encoded = _encode(image)
                 return dataclasses.replace(encoded, complaint=complaint)
-            if not is_whole:
+            if not is_complete:
                 image.load()
             is_upright = _orientation(image) == 1
             is_plain = is_quiet and is_upright and _is_plain(image, data)
-            if is_plain and self._decodes(data, is_whole):
+            if is_plain and self._decodes(data, is_complete):
                 kind = "jpeg" if image.format in JPEG_FORMATS else "png"
                 size = image.height, image.width, len(image.getbands())
                 return EncodedImage(data, kind, *size, complaint)
@@ -130,19 +120,19 @@ class Reader:
         except UnidentifiedImageError as error:
             raise BadImageError(_other_kind(data)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
-            # That tells nothing of the file.
+            # This does not mean that the file is bad.
             raise MemoryError(
-                f"expected memory enough to decode {path}, and there is not; make it smaller"
+                f"expected enough memory to decode {path}, got too little; make the image smaller"
             ) from error
-        # On damaged files, Pillow raises errors of every kind.
+        # For damaged files, Pillow raises errors of all kinds.
         except Exception as error:
             raise BadImageError(f"it cannot be decoded: {error}") from error
 
-    def _decodes(self, data: bytes, is_whole: bool) -> bool:
-        # TensorFlow refuses some damaged files, and some rare kinds, that Pillow takes:
-        # whatever is stored as it is must not stop a training.
+    def _decodes(self, data: bytes, is_complete: bool) -> bool:
+        # TensorFlow refuses some damaged files and some rare kinds that Pillow accepts. A file
+        # that is stored unchanged must not stop a training.
         try:
-            operation = self._decoded_corner if is_whole else self._decoded
+            operation = self._decoded_corner if is_complete else self._decoded
             self._session.run(operation, {self._encoded: data})
         except tf.errors.InvalidArgumentError:
             return False
@@ -150,9 +140,13 @@ class Reader:
 
 
 class PlainJpeg(NamedTuple):
-    """A JPEG file that is upright and in RGB or grey; its height and width are in pixels.
+    """A JPEG file that is upright and in RGB or grey.
 
-    What is wrong with it all the same is its complaint, or ''.
+    Attributes:
+      encoded: the file.
+      height: in pixels.
+      width: in pixels.
+      complaint: the damage of the original file, which costs no pixels; '' for none.
     """
 
     encoded: bytes
@@ -162,15 +156,17 @@ class PlainJpeg(NamedTuple):
 
 
 def plain_jpeg(path: str) -> PlainJpeg | None:
-    """A JPEG file, where TensorFlow, if it can decode it, shows what a viewer shows.
+    """Reads a JPEG file that a viewer shows as TensorFlow decodes it, without decoding it.
 
-    It is not decoded. None for all other files, of which `Reader` tells more.
+    Returns:
+      The file; None for all other files, which need a `Reader`. TensorFlow may still be unable
+      to decode the file.
 
     Raises:
-      BadImageError: it cannot be read, or is empty, or pixels are missing.
+      BadImageError: it cannot be read, is empty, or lacks pixels.
     """
-    data, complaint, is_whole, is_quiet = _check(_read_file(path))
-    if not (is_whole and is_quiet):
+    data, complaint, is_complete, is_quiet = _check(_read_file(path))
+    if not (is_complete and is_quiet):
         return None
     try:
         image = Image.open(io.BytesIO(data), formats=JPEG_FORMATS)
@@ -179,16 +175,16 @@ def plain_jpeg(path: str) -> PlainJpeg | None:
         )
     except MemoryError:
         raise
-    # On damaged files, Pillow raises errors of every kind.
+    # For damaged files, Pillow raises errors of all kinds.
     except Exception:
         return None
     return PlainJpeg(data, image.height, image.width, complaint) if is_plain else None
 
 
 def warn(path: str, complaint: str) -> None:
-    """Warns of an image file that is damaged, and has all its pixels; of '' not."""
+    """Warns that an image file is damaged but has all its pixels, unless complaint is ''."""
     if complaint:
-        # Each time, which is what the missing registry stands for.
+        # Without a registry, it warns every time.
         warnings.warn_explicit(
             f"{path} is damaged, though all its pixels are there: {complaint}",
             ImageWarning,
@@ -198,7 +194,12 @@ def warn(path: str, complaint: str) -> None:
 
 
 def _check(data: bytes) -> tuple[bytes, str, bool, bool]:
-    """A file without small faults, what these were, whether it is whole, and decodes quietly."""
+    """The file, with damage removed that costs no pixels; and three facts about it.
+
+    Returns:
+      The file, a description of the damage, whether it is known to have all its pixels, and
+      whether decoders have no warnings about it.
+    """
     if not data.startswith(jpeg.HEAD):
         return data, "", False, True
     try:
@@ -227,8 +228,8 @@ def _read_file(path: str) -> bytes:
 
 
 def _other_kind(data: bytes) -> str:
-    """What is wrong with an image of a kind that is not read, or with what is none."""
-    # ISO/IEC 14496-12, section 4.3: a box of the file's type, its brands 4 bytes each.
+    """The reason why a file of an unsupported kind cannot be read."""
+    # ISO/IEC 14496-12, section 4.3: the file begins with a box of its brands, 4 bytes each.
     if data[4:8] == b"ftyp":
         brands = data[8 : int.from_bytes(data[:4])]
         if b"avif" in brands or b"avis" in brands:
@@ -241,12 +242,12 @@ def _other_kind(data: bytes) -> str:
             )
     if data.startswith((b"II*\0", b"MM\0*")):
         return "it is a TIFF image; convert it to PNG or JPEG first"
-    return "it is no JPEG, PNG, BMP, WebP or GIF image"
+    return "it is not a JPEG, PNG, BMP, WebP or GIF image"
 
 
 def _orientation(image: Image.Image) -> int:
-    """How the picture is to be turned, 1 to 8 (EXIF 2.3, section 4.6.4, Orientation)."""
-    # A photograph whose EXIF data is damaged is shown as it lies.
+    """How to rotate and mirror the picture, 1 to 8 (EXIF 2.3, section 4.6.4, Orientation)."""
+    # A photo with damaged EXIF data is not rotated.
     try:
         value = image.getexif().get(ExifTags.Base.Orientation, 1)
     except MemoryError:
@@ -269,12 +270,12 @@ def _is_plain(image: Image.Image, data: bytes) -> bool:
 
 
 def _encode(image: Image.Image) -> EncodedImage:
-    """An image as a new file, upright, in RGB, and of no more pixels than TensorFlow decodes."""
-    turn = _orientation(image) != 1
-    rgb = _to_rgb(ImageOps.exif_transpose(image) if turn else image)
+    """Makes a new file: upright, in RGB, and with no more pixels than TensorFlow decodes."""
+    is_upright = _orientation(image) == 1
+    rgb = _to_rgb(image if is_upright else ImageOps.exif_transpose(image))
     if (factor := large_images.factor(rgb)) > 1:
         rgb = rgb.reduce(factor)
-    # What is known of the old file is not true of the new one.
+    # The metadata of the old file is wrong for the new one.
     rgb.info.clear()
     file = io.BytesIO()
     if image.format in _LOSSY_FORMATS:
@@ -286,11 +287,11 @@ def _encode(image: Image.Image) -> EncodedImage:
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
-        # Pillow would cut off what is above 255.
+        # Pillow would clip values to 255.
         image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
     if not image.has_transparency_data:
         return image.convert("RGB")
-    # Over white, as nearly all viewers and pages show it. The colours of pixels that are not
-    # seen are arbitrary, and often black.
+    # Over white, as nearly all viewers and web pages show it. Invisible pixels may have any
+    # colour, often black.
     layer = image.convert("RGBA")
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

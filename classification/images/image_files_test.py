@@ -1,4 +1,4 @@
-"""Tests that what TensorFlow decodes from a record is the picture that the file shows."""
+"""Tests of image_files.py: TensorFlow decodes a record to the picture that a viewer shows."""
 
 import concurrent.futures
 import io
@@ -19,14 +19,14 @@ from classification.images import image_files, jpeg, large_images
 from classification.images.image_files import BadImageError
 
 _RANDOM = np.random.default_rng(1)
-# With a smooth part, which JPEG keeps, and no two sides alike.
+# It has a smooth part, which JPEG preserves, and four different sides.
 _HEIGHT, _WIDTH = 48, 64
 _ROWS, _COLUMNS = np.mgrid[:_HEIGHT, :_WIDTH]
 _PHOTO = np.stack([4 * _ROWS, 3 * _COLUMNS, 255 - 4 * _ROWS], axis=-1).astype(np.uint8)
 _PHOTO[:16, :24] = (250, 30, 40)
 _INKS = Image.fromarray(_PHOTO).convert("CMYK")
 
-# What is shown of what is stored (EXIF 2.3, section 4.6.4, Orientation).
+# What a viewer shows of the stored pixels (EXIF 2.3, section 4.6.4, Orientation).
 _TURNS = {
     1: lambda a: a,
     2: lambda a: a[:, ::-1],
@@ -55,7 +55,7 @@ def orientation(value: int) -> Image.Exif:
 
 
 def png(pixels: np.ndarray, bits: int, colour: int, **chunks: bytes) -> bytes:
-    """A PNG file of 8 or 16 bits, of any kind of colour, which Pillow does not write."""
+    """A PNG file of 8 or 16 bits and any colour type; Pillow does not write all of these."""
 
     def chunk(name: str, data: bytes) -> bytes:
         body = name.encode() + data
@@ -123,7 +123,7 @@ class ReadTest(parameterized.TestCase):
             3,
         ),
     )
-    def test_stored_as_it_is(self, data, kind, channels):
+    def test_keeps_the_file(self, data, kind, channels):
         image = self.read(data)
         self.assertEqual(image.encoded, data)
         self.assertEqual((image.format, image.height, image.width), (kind, _HEIGHT, _WIDTH))
@@ -135,7 +135,7 @@ class ReadTest(parameterized.TestCase):
             self.assert_shows(image, expected, mean=4, most=90)
 
     @parameterized.product(value=list(range(2, 9)), kind=["JPEG", "PNG", "WEBP"])
-    def test_turned_as_exif_says(self, value, kind):
+    def test_rotates_as_exif_says(self, value, kind):
         options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}
         data = save(_PHOTO, kind, exif=orientation(value), **options.get(kind, {}))
         image = self.read(data)
@@ -147,7 +147,7 @@ class ReadTest(parameterized.TestCase):
         else:
             self.assertEqual(image.format, "jpeg")
             self.assert_shows(image, expected, mean=1.5, most=40)
-        # Or it would be turned again.
+        # Otherwise it would be rotated twice.
         with Image.open(io.BytesIO(image.encoded)) as stored:
             self.assertNotIn(ExifTags.Base.Orientation, stored.getexif())
 
@@ -173,7 +173,7 @@ class ReadTest(parameterized.TestCase):
         grey = self.read(png(wide[..., 0], 16, 0))
         self.assert_shows(grey, np.repeat(wide[..., :1], 3, axis=-1) / 257.0, mean=0.6, most=1)
 
-    def test_transparency_is_over_white(self):
+    def test_transparent_image(self):
         alpha = _RANDOM.integers(0, 256, _PHOTO.shape[:2]).astype(np.uint8)
         expected = over_white(_PHOTO, alpha)
         grey = over_white(np.repeat(_PHOTO[..., :1], 3, axis=-1), alpha)
@@ -206,7 +206,7 @@ class ReadTest(parameterized.TestCase):
         inks = np.dstack([_PHOTO, 2 * _ROWS.astype(np.uint8)])
         expected = (255.0 - inks[..., :3]) * (255.0 - inks[..., 3:]) / 255.0
         if as_ycck:
-            # Of inks as if they were colours; Pillow inverts what it writes.
+            # YCCK is the YCbCr of inks taken as colours; Pillow inverts what it writes.
             colours = Image.fromarray(_PHOTO).convert("YCbCr")
             inks[..., :3] = 255 - np.asarray(colours)
         data = save(Image.fromarray(inks, "CMYK"), "JPEG", quality=95, subsampling=0)
@@ -228,7 +228,7 @@ class ReadTest(parameterized.TestCase):
             data = save(frames[0], kind, save_all=True, append_images=frames[1:], **options)
             self.assert_shows(self.read(data), np.full([6, 8, 3], (255, 0, 0)), mean=2, most=3)
 
-    def test_what_tensorflow_alone_refuses_is_stored_anew(self):
+    def test_makes_new_file_if_tensorflow_refuses_the_old(self):
         data = save(_PHOTO, "PNG")[:-12]
         image = self.read(data)
         self.assertNotEqual(image.encoded, data)
@@ -236,7 +236,7 @@ class ReadTest(parameterized.TestCase):
 
     @parameterized.named_parameters(
         ("empty", b"", "^it is empty$"),
-        ("text", b"Not an image.", "^it is no JPEG, PNG, BMP, WebP or GIF image$"),
+        ("text", b"Not an image.", "^it is not a JPEG, PNG, BMP, WebP or GIF image$"),
         ("tiff", save(_PHOTO, "TIFF"), "^it is a TIFF image; convert it to PNG or JPEG first$"),
         (
             "heic",
@@ -245,7 +245,7 @@ class ReadTest(parameterized.TestCase):
         ),
         ("heif", b"\0\0\0\x18ftypmif1\0\0\0\0mif1heix", "^it is a HEIC image; convert it to JPEG"),
         ("avif", save(_PHOTO, "AVIF"), "^it is an AVIF image; convert it to JPEG first$"),
-        ("mp4", b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "^it is no JPEG, PNG, BMP, WebP or GIF"),
+        ("mp4", b"\0\0\0\x18ftypisom\0\0\0\0isommp41", "^it is not a JPEG, PNG, BMP, WebP or GIF"),
         ("jpeg_cut_short", save(_PHOTO, "JPEG")[:-50], "^it cannot be decoded: pixels are missing"),
         ("jpeg_of_four_inks_cut_short", save(_INKS, "JPEG")[:-50], "pixels are missing"),
         ("jpeg_cut_short_and_ended", save(_PHOTO, "JPEG")[:-50] + b"\xff\xd9", "are missing"),
@@ -256,11 +256,11 @@ class ReadTest(parameterized.TestCase):
         ("webp_cut_short", half(save(_PHOTO, "WEBP")), "^it "),
         ("gif_cut_short", half(save(_PHOTO, "GIF")), "^it cannot be decoded: "),
     )
-    def test_unreadable(self, data, expected):
+    def test_refuses_bad_image(self, data, expected):
         with self.assertRaisesRegex(BadImageError, expected):
             self.read(data)
 
-    def test_a_damaged_jpeg_with_all_its_pixels_is_stored_without_the_damage(self):
+    def test_removes_damage_that_costs_no_pixels(self):
         data = save(_PHOTO, "JPEG")
         for faulty, complaint in (
             (data[:-2], "no end marker"),
@@ -278,12 +278,12 @@ class ReadTest(parameterized.TestCase):
         with self.assertRaisesRegex(BadImageError, "pixels are missing"):
             image_files.plain_jpeg(self.path)
 
-    def test_what_a_decoder_would_complain_of_is_not_stored(self):
+    def test_makes_new_file_if_decoders_warn(self):
         data = save(_PHOTO, "JPEG")
         faulty = data[:-2] + bytes(range(1, 9)) + data[-2:]
         image = self.read(faulty)
         self.assertRegex(image.complaint, "extraneous bytes")
-        # The decoder would complain to whoever trains, and not say of which image.
+        # The decoder would warn in each training, without the name of the image.
         self.assertEqual(jpeg.check(image.encoded).complaint, "")
         self.assertIsNone(image_files.plain_jpeg(self.path))
 
@@ -294,30 +294,30 @@ class ReadTest(parameterized.TestCase):
             image_files.warn("a/b.jpg", "so")
         image_files.warn("a/b.jpg", "")
 
-    def test_no_file(self):
+    def test_refuses_other_than_files(self):
         with self.assertRaisesRegex(BadImageError, "cannot be opened: No such file"):
             self.reader.read(self.path)
         os.mkfifo(self.path)
         with self.assertRaisesRegex(BadImageError, "not a regular file"):
             self.reader.read(self.path)
 
-    def test_too_little_memory_is_not_the_file_s_fault(self):
+    def test_too_little_memory(self):
         with open(self.path, "wb") as file:
-            # Not stored as it is: TensorFlow would wait ten seconds for memory.
+            # A kind that is not kept, because TensorFlow would wait ten seconds for memory.
             file.write(save(Image.new("P", (9000, 9000)), "PNG"))
         with open("/proc/self/status") as file:
             found = re.search(r"VmSize:\s+(\d+) kB", file.read())
         limits = resource.getrlimit(resource.RLIMIT_AS)
-        # A fraction of what the picture takes.
+        # A fraction of the memory for the picture.
         resource.setrlimit(resource.RLIMIT_AS, (1024 * int(found[1]) + 40_000_000, limits[1]))
         try:
-            with self.assertRaisesRegex(MemoryError, f"enough to decode {self.path}"):
+            with self.assertRaisesRegex(MemoryError, f"enough memory to decode {self.path}"):
                 self.reader.read(self.path)
         finally:
             resource.setrlimit(resource.RLIMIT_AS, limits)
 
-    def test_more_pixels_than_tensorflow_decodes(self):
-        # Flat, so that it is made in a second.
+    def test_reduces_image_that_tensorflow_cannot_decode(self):
+        # Of one colour in each half, which is quick to write.
         grey = Image.new("L", (20000, 10000), 90)
         grey.paste(180, (0, 0, 20000, 5000))
         with open(self.path, "wb") as file:
@@ -333,12 +333,12 @@ class ReadTest(parameterized.TestCase):
     @parameterized.product(
         kind=["JPEG", "PNG", "BMP", "GIF", "WEBP"], most=[_HEIGHT * _WIDTH // 2, 100], value=[1, 6]
     )
-    def test_reduced_to_what_tensorflow_decodes(self, kind, most, value):
+    def test_reduces_large_image(self, kind, most, value):
         options = {} if kind in ("BMP", "GIF") else {"exif": orientation(value)}
         shown = _TURNS[value if options else 1](_PHOTO)
         data = save(_PHOTO, kind, **options)
         factor = 2 if most > 100 else 8
-        # The limit itself is tested above, once, since it takes gigabytes.
+        # The real limit is tested only once, above, because it takes gigabytes.
         with mock.patch.object(large_images, "MOST_PIXELS", most):
             image = self.read(data)
         self.assertEqual(
@@ -347,9 +347,9 @@ class ReadTest(parameterized.TestCase):
         expected = np.asarray(Image.fromarray(np.ascontiguousarray(shown)).reduce(factor))
         self.assert_shows(image, expected, mean=12, most=120)
 
-    def test_more_pixels_than_fit_in_memory(self):
+    def test_refuses_image_larger_than_memory(self):
         with open(self.path, "wb") as file:
-            # The header of a picture that nobody could hold.
+            # The header of a picture that does not fit in any memory.
             header = struct.pack(">IIBBBBB", 2**30, 2**30, 8, 2, 0, 0, 0)
             body = b"IHDR" + header
             data = b"IDAT" + zlib.compress(bytes(99))
@@ -368,7 +368,7 @@ class ReadTest(parameterized.TestCase):
         ):
             self.reader.read(self.path)
 
-    def test_by_several_threads(self):
+    def test_several_threads(self):
         self.read(save(_PHOTO, "PNG"))
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             images = list(pool.map(self.reader.read, [self.path] * 50))

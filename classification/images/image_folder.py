@@ -1,11 +1,12 @@
-"""A folder of class folders of images: which classes there are, and which image is for what.
+"""Finds the classes, images and splits in a folder of class folders of images.
 
-The class folders (see `class_folders`) stand in the folder itself, and a part of the images is
-then held out for validation. Or they stand in its folders `train` and `validation` or `test`,
-which are the splits, by any of their usual names (see `class_folders.split_of`). Where `test` is
-the only one beside `train`, it becomes the validation split, which is what evaluation reads.
+The folder may contain the class folders (see `class_folders`); then a part of the images is held
+out for validation. Or it contains a folder for each split, `train` and `validation` or `test`,
+with any of their usual names (see `class_folders.split_of`), and these contain the class folders.
+If there are only `train` and `test`, then `test` becomes the validation split, which is the one
+that evaluation reads.
 
-What is chosen follows from the names and the seed alone.
+The choice of images depends only on their names and a seed.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ from classification.images import class_folders
 from classification.images.class_folders import Classes, Scan, shorten
 from transforms.base.labels import normalised
 
-# Of each class, held out for validation.
+# The fraction of each class that is held out for validation.
 DEFAULT_FRACTION = 0.2
 
 _SPLITS = ("train", "validation", "test")
@@ -25,10 +26,10 @@ _SPLITS = ("train", "validation", "test")
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """An image file and what it shows.
+    """An image file and its class.
 
     Attributes:
-      name: its path from the folder of images, with '/'.
+      name: its path relative to the folder of images, with '/'.
       label: the number of its class.
     """
 
@@ -38,19 +39,18 @@ class ImageFile:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFolder:
-    """What a folder of images holds.
+    """The content of a folder of images.
 
     Attributes:
-      path: the folder, or the one in it that holds all else.
+      path: the folder, or the folder in it that contains everything else.
       class_names: in order, index = label.
-      splits: the images of "train", "validation" and perhaps "test", in the order in which
-        they are to be written: those of train mixed by the seed, the others by class and name.
-      seed: what was given.
-      validation_fraction: the part of each class that is held out; None where the folder has
-        splits of its own.
-      split_folders: by the split, the folder that it was taken from; none where the folder has no
-        splits of its own.
-      ignored: names of files and hidden folders that were not taken for images or classes.
+      splits: the images of "train", "validation" and perhaps "test", in the order in which to
+        write them: those of train shuffled by the seed, the others by class and name.
+      seed: the seed of `scan`.
+      validation_fraction: the fraction of each class that is held out; None if the folder
+        contains splits.
+      split_folders: the folder of each split; empty if the folder contains no splits.
+      ignored: names of files and hidden folders that are not images or classes.
     """
 
     path: str
@@ -69,22 +69,22 @@ def scan(
     validation_fraction: float | None = None,
     without: Collection[str] = (),
 ) -> ImageFolder:
-    """Looks through a folder of images, and opens none of them.
+    """Searches a folder of images, without opening any image.
 
     Args:
       path: the folder.
-      seed: from which the choice of images for validation, and the order in train, follow.
-      validation_fraction: of each class, above 0 and below 1: the part that is held out,
-        rounded to a whole number of images, but at least one, and at least one is left.
-        None: a fifth, or the folder's own splits.
-      without: names of images that are passed over, as if they were not there.
+      seed: determines which images are for validation, and the order of train.
+      validation_fraction: the fraction of each class to hold out, above 0 and below 1. It is
+        rounded to a number of images that leaves at least one image on each side. None for a
+        fifth, or for the splits in the folder.
+      without: names of images to leave out, as if they did not exist.
 
     Raises:
-      OSError: the folder is missing, or no folder, or cannot be read.
-      ValueError: there are fewer than two classes, or a class has not the images that it
-        needs, or a class of another split is none of train; a name cannot be a class's, or
-        two are spelled alike; a folder cannot be reached; folders stand where images should;
-        or the fraction is out of range, or given where the folder has splits of its own.
+      OSError: the folder is missing, is not a folder, or cannot be read.
+      ValueError: there are fewer than two classes; a class has too few images; a class of
+        another split is not in train; a name is not valid for a class, or two names differ only
+        in their code points; a folder cannot be reached; a class folder contains folders; or the
+        fraction is out of range, or was given for a folder with splits.
     """
     if validation_fraction is not None and not 0 < validation_fraction < 1:
         raise ValueError(
@@ -96,7 +96,7 @@ def scan(
     if split_folders:
         if validation_fraction is not None:
             raise ValueError(
-                f"expected no validation fraction where there are splits, as in {found.root}, got "
+                f"expected no validation fraction for a folder with splits, {found.root}, got "
                 f"{validation_fraction}; leave it out"
             )
         splits = _given_splits(found, split_folders)
@@ -119,12 +119,13 @@ def scan(
 
 @dataclasses.dataclass(frozen=True)
 class ClassFolders:
-    """Class folders, all of whose images are for one purpose.
+    """Class folders without splits.
 
     Attributes:
-      path: the folder, or the one in it that holds all else.
-      images: by the class's name, in order, its images as paths from the folder with '/'.
-      ignored: names of files and hidden folders that were not taken for images or classes.
+      path: the folder, or the folder in it that contains everything else.
+      images: the images of each class, as paths relative to the folder with '/', by the classes'
+        names in order.
+      ignored: names of files and hidden folders that are not images or classes.
     """
 
     path: str
@@ -133,12 +134,17 @@ class ClassFolders:
 
 
 def scan_classes(path: str, *, without: Collection[str] = ()) -> ClassFolders:
-    """Looks through a folder of class folders, one at least, and opens no image.
+    """Searches a folder of one or more class folders, without opening any image.
+
+    Args:
+      path: the folder.
+      without: names of images to leave out, as if they did not exist.
 
     Raises:
-      OSError: the folder is missing, or no folder, or cannot be read.
-      ValueError: a class has no image; a name cannot be a class's, or two are spelled alike;
-        folders stand where images should, or cannot be reached, or are splits.
+      OSError: the folder is missing, is not a folder, or cannot be read.
+      ValueError: there is no class; a class has no image; a name is not valid for a class, or two
+        names differ only in their code points; a class folder contains folders, cannot be
+        reached, or is a split.
     """
     found = Scan(path, without)
     folders = found.class_folders("")
@@ -147,11 +153,11 @@ def scan_classes(path: str, *, without: Collection[str] = ()) -> ClassFolders:
         one = next((f for f in splits if class_folders.split_of(f) == "train"), splits[0])
         raise ValueError(
             f"expected a folder for each class in {found.root}, got folders of splits, "
-            f"{shorten(splits)}; name one of these, as {found.path(one)}"
+            f"{shorten(splits)}; name one of these, such as {found.path(one)}"
         )
     if len(splits) == len(folders) > 1:
         raise ValueError(
-            f"expected a folder for each class in {found.root}, got folders of splits alone, "
+            f"expected a folder for each class in {found.root}, got only folders of splits, "
             f"{shorten(splits)}; put the images of each class in a folder named after it"
         )
     classes = found.classes("", folders)
@@ -162,22 +168,22 @@ def scan_classes(path: str, *, without: Collection[str] = ()) -> ClassFolders:
 def _check_number(folder: str, classes: Classes) -> None:
     if len(classes) < 2:
         raise ValueError(
-            f"expected at least two classes in {folder}, each a folder of images, got "
-            f"{shorten(classes)} alone; add others to tell it from"
+            f"expected at least two classes in {folder}, each a folder of images, got only "
+            f"{shorten(classes)}; add other classes"
         )
 
 
 def _split_folders(found: Scan, folders: Sequence[str]) -> dict[str, str]:
-    """The splits that a folder's folders are, and which is which; none where they are classes."""
+    """The folders of the splits, by split; empty if the folders are classes."""
     of_splits = [folder for folder in folders if class_folders.split_of(folder)]
     if len(of_splits) < len(folders):
-        # A class may be named as a split, but classes hold no folders.
+        # A class may have the name of a split, but class folders contain no folders.
         if any(map(found.holds_folders, of_splits)):
             others = sorted(set(folders) - set(of_splits))
             raise ValueError(
-                f"expected folders of splits alone in {found.root}, as {shorten(of_splits)}, got "
-                f"{shorten(others)} beside them; move these elsewhere, or name the folder that "
-                "holds the class folders"
+                f"expected only folders of splits in {found.root}, such as {shorten(of_splits)}, "
+                f"got also {shorten(others)}; move these elsewhere, or name the folder that "
+                "contains the class folders"
             )
         return {}
     found_splits: dict[str, str] = {}
@@ -187,12 +193,13 @@ def _split_folders(found: Scan, folders: Sequence[str]) -> dict[str, str]:
         if other != folder:
             raise ValueError(
                 f"expected one folder for each split in {found.root}, got {other} and {folder} for "
-                f"{split}; put their images into one, or move one elsewhere"
+                f"{split}; put their images into one folder, or move one folder elsewhere"
             )
     if "train" not in found_splits or len(found_splits) == 1:
         raise ValueError(
-            f"expected train beside validation or test in {found.root}, got {', '.join(folders)} "
-            "alone; add what is missing, or name the folder that holds the class folders"
+            f"expected train, and validation or test, in {found.root}, got only "
+            f"{', '.join(folders)}; add what is missing, or name the folder that contains the "
+            "class folders"
         )
     if "validation" not in found_splits:
         found_splits["validation"] = found_splits.pop("test")
@@ -200,7 +207,7 @@ def _split_folders(found: Scan, folders: Sequence[str]) -> dict[str, str]:
 
 
 def _given_splits(found: Scan, split_folders: Mapping[str, str]) -> dict[str, Classes]:
-    """The classes of the splits that a folder has."""
+    """The classes of the splits in a folder."""
     inner = {split: found.innermost(folder) for split, folder in split_folders.items()}
     splits = {
         split: found.classes(folder, found.class_folders(folder)) for split, folder in inner.items()
@@ -210,8 +217,9 @@ def _given_splits(found: Scan, split_folders: Mapping[str, str]) -> dict[str, Cl
         unknown = sorted(set(classes) - set(splits["train"]))
         if unknown:
             raise ValueError(
-                f"expected classes of {split_folders['train']} alone in {split_folders[split]} of "
-                f"{found.root}, got {shorten(unknown)}; add images of them to train, or remove them"
+                f"expected only classes of {split_folders['train']} in {split_folders[split]} of "
+                f"{found.root}, got also {shorten(unknown)}; add images of them to train, or "
+                "remove them"
             )
     return splits
 
@@ -224,7 +232,7 @@ def _split(
     if single:
         raise ValueError(
             f"expected at least two images of each class in {root}, one to train on and one to "
-            f"hold out, got one of {shorten(single)}; add others, or remove the class"
+            f"hold out, got one of {shorten(single)}; add other images, or remove the class"
         )
     train: Classes = {}
     validation: Classes = {}
@@ -246,11 +254,11 @@ def _label(
         for split in _SPLITS
         if split in splits
     }
-    # Readers mix what lies near each other: what is written must be mixed already.
+    # Readers only shuffle neighbouring records, so the records must be shuffled already.
     images["train"].sort(key=lambda image: _draw(seed, "order", image.name))
     return {split: tuple(files) for split, files in images.items()}
 
 
 def _draw(seed: int, purpose: str, name: str) -> bytes:
-    """A random number for a name: the same on every machine, and whatever other names there are."""
+    """A random number for a name, which does not depend on the machine or on other names."""
     return hashlib.sha256(f"{seed} {purpose} ".encode() + os.fsencode(normalised(name))).digest()

@@ -1,6 +1,6 @@
-"""Whether a JPEG file has all its pixels, which decoders do not tell: they make up what is missing.
+"""Checks that a JPEG file has all its pixels; decoders do not report missing ones but invent them.
 
-Markers and segments: ITU-T T.81, annex B.
+ITU-T T.81, annex B, describes markers and segments.
 """
 
 import re
@@ -11,21 +11,21 @@ import simplejpeg
 HEAD = b"\xff\xd8"
 
 _MARKER = re.compile(rb"\xff+([^\x00\xff])")
-# Within entropy-coded data stand markers that restart it, and 0xff with a 0 behind it.
-_MARKER_BEHIND_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+# Entropy-coded data contains restart markers, and 0xff followed by 0, which are not its end.
+_MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _COEFFICIENTS = 64
 
-# Decoding to an eighth of the size reads all of the entropy-coded data, and costs little more.
+# Decoding to an eighth of the size reads all entropy-coded data, but does little else.
 _SMALLEST = {"min_height": 1, "min_width": 1, "min_factor": 8}
 _DECODED_AS = {"Gray": "GRAY", "YCbCr": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "YCCK": "CMYK"}
-# Of libjpeg's warnings (jerror.h), those after which pixels are made up.
+# Those of libjpeg's warnings (jerror.h) that mean that it invented pixels.
 _MISSING = re.compile("premature end|bad Huffman code|instead of RST", re.IGNORECASE)
 _LEFT_OVER = re.compile("([0-9]+) extraneous bytes")
-# Of the file: with more, what was decoded has lost its place on the way.
+# A fraction of the file: if more is left over, the decoder lost its position and pixels are wrong.
 _MOST_LEFT_OVER = 0.05
-# As many bytes of 0 as no encoder leaves at the end of a scan that goes on.
+# No encoder writes so many bytes of 0 inside a scan.
 _ZEROS = bytes(64)
 
 
@@ -34,8 +34,8 @@ class Checked(NamedTuple):
 
     Attributes:
       data: the file, without stray bytes between its segments, and with an end marker.
-      complaint: what is wrong with it all the same; '' where nothing is.
-      is_quiet: whether decoders have nothing to say of the data, without the file's name.
+      complaint: the damage of the original file; '' for none.
+      is_quiet: whether decoders have no warnings about the data; these do not name the file.
     """
 
     data: bytes
@@ -50,14 +50,14 @@ def check(data: bytes) -> Checked | None:
       data: the file, which begins with `HEAD`.
 
     Returns:
-      The file, or None where libjpeg does not decode it at all, such as lossless JPEG.
+      The file; None if libjpeg cannot decode it at all, for example a lossless JPEG.
 
     Raises:
-      ValueError: if pixels are missing; a part of a sentence says why.
+      ValueError: if pixels are missing; the message is a part of a sentence.
     """
-    mended, complaints, has_end, last_scan = _mend(data)
+    repaired, complaints, has_end, last_scan = _repair(data)
     try:
-        warning = _warning(mended)
+        warning = _warning(repaired)
     except ValueError:
         return None
     if _MISSING.search(warning):
@@ -69,30 +69,30 @@ def check(data: bytes) -> Checked | None:
         raise ValueError(f"pixels are damaged ({warning})")
     if warning:
         complaints.append(warning)
-    return Checked(mended, ", ".join(complaints), not warning)
+    return Checked(repaired, ", ".join(complaints), not warning)
 
 
 def _warning(data: bytes) -> str:
-    """Libjpeg's first warning about a file, or ''; ValueError if it cannot be decoded."""
+    """Libjpeg's first warning about a file, or ''; raises ValueError if it cannot decode it."""
     _, _, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     options = {"colorspace": _DECODED_AS[colours], **_SMALLEST}
     try:
         simplejpeg.decode_jpeg(data, **options, strict=True)
     except ValueError as error:
-        # With another error than a warning, this raises it again.
+        # If it was an error and not a warning, this raises it again.
         simplejpeg.decode_jpeg(data, **options, strict=False)
         return str(error)
     return ""
 
 
-def _mend(data: bytes) -> tuple[bytes, list[str], bool, bytes]:
-    """Leaves out stray bytes between segments, and sets an end marker where there is none.
+def _repair(data: bytes) -> tuple[bytes, list[str], bool, bytes]:
+    """Removes stray bytes between segments, and adds a missing end marker.
 
     Returns:
       The file, what was wrong with it, whether it had an end marker, and its last scan's data.
 
     Raises:
-      ValueError: if it ends within a segment, or before its last scan.
+      ValueError: if it ends inside a segment or before its last scan.
     """
     position = 2
     kept = [data[:position]]
@@ -111,27 +111,27 @@ def _mend(data: bytes) -> tuple[bytes, list[str], bool, bytes]:
                 raise ValueError("pixels are missing (it ends early)")
             segment, position = data[position:end], end
             if match[1][0] == _START_OF_SCAN:
-                behind = _MARKER_BEHIND_SCAN.search(data, position)
-                end = behind.start() if behind else len(data)
+                after = _MARKER_AFTER_SCAN.search(data, position)
+                end = after.start() if after else len(data)
                 scans.append(segment)
                 last_scan, position = data[position:end], end
         kept.append(data[match.start() : position])
     else:
-        if not _are_all(scans):
+        if not _are_complete(scans):
             raise ValueError("pixels are missing (it ends early)")
-        # The first byte of the marker may be there.
+        # The file may have the first byte of the marker.
         kept[-1] = kept[-1].rstrip(b"\xff")
         kept.append(bytes([0xFF, _END_OF_IMAGE]))
     complaints = [f"{stray} stray bytes"] * bool(stray) + ["no end marker"] * (match is None)
-    mended = b"".join(kept) if complaints else data
-    return mended, complaints, match is not None, last_scan
+    repaired = b"".join(kept) if complaints else data
+    return repaired, complaints, match is not None, last_scan
 
 
-def _are_all(scans: list[bytes]) -> bool:
-    """Whether scans, of which a file may have many, hold all of each of their components.
+def _are_complete(scans: list[bytes]) -> bool:
+    """Whether the scans of a file have all coefficients of each of their components.
 
     Args:
-      scans: their headers, as annex B.2.3 has them.
+      scans: the headers of the scans (annex B.2.3).
     """
     missing: dict[int, set[int]] = {}
     for scan in scans:
@@ -140,5 +140,5 @@ def _are_all(scans: list[bytes]) -> bool:
             left = missing.setdefault(component, set(range(_COEFFICIENTS)))
             if bits & 15 == 0:
                 left -= set(range(first, last + 1))
-    # Where colours have scans of their own, the last ones may be missing altogether.
+    # If each colour has its own scans, all scans of the last colours may be missing unnoticed.
     return bool(scans) and not any(missing.values())

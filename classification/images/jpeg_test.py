@@ -1,4 +1,4 @@
-"""Checks JPEG files that are cut short, filled with zeros, or damaged at no cost of pixels."""
+"""Tests of jpeg.py, with files that are truncated, filled with zeros, or slightly damaged."""
 
 import io
 from typing import Any
@@ -10,7 +10,7 @@ from PIL import Image
 from classification.images import jpeg
 
 _PHOTO = np.random.default_rng(0).integers(0, 256, [6, 8, 3], np.uint8)
-# Smooth, and with details.
+# Smooth, but with details.
 _IMAGE = Image.fromarray(_PHOTO).resize([120, 88])
 _FORMS = (
     ("RGB", {}),
@@ -41,7 +41,7 @@ class CheckTest(parameterized.TestCase):
             jpeg.check(data)
 
     @parameterized.parameters(*_FORMS)
-    def test_all_pixels_are_there(self, mode, options):
+    def test_accepts_complete_files(self, mode, options):
         data = save(mode, options)
         self.assert_accepts(data, data, "")
         self.assert_accepts(data + b"more", data + b"more", "")
@@ -53,19 +53,19 @@ class CheckTest(parameterized.TestCase):
                 faulty = data[:place] + stray + data[place:]
                 self.assert_accepts(faulty, data, f"{len(stray)} stray bytes")
         self.assert_accepts(faulty[:-2], data, "3 stray bytes, no end marker")
-        # How many of these count, depends on how far ahead the decoder looked.
+        # The reported number depends on how far the decoder read ahead.
         data = data[:-2] + bytes(range(1, 21)) + _END
         self.assert_accepts(data, data, ".* extraneous bytes before marker 0xd9")
 
     @parameterized.parameters(*_FORMS)
-    def test_pixels_are_missing(self, mode, options):
+    def test_refuses_missing_pixels(self, mode, options):
         data = save(mode, options)
         scan = data.index(b"\xff\xda")
         step = (len(data) - scan) // 23
         for size in (*range(scan, len(data) - 3, step), len(data) - 10, 30, 4):
             with self.subTest(size):
                 self.assert_refuses(data[:size])
-                # Between scans that refine others, an end is no fault.
+                # A progressive file may end between scans that refine others.
                 if size > scan + 20 and "progressive" not in options:
                     self.assert_refuses(data[:size] + _END)
         for size in (scan + 40, len(data) * 3 // 4):
@@ -74,19 +74,19 @@ class CheckTest(parameterized.TestCase):
                 self.assert_refuses(data[:size] + zeros)
                 self.assert_refuses(data[:size] + zeros * 20)
 
-    def test_the_last_scans_are_missing(self):
+    def test_refuses_missing_scans(self):
         data = save("RGB", {"progressive": True})
         scans = [i for i in range(len(data)) if data[i : i + 2] == b"\xff\xda"]
         self.assertGreater(len(scans), 5)
         for scan in scans[1:]:
             self.assert_refuses(data[:scan], "it ends early")
 
-    def test_what_is_decoded_has_lost_its_place(self):
+    def test_refuses_wrong_pixels(self):
         data = save("L", {})
         self.assert_refuses(data[:-2] + b"a" * len(data) + _END, "^pixels are damaged ")
 
-    def test_another_kind(self):
-        # Twelve bits a colour, which no decoder here knows; not even its header.
+    def test_returns_none_for_other_kinds(self):
+        # Seven bits per colour, and lossless JPEG: libjpeg knows neither.
         data = save("RGB", {})
         frame = data.index(b"\xff\xc0")
         self.assertIsNone(jpeg.check(data[: frame + 4] + b"\x07" + data[frame + 5 :]))

@@ -1,32 +1,32 @@
-"""Images of more pixels than TensorFlow decodes: how far they are reduced, and what that takes."""
+"""Images with more pixels than TensorFlow decodes: how to reduce them, and the memory needed."""
 
 import resource
 import threading
 
 from PIL import Image
 
-# MPO is what Pillow calls a JPEG with others behind it, as some cameras write.
+# Pillow's name for a file of several JPEG images, which some cameras write, is MPO.
 JPEG_FORMATS = ("JPEG", "MPO")
-# TensorFlow decodes images of less than 2**29 bytes, three a pixel.
+# TensorFlow decodes images of less than 2**29 bytes, with three bytes per pixel.
 MOST_PIXELS = (2**29 - 1) // 3
-# What decoding a larger one takes, about: the pixels, in RGB, turned, and, where it is transparent,
-# in RGBA and over white. A progressive JPEG's coefficients are kept besides.
-_BYTES_A_PIXEL, _BYTES_A_TRANSPARENT_PIXEL, _BYTES_A_COEFFICIENT = 9, 20, 6
+# Roughly the memory for decoding: the pixels, the pixels in RGB, rotated, and, for a transparent
+# image, in RGBA and over white. For a progressive JPEG, the coefficients are added.
+_BYTES_PER_PIXEL, _BYTES_PER_TRANSPARENT_PIXEL, _BYTES_PER_COEFFICIENT = 9, 20, 6
 _MOST_REDUCED = 8
 
-# Pillow's own limit is for servers, which take anybody's images; here memory is the limit.
+# Pillow's own limit protects servers from malicious images; here memory is the limit.
 Image.MAX_IMAGE_PIXELS = None
 
-# Held while one is decoded, or each would find memory free that another takes.
+# Held while an image is decoded; otherwise several threads would count on the same free memory.
 one_at_a_time = threading.Lock()
 
 
 class TooLargeError(ValueError):
-    """An image has more pixels than fit in memory. The message does not say which it is."""
+    """An image has more pixels than fit in memory. The message does not name the file."""
 
 
 def factor(image: Image.Image) -> int:
-    """By how much height and width are divided, a power of 2, for TensorFlow to decode an image."""
+    """The power of 2 by which to divide height and width, so that TensorFlow decodes an image."""
     found = 1
     while -(-image.width // found) * -(-image.height // found) > MOST_PIXELS:
         found *= 2
@@ -34,20 +34,20 @@ def factor(image: Image.Image) -> int:
 
 
 def check_memory(image: Image.Image, reduced: int) -> None:
-    """Checks that there is memory to decode an image of too many pixels for TensorFlow.
+    """Checks that there is enough memory to decode an image that must be reduced.
 
     Args:
-      image: opened, and not decoded.
+      image: an opened image, which is not decoded yet.
       reduced: its `factor`.
 
     Raises:
-      TooLargeError: if there is not.
+      TooLargeError: if there is too little memory.
     """
     pixels = image.width * image.height
-    cost = float(_BYTES_A_TRANSPARENT_PIXEL if image.has_transparency_data else _BYTES_A_PIXEL)
+    cost = float(_BYTES_PER_TRANSPARENT_PIXEL if image.has_transparency_data else _BYTES_PER_PIXEL)
     if image.format in JPEG_FORMATS:
         cost /= min(reduced, _MOST_REDUCED) ** 2
-        cost += _BYTES_A_COEFFICIENT if image.info.get("progressive") else 0
+        cost += _BYTES_PER_COEFFICIENT if image.info.get("progressive") else 0
     most = int(_free_memory() / cost)
     if pixels > most:
         raise TooLargeError(
@@ -57,7 +57,7 @@ def check_memory(image: Image.Image, reduced: int) -> None:
 
 
 def _free_memory() -> int:
-    """Bytes of memory that this process can have, as far as the system tells."""
+    """How much more memory this process can use, in bytes, according to the system."""
     with open("/proc/meminfo", encoding="ascii") as file:
         found = {line.split()[0]: int(line.split()[1]) for line in file}
     free = 1024 * found["MemAvailable:"]

@@ -1,4 +1,4 @@
-"""Tests of how far large images are reduced, and of when they are refused."""
+"""Tests of large_images.py."""
 
 from unittest import mock
 
@@ -10,15 +10,15 @@ from classification.images import large_images
 
 class LargeImagesTest(parameterized.TestCase):
     @parameterized.parameters((10, 10, 1), (10, 11, 2), (20, 20, 2), (21, 20, 4), (1, 401, 8))
-    def test_a_power_of_two_that_makes_it_small_enough(self, width, height, expected):
+    def test_factor(self, width, height, expected):
         image = Image.new("RGB", (width, height))
         with mock.patch.object(large_images, "MOST_PIXELS", 100):
             self.assertEqual(large_images.factor(image), expected)
 
     @parameterized.parameters(("RGB", 9), ("RGBA", 20))
-    def test_refused_where_memory_is_short(self, mode, bytes_a_pixel):
+    def test_refuses_image_larger_than_memory(self, mode, bytes_per_pixel):
         image = Image.new(mode, (100, 50))
-        for free, enough in ((5000 * bytes_a_pixel, True), (5000 * bytes_a_pixel - 1, False)):
+        for free, enough in ((5000 * bytes_per_pixel, True), (5000 * bytes_per_pixel - 1, False)):
             with mock.patch.object(large_images, "_free_memory", return_value=free):
                 if enough:
                     large_images.check_memory(image, 2)
@@ -28,7 +28,7 @@ class LargeImagesTest(parameterized.TestCase):
                 ):
                     large_images.check_memory(image, 2)
 
-    def test_free_memory_is_what_the_system_tells(self):
+    def test_reads_free_memory(self):
         self.assertGreater(large_images._free_memory(), 2**20)
 
 

@@ -1,4 +1,4 @@
-"""Reads image files, and compares them with what evaluation makes of them."""
+"""Tests of pixel_reader.py: compares it with the preprocessing of evaluation."""
 
 import concurrent.futures
 import os
@@ -31,11 +31,11 @@ class PixelReaderTest(parameterized.TestCase):
             found = list(pool.map(reader.read, paths))
         for path, pixels, (image,) in zip(paths, expected, found, strict=True):
             self.assertEqual(image.dtype, np.uint8)
-            # What lies in the middle between two quanta may be rounded to either.
+            # A value in the middle between two quanta may be rounded to either of them.
             np.testing.assert_allclose(image, pixels, atol=1, rtol=0, err_msg=path)
             self.assertLess((image != pixels).mean(), 0.02, path)
 
-    def test_reads_what_evaluation_reads(self):
+    def test_equals_evaluation(self):
         folder = self.create_tempdir().full_path
         images = np.random.default_rng(0).integers(0, 256, [4, 50, 70, 3], np.uint8)
         paths = []
@@ -53,7 +53,7 @@ class PixelReaderTest(parameterized.TestCase):
             {"progressive": True},
         ],
     )
-    def test_jpegs_of_all_kinds(self, size, options):
+    def test_kinds_of_jpeg(self, size, options):
         pixels = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
         folder = self.create_tempdir().full_path
         paths = [os.path.join(folder, name) for name in ("rgb.jpg", "grey.jpg")]
@@ -64,7 +64,7 @@ class PixelReaderTest(parameterized.TestCase):
 
     def test_views_are_parts_of_the_image(self):
         path = os.path.join(self.create_tempdir().full_path, "a.png")
-        # Red grows to the right, green downwards.
+        # Red increases to the right, green downwards.
         ramp = np.linspace(0, 255, 64)
         image = np.stack(np.broadcast_arrays(ramp, ramp[:, np.newaxis], 99), axis=-1)
         Image.fromarray(image.astype(np.uint8)).save(path)
@@ -81,7 +81,7 @@ class PixelReaderTest(parameterized.TestCase):
         self.assertEqual(max(spans), spans[0])
         self.assertLen(set(spans), 4)
 
-    def test_what_is_shown_otherwise_than_it_lies_is_read_as_it_is_shown(self):
+    def test_reads_what_a_viewer_shows(self):
         folder = self.create_tempdir().full_path
         pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
         exif = Image.Exif()
@@ -91,18 +91,18 @@ class PixelReaderTest(parameterized.TestCase):
         Image.fromarray(pixels).convert("CMYK").save(cmyk, quality=95)
         with PixelReader(32) as reader:
             for path in (turned, cmyk):
-                # Of several views, the first comes the long way.
+                # With several views, even a plain JPEG is read like other files.
                 np.testing.assert_array_equal(
                     reader.read(path), reader.read(path, views=2)[:1], err_msg=path
                 )
                 self.assertIsNone(image_files.plain_jpeg(path))
 
-    def test_a_jpeg_that_is_cut_short(self):
+    def test_refuses_truncated_jpeg(self):
         path = os.path.join(self.create_tempdir().full_path, "a.jpg")
         pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
         Image.fromarray(pixels).save(path)
         data = pathlib.Path(path).read_bytes()
-        # As the file, its lower part alone, and with an end marker.
+        # Half of the file, nearly all of it, and half of it with an end marker.
         for faulty in (data[: len(data) // 2], data[:-3], data[: len(data) // 2] + b"\xff\xd9"):
             pathlib.Path(path).write_bytes(faulty)
             for views in (1, 2):
@@ -112,7 +112,7 @@ class PixelReaderTest(parameterized.TestCase):
                 ):
                     reader.read(path, views=views)
 
-    def test_a_damaged_jpeg_that_has_all_its_pixels(self):
+    def test_warns_of_damaged_jpeg(self):
         path = os.path.join(self.create_tempdir().full_path, "a.jpg")
         pixels = np.random.default_rng(0).integers(0, 256, [48, 64, 3], np.uint8)
         Image.fromarray(pixels).save(path)
@@ -126,9 +126,9 @@ class PixelReaderTest(parameterized.TestCase):
                     found = reader.read(path, views=views)
                 np.testing.assert_array_equal(found, expected)
 
-    def test_what_is_no_image(self):
+    def test_refuses_other_files(self):
         path = self.create_tempfile("a.jpg", "text").full_path
-        with PixelReader(32) as reader, self.assertRaisesRegex(BadImageError, "it is no JPEG"):
+        with PixelReader(32) as reader, self.assertRaisesRegex(BadImageError, "it is not a JPEG"):
             reader.read(path)
 
 

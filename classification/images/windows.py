@@ -4,17 +4,17 @@ from typing import NamedTuple
 
 import numpy as np
 
-# The smallest part of an image, of its height and width: of the photographs that come along, of
-# 427 rows, the middle 87.5 % of it is the 224 rows that the largest usual networks take.
+# The smallest part, as a fraction of height and width. For photos of 427 rows, such as the samples,
+# the middle 87.5 % of this part are the 224 rows that the largest usual networks need.
 _LEAST_PART = 0.6
-# Multiples of these, less their whole parts, fill a cube evenly, however many are taken: the
-# powers of 1/g, where g**4 = g + 1 (the generalised golden ratio; M. Roberts, "The unreasonable
-# effectiveness of quasirandom sequences", 2018).
+# The fractional parts of their multiples fill a cube evenly, however many are used: the powers of
+# 1/g, with g**4 = g + 1 (the generalised golden ratio; M. Roberts, "The unreasonable effectiveness
+# of quasirandom sequences", 2018).
 _STEPS = 1.2207440846057596 ** -np.arange(1.0, 4.0)
 
 
 class Window(NamedTuple):
-    """A part of an image, in pixels, as it is or mirrored."""
+    """A part of an image, in pixels, which may be mirrored."""
 
     top: int
     left: int
@@ -23,20 +23,20 @@ class Window(NamedTuple):
     mirrored: bool
 
     def of(self, pixels: np.ndarray) -> np.ndarray:
-        """This part of an image [height, width, channels]."""
+        """Returns this part of an image [height, width, channels]."""
         part = pixels[self.top :, self.left :][: self.height, : self.width]
         return part[:, ::-1] if self.mirrored else part
 
 
 def parts(height: int, width: int, count: int) -> list[Window]:
-    """Parts of an image: the whole, then ones of 0.6 of its height and width and up.
+    """Parts of an image: the complete image, then parts of at least 0.6 of its height and width.
 
-    These are spread evenly over sizes and places, and every other one is mirrored.
+    The parts are spread evenly over sizes and places, and every other one is mirrored.
 
     Args:
-      height: of the image, in pixels.
-      width: likewise.
-      count: how many parts.
+      height: the image's, in pixels.
+      width: the image's, in pixels.
+      count: the number of parts.
     """
     found = [Window(0, 0, height, width, False)]
     for number in range(1, count):

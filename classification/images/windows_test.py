@@ -1,4 +1,4 @@
-"""Tests of the parts of an image."""
+"""Tests of windows.py."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -8,7 +8,7 @@ from classification.images import windows
 
 class WindowsTest(parameterized.TestCase):
     @parameterized.parameters((427, 640), (33, 20), (1, 1))
-    def test_inside_large_and_all_different(self, height, width):
+    def test_parts_are_inside_and_different(self, height, width):
         found = windows.parts(height, width, 100)
         self.assertEqual(found[0], (0, 0, height, width, False))
         for window in found:
@@ -19,7 +19,7 @@ class WindowsTest(parameterized.TestCase):
         if height > 100:
             self.assertLen(set(found), 100)
 
-    def test_spread_over_places_sizes_and_mirrored(self):
+    def test_parts_are_spread_evenly(self):
         found = windows.parts(1000, 1000, 200)
         for values in (
             [w.height / 400 - 1.5 for w in found],
@@ -30,7 +30,7 @@ class WindowsTest(parameterized.TestCase):
             self.assertBetween(min(counts), 44, 56, msg=counts)
         self.assertEqual(sum(w.mirrored for w in found), 100)
 
-    def test_part_of_an_image(self):
+    def test_part_of_image(self):
         pixels = np.arange(4 * 5).reshape(4, 5)
         window = windows.Window(1, 2, 2, 3, False)
         np.testing.assert_array_equal(window.of(pixels), [[7, 8, 9], [12, 13, 14]])

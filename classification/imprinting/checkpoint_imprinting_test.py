@@ -111,7 +111,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         with open(self.paths[1], "wb") as file:
             file.write(b"bad")
         found, bad = checkpoint_imprinting.embed(self.values, self.config, self.paths)
-        self.assertEqual(bad, {1: "it is no JPEG, PNG, BMP, WebP or GIF image"})
+        self.assertEqual(bad, {1: "it is not a JPEG, PNG, BMP, WebP or GIF image"})
         np.testing.assert_array_equal(found[1], 0)
         views, _ = checkpoint_imprinting.embed(self.values, self.config, self.paths, views=2)
         self.assertEqual(views.shape, (9, 2, 1024))

@@ -215,7 +215,7 @@ class ImprintTest(absltest.TestCase):
     def test_photos_that_cannot_be_read(self):
         self.add("blue", "red")
         pathlib.Path("photos/blue/bad.jpg").write_bytes(b"bad")
-        bad = r"\(blue/bad.jpg: it is no JPEG, PNG, BMP, WebP or GIF image\)"
+        bad = r"\(blue/bad.jpg: it is not a JPEG, PNG, BMP, WebP or GIF image\)"
         self.assert_fails(f"got 1 that cannot {bad} among 11; .* --skip_bad_images")
         out = self.imprint("--skip_bad_images")
         self.assertRegex(
@@ -265,13 +265,13 @@ class ImprintTest(absltest.TestCase):
         os.rename("photos/crane", "photos/A\u0308pfel")
         self.assert_fails("class 3 of that name was trained", "--keep_classes")
         shutil.copytree("photos/A\u0308pfel", "photos/\u00c4pfel")
-        self.assert_fails("got two that are both spelled")
+        self.assert_fails("got two named")
 
     def test_a_checkpoint(self):
         self.add("red", "grün")
         pathlib.Path("photos/red/bad.jpg").write_bytes(b"bad")
         flags = ("--model=", f"--checkpoint={_DIGITS}", "--output=out")
-        self.assert_fails(r"got 1 that cannot \(red/bad.jpg: it is no JPEG", *flags)
+        self.assert_fails(r"got 1 that cannot \(red/bad.jpg: it is not a JPEG", *flags)
         out = self.imprint(*flags, "--skip_bad_images")
         self.assertStartsWith(
             out,

@@ -54,7 +54,7 @@ class EmbedTest(absltest.TestCase):
         self.assertEqual(
             bad,
             {
-                4: "it is no JPEG, PNG, BMP, WebP or GIF image",
+                4: "it is not a JPEG, PNG, BMP, WebP or GIF image",
                 9: "it cannot be opened: No such file or directory",
             },
         )

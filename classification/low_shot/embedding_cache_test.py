@@ -68,7 +68,7 @@ class EmbeddingCacheTest(absltest.TestCase):
         pathlib.Path(self.paths[1]).write_bytes(b"bad")
         for computed in (4, 1):
             found, bad, count = self.embed()
-            self.assertEqual(bad, {1: "it is no JPEG, PNG, BMP, WebP or GIF image"})
+            self.assertEqual(bad, {1: "it is not a JPEG, PNG, BMP, WebP or GIF image"})
             self.assertEqual(count, computed)
             np.testing.assert_array_equal(found[1], 0)
         _, bad, _ = self.embed([os.path.join(self.folder, "gone")])

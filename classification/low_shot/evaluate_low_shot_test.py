@@ -194,7 +194,7 @@ class EvaluateLowShotTest(absltest.TestCase):
         pathlib.Path("head.tflite").write_bytes(testing.small().head)
         self.assert_fails("head.tflite: .*expected one L2_NORM", "--model=head.tflite")
         pathlib.Path("novel/test/green/0.png").write_bytes(b"bad")
-        bad = r"\(novel/test/green/0.png: it is no JPEG"
+        bad = r"\(novel/test/green/0.png: it is not a JPEG"
         self.assert_fails(f"got 1 that cannot {bad}.* --skip_bad_images")
         status, out, err = run("--skip_bad_images")
         self.assertEqual((status, err), (None, ""))
