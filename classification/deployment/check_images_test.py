@@ -126,7 +126,9 @@ class FilesTest(parameterized.TestCase):
         testing.write_records(
             path, [testing.make_image_example(data, 1) for data in (png, b"no image")]
         )
-        with self.assertRaisesRegex(ValueError, f"image as record 1 of {path}, got one that cannot"):
+        with self.assertRaisesRegex(
+            ValueError, f"image as record 1 of {path}, got one that cannot"
+        ):
             check_images.of_files([path], 5, image_size=8)
 
     def test_records_of_another_form_are_named(self):
