@@ -312,7 +312,7 @@ class TrainBadInputTest(absltest.TestCase):
         os.remove(os.path.join(out, model_config.FILE_NAME))
         for name in ("model.ckpt-7.index", "model.ckpt-7.data-00000-of-00001"):
             pathlib.Path(out, name).write_bytes(b"noise" * 100)
-        self._assert_fails("whole checkpoint to go on from in out, got 1 that cannot be read")
+        self._assert_fails("readable checkpoint to continue from in out, got 1 that cannot be read")
 
     def test_a_second_training_in_a_folder(self):
         with run_folder.lock(self._out(), print):
