@@ -104,7 +104,7 @@ class EvalTest(absltest.TestCase):
         self.assertNotIn("Evaluating", err)
         status, out, err = run("--output_dir=missing/report")
         self.assertEqual(status, 1)
-        self.assertIn("missing to write report in; there is none", err)
+        self.assertIn("missing to write report in, got none", err)
 
     def test_split(self):
         self.write_network("models/a")

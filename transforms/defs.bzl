@@ -1,14 +1,17 @@
-"""l2norm_tflite: from a checkpoint to a checked .tflite, in actions that anyone can repeat."""
+"""The only file of transforms/ that refers to programs of classification/, by label.
+
+l2norm_tflite makes a checked .tflite from a checkpoint, in reproducible actions.
+"""
 
 load("//third_party/tensorflow:environment.bzl", "ENVIRONMENT")
 
-# The names that classification/nets/mobilenet_v1_l2norm.py gives its input and its probabilities.
+# The names of the input and of the probabilities in classification/nets/mobilenet_v1_l2norm.py.
 _INPUT = "input"
 _OUTPUT = "MobilenetV1/Predictions/Reshape_1"
 
 NetworkSettingInfo = provider(
-    doc = "What a flag on the command line says of a network.",
-    fields = {"flag": "--NAME=VALUE for the programs; '' where nothing is said"},
+    doc = "A property of a network that is set by a flag on the command line.",
+    fields = {"flag": "--NAME=VALUE for the programs; '' if the flag is not set"},
 )
 
 def _network_setting_impl(ctx):
@@ -17,7 +20,7 @@ def _network_setting_impl(ctx):
     return [NetworkSettingInfo(flag = flag)]
 
 network_setting = rule(
-    doc = "A flag --//:NAME=VALUE that says what a network is, where no model.json does.",
+    doc = "A flag --//:NAME=VALUE that describes the network of a checkpoint without model.json.",
     implementation = _network_setting_impl,
     build_setting = config.string(flag = True),
 )
@@ -35,18 +38,18 @@ def _run(ctx, step, inputs, outputs, arguments):
     )
 
 def _checkpoint_path(ctx):
-    """The path that means the checkpoint to prepare_checkpoint, out of its files."""
+    """The path by which prepare_checkpoint finds the checkpoint."""
     beside = ("model.json", "labels.txt")
     files = [f for f in ctx.files.checkpoint if f.basename not in beside]
     if len(files) == 1:
-        # A folder that an action made, or the single file of the older format.
+        # A folder that an action created, or the single file of the older format.
         return files[0].path
     state = [f for f in files if f.basename == "checkpoint"]
     if state:
         return state[0].dirname
     prefixes = [f.path[:-len(".index")] for f in files if f.basename.endswith(".index")]
     if len(prefixes) != 1:
-        fail("l2norm_tflite %s: expected the files of one checkpoint, PREFIX.index, PREFIX.data-… and, if there is one, model.json, got %s in %s; where there are several, the file named `checkpoint` must be there to tell the newest" % (
+        fail("l2norm_tflite %s: expected the files of one checkpoint, PREFIX.index, PREFIX.data-… and, if there is one, model.json, got %s in %s; if there are several, add the file named `checkpoint`, which says which is the newest" % (
             ctx.label,
             "no PREFIX.index" if not prefixes else "%d of PREFIX.index" % len(prefixes),
             ctx.attr.checkpoint.label,
@@ -83,7 +86,7 @@ def _l2norm_tflite_impl(ctx):
     args.add(config.dirname, format = "--checkpoint_dir=%s")
     args.add_all(ctx.files.images, format_each = "--images=%s")
 
-    # There may be thousands.
+    # There may be thousands of images.
     args.use_param_file("--flagfile=%s")
     args.set_param_file_format("multiline")
     args.add(images, format = "--output=%s")
@@ -145,7 +148,7 @@ def _l2norm_tflite_impl(ctx):
         ),
     ]
 
-# The steps: the program of each, and what it does, for people who wait.
+# The steps: the program of each, and the text for Bazel's progress messages.
 _STEPS = {
     "check_tflite": struct(tool = "//transforms/conversion:check_tflite", does = "Checking the .tflite"),
     "export": struct(tool = "//classification:mobilenet_v1_l2norm_export", does = "Exporting the graph"),
@@ -163,14 +166,14 @@ _l2norm_tflite = rule(
         "network_flags": attr.string_list(),
         "settings": attr.label_list(providers = [NetworkSettingInfo]),
     }, **{
-        # Not for the host: every tool would be built a second time.
+        # Not "host" or "exec", for which every tool would be built a second time.
         "_" + step: attr.label(cfg = "target", default = value.tool, executable = True)
         for step, value in _STEPS.items()
     }),
 )
 
 def _flag(target, name, value, kind, least = None):
-    """The program's flag for an attribute that says what the network is."""
+    """The program's flag for an attribute that describes the network."""
     if value == None:
         return []
     if type(value) != kind:
@@ -190,29 +193,29 @@ def l2norm_tflite(
         images = [],
         settings = [],
         **kwargs):
-    """A checkpoint's network as NAME.tflite, cut in two as well, checked, with a report.
+    """Converts a checkpoint's network to NAME.tflite and its two parts, and checks them.
 
-    The files are NAME.tflite; NAME_extractor.tflite, up to and with the embedding, and
-    NAME_head.tflite, the rest; NAME_frozen.pb and NAME_folded.pb, the graphs that they come
-    from; NAME_labels.txt; NAME_report.md and NAME_report.json. What else is made on the way is
-    in the output groups checkpoint, graph, images and unchecked. The build fails where the
-    product breaks a rule, or does not agree with the graph.
+    The files are NAME.tflite; NAME_extractor.tflite, up to and including the embedding, and
+    NAME_head.tflite, the rest; NAME_frozen.pb and NAME_folded.pb, the graphs that they are made
+    from; NAME_labels.txt; NAME_report.md and NAME_report.json. Intermediate files are in the
+    output groups checkpoint, graph, images and unchecked. The build fails if the product breaks a
+    rule, or does not agree with the graph.
 
     Args:
-      name: of the target, and what the names of the files start with.
+      name: the target's name, with which the names of the files begin.
       checkpoint: label of the files of one checkpoint: PREFIX.index and PREFIX.data-…, or the
-        file of the older format, and its model.json where it has one. Of several checkpoints
-        the file `checkpoint` tells the newest.
-      image_size: pixels, from 32. This and the next three say what network it is where there is no
-        model.json; where there is one, they must not contradict it.
-      num_classes: from 1.
+        file of the older format, and its model.json if there is one. If there are several
+        checkpoints, the file `checkpoint` says which is the newest.
+      image_size: pixels, at least 32. This and the next three describe the network of a checkpoint
+        without model.json; they must not contradict a model.json.
+      num_classes: at least 1.
       depth_multiplier: a string, such as "0.25".
       quantize: whether it is a quantised network.
-      labels: a file with the classes' names, one a line.
-      images: labels of JPEG, PNG or TFRecord files to check on, 128 images of them; of fewer,
-        several parts of each. By default images that come with the build.
+      labels: a file of class names, one per line.
+      images: labels of JPEG, PNG or TFRecord files. The check uses 128 of the images; if there are
+        fewer, several parts of each. By default, images that come with the build.
       settings: network_setting targets, for values from the command line.
-      **kwargs: what all rules have: visibility, tags, testonly.
+      **kwargs: the attributes of all rules: visibility, tags, testonly.
     """
     if type(name) != "string" or not name:
         fail("l2norm_tflite: expected a name, got %r" % (name,))

@@ -1,4 +1,4 @@
-"""Helpers of the tests of graph transforms: small graphs, checkpoints, running graphs."""
+"""Helpers for tests of graph transforms: small graphs, checkpoints, and running graphs."""
 
 import os
 from collections import Counter

@@ -1,22 +1,22 @@
-"""Files of the user's own, from anywhere on disk, as repositories: @checkpoint and @images.
+"""The user's own files, from anywhere on disk, as the repositories @checkpoint and @images.
 
-The environment variable CHECKPOINT names a checkpoint, IMAGES a folder of images. The files
-are linked to, not copied: when they change, what was built from them is built anew. Which
-images there are is looked up once; `./bazelw sync --only=images` does so again.
+The environment variable CHECKPOINT names a checkpoint, IMAGES a folder of images. The repositories
+contain links, not copies: when the files change, everything that was built from them is built
+again. The folder of images is listed once; `./bazelw sync --only=images` lists it again.
 """
 
 def _given(rctx, variable):
-    """The absolute path in an environment variable; '' where it is not set."""
+    """The absolute path in an environment variable; '' if it is not set."""
     given = rctx.os.environ.get(variable, "")
     path = given.rstrip("/") or given[:1]
     if path == "~" or path.startswith("~/"):
-        # As shells do, but in quotes.
+        # Shells do not expand it in quotes.
         path = rctx.os.environ.get("HOME", "~") + path[1:]
     if path and not path.startswith("/"):
-        # Where ./bazelw was started: Bazel itself runs in the workspace's root.
+        # Relative to where ./bazelw was started; Bazel itself runs in the workspace's root.
         folder = rctx.os.environ.get("BAZELW_USER_DIRECTORY", "")
         if not folder:
-            fail("expected an absolute path in %s, or ./bazelw to start Bazel, got %s" % (variable, path))
+            fail("expected an absolute path in %s, got %s; give one, or start Bazel with ./bazelw" % (variable, path))
         path = folder + "/" + path
     return path
 
@@ -24,7 +24,7 @@ def _test(rctx, operator, path):
     return rctx.execute(["/bin/sh", "-c", "test %s \"$1\"" % operator, "test", path]).return_code == 0
 
 def _prefix(path):
-    """The prefix that a path means: itself, or, of a checkpoint's file, what its files share."""
+    """The checkpoint's prefix, given the prefix or the path of one of its files."""
     for ending in (".index", ".meta"):
         if path.endswith(ending):
             return path[:-len(ending)]
@@ -46,23 +46,23 @@ def _user_checkpoint_impl(rctx):
     elif name == "checkpoint" and _test(rctx, "-f", path):
         names = of_folder
     elif not _test(rctx, "-f", prefix + ".index") and not _test(rctx, "-f", prefix):
-        fail("CHECKPOINT=%s: expected a checkpoint (its prefix, the name of its files without .index), or a folder of checkpoints; there is none" % path)
+        fail("CHECKPOINT=%s: expected a checkpoint (its prefix, the name of its files without .index), or a folder of checkpoints, got neither; correct the path" % path)
     rctx.symlink(folder, "folder")
     globs = ["folder/" + name for name in names + ["model.json", "labels.txt"]]
     rctx.file("BUILD", "filegroup(name = \"files\", srcs = glob(%r, allow_empty = True), visibility = [\"//visibility:public\"])\n" % globs, executable = False)
 
 user_checkpoint = repository_rule(
-    doc = "@NAME//:files: the checkpoint that CHECKPOINT names; where it does not, those of default.",
+    doc = "@NAME//:files: the checkpoint that CHECKPOINT names, or the default if it is not set.",
     implementation = _user_checkpoint_impl,
     attrs = {"default": attr.string(doc = "a label, with its repository", mandatory = True)},
     environ = ["BAZELW_USER_DIRECTORY", "CHECKPOINT", "HOME"],
     local = True,
 )
 
-# Enough to choose from, few enough to be inputs of an action.
+# Enough to choose from, and few enough to be inputs of an action.
 _MAX_IMAGES = 256
 
-# Sorted, so that it does not matter in which order a file system lists them; spread evenly.
+# Sorted, so that the result does not depend on the file system's order.
 _FIND = """
 cd "$1" && find -L . -type f \\( -iname '*.jpg' -o -iname '*.jpeg' -o -iname '*.png' \\
     -o -name 'validation-*' -o -name 'train-*' \\) | LC_ALL=C sort
@@ -73,24 +73,24 @@ def _user_images_impl(rctx):
     names = []
     if path:
         if not _test(rctx, "-d", path):
-            fail("IMAGES=%s: expected a folder of JPEG, PNG or TFRecord files; there is none" % path)
+            fail("IMAGES=%s: expected a folder of JPEG, PNG or TFRecord files, got no such folder; correct the path" % path)
         found = rctx.execute(["/bin/sh", "-c", _FIND, "find", path]).stdout.splitlines()
         if not found:
-            fail("IMAGES=%s: expected JPEG, PNG or TFRecord files in the folder; there are none" % path)
+            fail("IMAGES=%s: expected JPEG, PNG or TFRecord files in the folder, got none; name another folder" % path)
         held_out = [name for name in found if name.rsplit("/", 1)[1].startswith("validation-")]
         found = held_out or found
         count = min(len(found), _MAX_IMAGES)
         for i in range(count):
             source = found[i * len(found) // count]
 
-            # Names of files may have what labels may not.
+            # File names may contain characters that labels may not.
             name = "image-%d" % i
             rctx.symlink(path + source[1:], name)
             names.append(name)
     rctx.file("BUILD", "filegroup(name = \"files\", srcs = %r, visibility = [\"//visibility:public\"])\n" % names, executable = False)
 
 user_images = repository_rule(
-    doc = "@NAME//:files: images out of the folder that IMAGES names, or none.",
+    doc = "@NAME//:files: images from the folder that IMAGES names; none if it is not set.",
     implementation = _user_images_impl,
     environ = ["BAZELW_USER_DIRECTORY", "HOME", "IMAGES"],
     local = True,

@@ -1,4 +1,4 @@
-"""Writes files and folders that appear complete or not at all."""
+"""Writes files and folders atomically: they appear complete or not at all."""
 
 import contextlib
 import os
@@ -8,19 +8,20 @@ from collections.abc import Collection, Iterator, Mapping
 
 
 def write_atomically(path: str, data: bytes) -> None:
-    """Writes a file beside its place, then moves it there; see `write_files`."""
+    """Writes a temporary file in the same folder, then renames it; see `write_files`."""
     write_files({path: data})
 
 
 def write_files(contents: Mapping[str, bytes]) -> None:
-    """Writes all of several files or none of them.
+    """Writes all of the files or none of them.
 
-    Each is written beside its place; then all are moved there. If any step fails, what was at the
-    paths is there again, and nothing is left beside it. (A process that is killed between two
-    moves leaves some of the files old, and the old ones of the others beside them.)
+    Each is written to a temporary file in the same folder; then all are renamed. If any step
+    fails, the files that were at the paths are restored, and no temporary file is left. (If the
+    process is killed between two renames, some files are new and others old, and temporary files
+    are left.)
 
     Args:
-      contents: path -> what to write there.
+      contents: path -> the file's contents.
 
     Raises:
       FileNotFoundError: if the folder of a file does not exist.
@@ -30,7 +31,7 @@ def write_files(contents: Mapping[str, bytes]) -> None:
     for path in contents:
         check_place(path)
     partial = {path: _beside(path, "partial") for path in contents}
-    # One file replaces another in one step; of several, the old ones are kept until the last.
+    # A single file is replaced in one step. Several old files are kept until all are replaced.
     old = {path: _beside(path, "old") for path in contents} if len(contents) > 1 else {}
     moved = []
     try:
@@ -56,7 +57,7 @@ def write_files(contents: Mapping[str, bytes]) -> None:
 
 
 def check_place(path: str) -> None:
-    """Checks that `write_atomically` can put a file there, before work that takes long.
+    """Checks that `write_atomically` can write to a path; call it before work that takes long.
 
     Raises:
       FileNotFoundError: if the file's folder does not exist.
@@ -69,7 +70,7 @@ def check_place(path: str) -> None:
 
 @contextlib.contextmanager
 def name_path_in_errors(path: str) -> Iterator[None]:
-    """Adds this path to the system's errors that name no file, such as that of a full disk."""
+    """Adds a path to system errors that do not name a file, such as that of a full disk."""
     try:
         yield
     except OSError as error:
@@ -80,24 +81,24 @@ def name_path_in_errors(path: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str, names: Collection[str]) -> Iterator[str]:
-    """Provides a folder to write in, which is moved to its place if the context ends well.
+    """Provides a temporary folder, which is renamed to `path` if the context ends without an error.
 
-    It replaces an empty folder or an earlier result at `path`. If an error ends the context, what
-    was at `path` is unchanged, and nothing is left beside it.
+    It replaces an empty folder or an earlier result at `path`. If an error ends the context,
+    `path` is unchanged, and no temporary folder is left.
 
     Args:
-      path: where the folder will be.
+      path: the folder to create or replace.
       names: the files that will be written. A folder that holds other files is not replaced.
 
     Yields:
-      The path of the folder to write in. It is empty and on the same file system.
+      The path of the temporary folder. It is empty, and on the same file system.
 
     Raises:
       FileNotFoundError: if the parent folder does not exist.
       FileExistsError: if there is a file at `path`, or a folder that holds other files.
       OSError: if the folder cannot be written.
     """
-    # A link is kept, and the folder that it points to is replaced.
+    # A symbolic link is kept, and the folder that it points to is replaced.
     path = os.path.realpath(path)
     check_replaceable(path, names)
     partial, old = (_beside(path, kind) for kind in ("partial", "old"))
@@ -118,7 +119,7 @@ def atomic_folder(path: str, names: Collection[str]) -> Iterator[str]:
 
 
 def _beside(path: str, kind: str) -> str:
-    # The process's number is not enough: processes in containers that share a folder have the same.
+    # Process IDs are not enough: containers that share a folder may use the same ones.
     return f"{path}.{kind}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
@@ -126,13 +127,13 @@ def _check_parent(path: str) -> None:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise FileNotFoundError(
-            f"expected a folder {folder} to write {os.path.basename(path)} in; there is none: "
-            "make it first, or name another"
+            f"expected a folder {folder} to write {os.path.basename(path)} in, got none; create "
+            "it, or name another"
         )
 
 
 def check_replaceable(path: str, names: Collection[str]) -> None:
-    """Checks that `atomic_folder` can put a folder there, before work that takes long.
+    """Checks that `atomic_folder` can write to a path; call it before work that takes long.
 
     Raises:
       FileNotFoundError: if the parent folder does not exist.
@@ -147,5 +148,6 @@ def check_replaceable(path: str, names: Collection[str]) -> None:
     if others:
         raise FileExistsError(
             f"expected a new or empty folder, or one with an earlier result, got {path}, which "
-            f"holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}; name another"
+            f"holds {', '.join(others[:3])}{' and more' if len(others) > 3 else ''}; name "
+            "another"
         )

@@ -1,4 +1,4 @@
-"""Tests that files and folders appear whole or not at all."""
+"""Tests that files and folders appear complete or not at all."""
 
 import os
 import resource
@@ -23,11 +23,11 @@ class WriteAtomicallyTest(absltest.TestCase):
             self.assertEqual(file.read(), b"second")
         self.assertEqual(os.listdir(self.folder), ["file"])
 
-    def test_a_failure_halfway_leaves_the_old_file_and_nothing_beside(self):
+    def test_a_failure_leaves_the_old_file_and_no_temporary_file(self):
         atomic_files.write_atomically(self.path, b"old")
         handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        # A disk that is full after 4096 bytes.
+        # As if the disk were full after 4096 bytes.
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
         try:
             with self.assertRaisesRegex(OSError, f"File too large: '{self.path}'"):
@@ -39,17 +39,17 @@ class WriteAtomicallyTest(absltest.TestCase):
             self.assertEqual(file.read(), b"old")
         self.assertEqual(os.listdir(self.folder), ["file"])
 
-    def test_missing_folder_is_named(self):
+    def test_missing_folder(self):
         missing = os.path.join(self.folder, "missing")
         with self.assertRaisesRegex(FileNotFoundError, f"expected a folder {missing} to write f "):
             atomic_files.write_atomically(os.path.join(missing, "f"), b"")
 
-    def test_folder_in_the_file_s_place(self):
+    def test_a_folder_is_at_the_path(self):
         with self.assertRaisesRegex(IsADirectoryError, f"got the folder {self.folder}"):
             atomic_files.write_atomically(self.folder, b"")
         self.assertEqual(os.listdir(self.folder), [])
 
-    def test_plain_name_is_of_the_current_folder(self):
+    def test_a_name_without_a_folder(self):
         before = os.getcwd()
         os.chdir(self.folder)
         try:
@@ -69,13 +69,13 @@ class WriteFilesTest(absltest.TestCase):
         with open(path, "rb") as file:
             return file.read()
 
-    def test_all_are_written_and_nothing_beside_them(self):
+    def test_writes_all_and_leaves_no_temporary_files(self):
         atomic_files.write_files({self.a: b"old"})
         atomic_files.write_files({self.a: b"1", self.b: b"2"})
         self.assertEqual((self.read(self.a), self.read(self.b)), (b"1", b"2"))
         self.assertCountEqual(os.listdir(self.folder), ["a", "b"])
 
-    def test_none_is_written_where_one_cannot_be(self):
+    def test_writes_none_if_one_cannot_be_written(self):
         atomic_files.write_files({self.a: b"old"})
         for wrong, error, text in (
             (os.path.join(self.folder, "no", "c"), FileNotFoundError, "expected a folder .*/no "),
@@ -84,25 +84,25 @@ class WriteFilesTest(absltest.TestCase):
             with self.assertRaisesRegex(error, text):
                 atomic_files.write_files({self.a: b"new", self.b: b"2", wrong: b"3"})
         with self.assertRaises(TypeError):
-            atomic_files.write_files({self.a: b"new", self.b: "no bytes"})
+            atomic_files.write_files({self.a: b"new", self.b: "not bytes"})
         self.assertEqual(self.read(self.a), b"old")
         self.assertEqual(os.listdir(self.folder), ["a"])
 
-    def test_none_is_replaced_where_a_later_one_cannot_be(self):
+    def test_replaces_none_if_a_later_one_cannot_be_replaced(self):
         atomic_files.write_files({self.a: b"old"})
-        place = os.replace
+        original = os.replace
 
         def replace(source, target):
             if target == self.b:
                 raise OSError("no")
-            place(source, target)
+            original(source, target)
 
         with mock.patch.object(os, "replace", replace), self.assertRaisesRegex(OSError, "no"):
             atomic_files.write_files({self.a: b"new", self.c: b"new", self.b: b"new"})
         self.assertEqual(self.read(self.a), b"old")
         self.assertEqual(os.listdir(self.folder), ["a"])
 
-    def test_a_name_in_the_folder_where_one_stands(self):
+    def test_a_name_without_a_folder(self):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
         atomic_files.write_files({"c": b"3"})
@@ -127,7 +127,7 @@ class AtomicFolderTest(absltest.TestCase):
                 found[name] = file.read()
         return found
 
-    def test_new_empty_and_earlier(self):
+    def test_new_folder_earlier_result_and_empty_folder(self):
         self.write("new")
         self.assertEqual(self.contents(), {"a": "new", "b": "new"})
         self.write("newer", ("a", "b", "c"))
@@ -138,13 +138,13 @@ class AtomicFolderTest(absltest.TestCase):
         self.assertEqual(self.contents(), {n: "into an empty one" for n in "ab"})
         self.assertEqual(os.listdir(self.root), ["folder"])
 
-    def test_nothing_is_there_before_the_end(self):
+    def test_the_folder_appears_at_the_end(self):
         with atomic_files.atomic_folder(self.path, ["a"]) as partial:
             self.assertEqual(os.listdir(partial), [])
             self.assertFalse(os.path.exists(self.path))
         self.assertEqual(os.listdir(self.path), [])
 
-    def test_a_failure_leaves_what_was_there_and_nothing_beside(self):
+    def test_a_failure_leaves_the_old_folder_and_no_temporary_one(self):
         for before in (None, "old"):
             with self.subTest(before):
                 if before:
@@ -156,7 +156,7 @@ class AtomicFolderTest(absltest.TestCase):
                 self.assertEqual(os.listdir(self.root), ["folder"] if before else [])
         self.assertEqual(self.contents(), {"a": "old", "b": "old"})
 
-    def test_a_link_is_followed(self):
+    def test_follows_a_symbolic_link(self):
         os.mkdir(os.path.join(self.root, "real"))
         os.symlink("real", self.path)
         self.write("new")
@@ -169,19 +169,19 @@ class AtomicFolderTest(absltest.TestCase):
             self.write("new")
         self.assertEqual(self.contents()["a"], "old")
 
-    def test_files_that_came_while_writing_are_not_replaced(self):
+    def test_other_files_that_appear_while_writing_are_not_replaced(self):
         with self.assertRaisesRegex(FileExistsError, "which holds z;"):
             with atomic_files.atomic_folder(self.path, ["a"]):
                 os.mkdir(self.path)
                 atomic_files.write_atomically(os.path.join(self.path, "z"), b"")
         self.assertEqual(os.listdir(self.root), ["folder"])
 
-    def test_file_in_its_place(self):
+    def test_a_file_is_at_the_path(self):
         atomic_files.write_atomically(self.path, b"")
         with self.assertRaisesRegex(FileExistsError, "name of a folder to write, got the file"):
             self.write("new")
 
-    def test_missing_parent_is_told_before_anything_is_done(self):
+    def test_check_reports_a_missing_parent(self):
         with self.assertRaisesRegex(FileNotFoundError, "expected a folder .*/gone to write x in"):
             atomic_files.check_replaceable(os.path.join(self.path, "gone/x"), ())
 

@@ -1,17 +1,17 @@
-"""The names of a network's classes, in a text file: how all programs read and write them.
+"""Reads and writes text files of class names, for all programs.
 
-There is a name a line, in order, or each line begins with the class's number, as in `0:daisy` or
-`0  daisy`. Two rules tell which it is:
+A file has one name per line, in the order of the classes. Lines may begin with the class number, as
+in `0:daisy` or `0  daisy`. Names may begin with a number, too, as in `7 up`, so two rules decide
+whether the numbers in a file are class numbers:
 
-- Where every line has a number before its name, all with a colon behind it or all with space, the
-  numbers are the classes', if more than half of them could be, or if 0 is among them.
-- Where some lines have none, or some a colon and others space, the numbers are the classes' only if
-  more than three quarters of the lines have one that could be, or, with colons, half of them: then
-  the others lack theirs.
+- If every line begins with a number, and all numbers are followed by a colon or all by space, they
+  are class numbers if more than half of them could be, or if one of them is 0.
+- If some lines have no number, or some have a colon and others space, the numbers are class numbers
+  if more than three quarters of the lines begin with a number that could be one. If all numbers are
+  followed by a colon, half of the lines are enough.
 
-Else they are parts of the names, as in `7 up`. A file whose lines all have their numbers in another
-form, as in `0,daisy`, is refused. Numbers that are the classes' must be complete and
-in order from 0.
+Otherwise the numbers belong to the names. Class numbers must be complete, and in order from 0. A
+file whose lines all have class numbers in another form, as in `0,daisy`, is an error.
 """
 
 import codecs
@@ -20,7 +20,7 @@ import unicodedata
 from collections.abc import Sequence
 
 _NUMBERED = re.compile(r"([0-9]{1,9})(?:\s*(:)\s*|\s+)(.*)")
-# As in tables, lists and other programs' files: `0,daisy`, `1. daisy`, `0 - daisy`, `"0": "daisy"`.
+# The forms of tables, lists and other programs: `0,daisy`, `1. daisy`, `0 - daisy`, `"0": "daisy"`.
 _NUMBERED_OTHERWISE = re.compile(
     r"[\"'(\[]?([0-9]{1,9})(?:[\"')\]]|\s*[,;.=|：–—-])(?![0-9]).*",  # noqa: RUF001
 )
@@ -29,22 +29,23 @@ _LONGEST_SHOWN = 40
 
 
 def parse(data: bytes, path: str) -> tuple[str, ...]:
-    """The names of classes, index = class, in Unicode's form NFC.
+    """Returns the class names in a file, in Unicode's form NFC; the index is the class.
 
-    Empty lines, and space around names, are left out. Names may be equal, as two of ImageNet's are.
+    Empty lines, and space around names, are ignored. Two classes may have the same name, as in
+    ImageNet.
 
     Args:
-      data: what the file holds: UTF-8, or UTF-16 with a byte order mark.
-      path: what errors call it.
+      data: the file's contents: UTF-8, or UTF-16 with a byte order mark.
+      path: the file's name in errors.
 
     Raises:
-      ValueError: if it is no text or empty, or numbers are the classes' and not complete or not in
-        order; names the line.
+      ValueError: if the file is not text or is empty, or if its class numbers are not complete or
+        not in order; the error names the line.
     """
     lines = [(i, line.strip()) for i, line in enumerate(_text(data, path).splitlines(), start=1)]
     lines = [(number, normalised(line)) for number, line in lines if line]
     if not lines:
-        raise ValueError(f"expected a class name a line in {path}, got an empty file")
+        raise ValueError(f"expected one class name per line in {path}, got an empty file")
     found = [_NUMBERED.fullmatch(line) for _, line in lines]
     if _are_numbered_otherwise([line for _, line in lines]):
         raise ValueError(_complaint(path, *lines[0], index=0))
@@ -60,8 +61,8 @@ def check_count(names: Sequence[str], num_classes: int, path: str, *, otherwise:
     """Checks that there is a name for each of a network's classes.
 
     Args:
-      names: in order.
-      num_classes: of the network.
+      names: the class names, in order.
+      num_classes: the network's number of classes.
       path: the file that the names are from.
       otherwise: what else the user can do, for the error.
 
@@ -70,11 +71,11 @@ def check_count(names: Sequence[str], num_classes: int, path: str, *, otherwise:
     """
     if len(names) == num_classes:
         return
-    advice = "mend the file"
+    advice = "correct the file"
     if len(names) == num_classes - 1:
         advice = (
-            "if it is the background, class 0, that has none, add a first line `background` "
-            "(where lines are numbered, `0:background`, and count the others on from 1)"
+            "if the name of the background, class 0, is missing, add a first line `background` "
+            "(if lines are numbered, `0:background`, and number the others from 1)"
         )
     raise ValueError(
         f"expected a name for each of the network's {num_classes:,} classes, got {len(names):,} "
@@ -83,7 +84,10 @@ def check_count(names: Sequence[str], num_classes: int, path: str, *, otherwise:
 
 
 def text(names: Sequence[str]) -> bytes:
-    """A file of names, from which they come back: a name a line, with numbers where it must be."""
+    """Returns the contents of a file from which `parse` reads the same names.
+
+    It has one name per line, and class numbers only if it would be read differently without them.
+    """
     plain = "".join(f"{name}\n" for name in names).encode()
     if _is_read_as(names, plain):
         return plain
@@ -91,14 +95,17 @@ def text(names: Sequence[str]) -> bytes:
 
 
 def numbered_text(names: Sequence[str]) -> bytes:
-    """A file of names with their numbers, as slim writes them: `0:daisy`."""
+    """Returns the contents of a file of names with class numbers, as tf-slim writes it: `0:daisy`.
+
+    `parse` reads the same names from it.
+    """
     return "".join(f"{index}:{name}\n" for index, name in enumerate(names)).encode()
 
 
 def normalised(name: str) -> str:
-    """A name in the one of its spellings that all programs use: Unicode's form NFC.
+    """Returns a name in Unicode's form NFC, which all programs use.
 
-    macOS, among others, names files in another, which looks the same.
+    Names of files may be in another form that looks the same, for example on macOS.
     """
     return unicodedata.normalize("NFC", name)
 
@@ -116,30 +123,30 @@ def _text(data: bytes, path: str) -> str:
         found = data.decode(encoding)
     except UnicodeDecodeError as error:
         raise ValueError(
-            f"expected a class name a line, as text in UTF-8, in {path}, got {error}; save it so"
+            f"expected one class name per line, as text in UTF-8, in {path}, got {error}; save it "
+            "as UTF-8"
         ) from error
-    # As in UTF-16 or UTF-32 without a mark, and in files that are no text at all.
+    # Found in UTF-16 and UTF-32 without a byte order mark, and in files that are not text.
     if "\0" in found:
         raise ValueError(
-            f"expected a class name a line, as text in UTF-8, in {path}, got bytes of 0, which "
-            "text has none of; save it so"
+            f"expected one class name per line, as text in UTF-8, in {path}, got zero bytes, which "
+            "text does not contain; save it as UTF-8"
         )
     return found
 
 
 def _complaint(path: str, number: int, line: str, *, index: int) -> str:
-    """What is wrong with a line that does not begin with its class's number as it should."""
+    """Returns the error for a line that does not begin with the right class number."""
     shown = line if len(line) <= _LONGEST_SHOWN else line[: _LONGEST_SHOWN - 1] + "…"
     return (
-        f"expected {index}:NAME as line {number} of {path}, whose lines begin with the numbers "
-        f"of classes, got {shown!r}; number all classes from 0, in order and without gaps, or "
-        "leave the numbers out (or, where they are parts of names, put others before them: "
-        f"{index}:{shown})"
+        f"expected {index}:NAME as line {number} of {path}, whose lines begin with class numbers, "
+        f"got {shown!r}; number all classes from 0, in order and without gaps, or remove the "
+        f"numbers (if they belong to the names, add class numbers before them: {index}:{shown})"
     )
 
 
 def _are_numbered_otherwise(lines: Sequence[str]) -> bool:
-    """Whether lines begin with the numbers of classes, in order, in another form."""
+    """Whether all lines begin with class numbers, in order, in another form."""
     found = [match for match in map(_NUMBERED_OTHERWISE.fullmatch, lines) if match]
     numbers = [int(match[1]) for match in found]
     return len(lines) == len(found) > 1 and numbers in (
@@ -149,7 +156,7 @@ def _are_numbered_otherwise(lines: Sequence[str]) -> bool:
 
 
 def _are_numbers_of_classes(found: Sequence[re.Match[str] | None]) -> bool:
-    """Whether the numbers before names are the classes', of which some may be wrong."""
+    """Whether the numbers before names are class numbers, some of which may be wrong."""
     numbered = [match for match in found if match]
     numbers = {int(match[1]) for match in numbered}
     forms = {match[2] for match in numbered}

@@ -1,4 +1,4 @@
-"""Reads files of labels as people, converters and devices write them."""
+"""Tests of files of class names as people, converters and devices write them."""
 
 import unicodedata
 
@@ -33,7 +33,7 @@ class ParseTest(parameterized.TestCase):
             self.assertEqual(labels.parse(text.encode(encoding), "names"), _NAMES)
 
     @parameterized.parameters(
-        # The first is a name for each digit.
+        # The first has a name for each digit.
         (tuple("0123456789"),),
         (("7 up", "cola", "1:43 model car"),),
         (("7 up", "2 stroke engine"),),
@@ -44,12 +44,12 @@ class ParseTest(parameterized.TestCase):
         (("0.5 l", "1.5 l"),),
         (("3-door", "5-door"),),
         (("crane", "crane"),),
-        (("1234567890123 is no index", "b"),),
+        (("1234567890123 is not an index", "b"),),
     )
-    def test_numbers_in_names_stay(self, names):
+    def test_numbers_that_belong_to_names(self, names):
         self.assertEqual(labels.parse("\n".join(names).encode(), "names"), names)
 
-    def test_names_that_are_numbers_may_have_numbers(self):
+    def test_names_that_are_numbers_after_class_numbers(self):
         for form in ("0:{0}\n1:{1}\n", "0 {0}\n1 {1}\n"):
             text = form.format(7, 3).encode()
             self.assertEqual(labels.parse(text, "names"), ("7", "3"))
@@ -59,7 +59,7 @@ class ParseTest(parameterized.TestCase):
         ("0:a\n0:b", "1:NAME as line 2 .* got '0:b'"),
         ("1:a\n0:b\n\n2:c", "0:NAME as line 1 .* got '1:a'"),
         ("0:a\n\n2:c\n1:b", "1:NAME as line 3 .* got '2:c'"),
-        ("1 a\n2 b\n3 c", "0:NAME as line 1 .* got '1 a'; .* before them: 0:1 a"),
+        ("1 a\n2 b\n3 c", "0:NAME as line 1 .* got '1 a'; .* before them: 0:1 a.$"),
         ("0:a\n1:\n2:c", "1:NAME as line 2 .* got '1:'"),
         ("0 a\n1 b\n2 c\n3 d\ne", "4:NAME as line 5 .* got 'e'"),
         ("background\n0:a\n1:b\n2:c\n3:d\n", "0:NAME as line 1 .* got 'background'"),
@@ -67,15 +67,15 @@ class ParseTest(parameterized.TestCase):
         ("0:a\nb\n2:c\n3:d", "1:NAME as line 2 .* got 'b'"),
         ("# names\n0:a\n1:b", "0:NAME as line 1 .* got '# names'"),
         ("0:a\n1 b\n3:c", "2:NAME as line 3 .* got '3:c'"),
-        # Other programs' forms.
-        ("0,a\n1,b", "0:NAME as line 1 .* got '0,a'; .*leave the numbers out"),
+        # The forms of other programs.
+        ("0,a\n1,b", "0:NAME as line 1 .* got '0,a'; .*remove the numbers"),
         ("1. a\n2. b", "got '1. a'"),
         ("0 - a\n1 - b", "got '0 - a'"),
         ("0) a\n1) b", "got '0. a'"),
         ('"0": "a",\n"1": "b"', 'got \'"0": "a",\''),
         ("0:" + "a" * 99 + "\n0:b" + "c" * 99, "got '0:bc{36}…'"),
     )
-    def test_numbers_that_are_not_complete_and_in_order(self, text, expected):
+    def test_class_numbers_that_are_not_complete_and_in_order(self, text, expected):
         self.assert_fails(text, expected)
 
     @parameterized.parameters(
@@ -84,10 +84,10 @@ class ParseTest(parameterized.TestCase):
         (b"\xff\xfe", "got an empty file"),
         (b"caf\xe9\n", "as text in UTF-8, in .*, got .*0xe9"),
         (b"\xff\xfea", "as text in UTF-8, in .*, got .*truncated"),
-        ("a\nb\n".encode("utf-16-le"), "got bytes of 0"),
-        ("a\nb\n".encode("utf-32"), "got bytes of 0"),
+        ("a\nb\n".encode("utf-16-le"), "got zero bytes"),
+        ("a\nb\n".encode("utf-32"), "got zero bytes"),
     )
-    def test_no_text(self, data, expected):
+    def test_not_text(self, data, expected):
         self.assert_fails(data, expected)
 
 
@@ -96,23 +96,27 @@ class TextTest(parameterized.TestCase):
         (("a", "b c"), b"a\nb c\n"),
         (("0", "1"), b"0\n1\n"),
         (("7 up", "2:1"), b"7 up\n2:1\n"),
-        # What would be taken for numbers of classes.
+        # Names whose numbers would be read as class numbers.
         (("0 airplane", "1 car"), b"0:0 airplane\n1:1 car\n"),
         (("1:a", "2:b"), b"0:1:a\n1:2:b\n"),
         (("1-door", "2-door"), b"0:1-door\n1:2-door\n"),
     )
-    def test_comes_back(self, names, expected):
+    def test_parse_reads_what_was_written(self, names, expected):
         self.assertEqual(labels.text(names), expected)
         self.assertEqual(labels.parse(expected, "names"), names)
         self.assertEqual(labels.parse(labels.numbered_text(names), "names"), names)
 
 
 class CheckCountTest(absltest.TestCase):
-    def test_says_both_counts_and_what_to_do(self):
+    def test_errors(self):
         labels.check_count("abc", 3, "names")
-        with self.assertRaisesRegex(ValueError, "3 classes, got 4 names in names; mend the file$"):
+        with self.assertRaisesRegex(
+            ValueError, "3 classes, got 4 names in names; correct the file$"
+        ):
             labels.check_count("abcd", 3, "names")
-        with self.assertRaisesRegex(ValueError, "got 1 names in names; mend the file, or leave$"):
+        with self.assertRaisesRegex(
+            ValueError, "got 1 names in names; correct the file, or leave$"
+        ):
             labels.check_count("a", 3, "names", otherwise="leave")
         with self.assertRaisesRegex(
             ValueError, "1,001 classes, got 1,000 names .* add a first line `background` .* `0:back"

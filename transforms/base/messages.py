@@ -1,7 +1,7 @@
-"""Messages of programs that Bazel starts, with the names that the user has for files.
+"""Shows messages of programs that Bazel starts with the user's paths of files.
 
-In an action, outputs stand in bazel-out/CONFIGURATION/bin, which the user knows as .bazel/bin, and
-the user's own files in external/.
+In an action, outputs are in bazel-out/CONFIGURATION/bin, which users find at .bazel/bin, and the
+user's own files are in external/.
 """
 
 import contextlib
@@ -12,16 +12,16 @@ from collections.abc import Iterator
 from typing import Any, TextIO
 
 _OUTPUTS = re.compile(r"(?<!\w)(?:/[^\s'\"]*/execroot/\w+/)?bazel-out/[^/\s]+/bin/")
-# As transforms/user_files.bzl links them.
+# The links that transforms/user_files.bzl creates.
 _CHECKPOINT = "external/checkpoint/folder"
 _IMAGE = re.compile(r"external/images/image-\d+")
 
 
 def shown(text: str) -> str:
-    """A message with the user's names for outputs, and for files of CHECKPOINT and IMAGES."""
+    """Returns a message with the user's paths of outputs and of files of CHECKPOINT and IMAGES."""
     text = _OUTPUTS.sub(".bazel/bin/", text)
     if _CHECKPOINT in text and os.path.isdir(_CHECKPOINT):
-        # In a sandbox, it is the files that are links.
+        # In a sandbox, the folder is a real one, and its files are links.
         for name in sorted(os.listdir(_CHECKPOINT))[:1]:
             real = os.path.realpath(os.path.join(_CHECKPOINT, name))
             text = text.replace(_CHECKPOINT, os.path.dirname(real))
@@ -29,7 +29,7 @@ def shown(text: str) -> str:
 
 
 class _Shown:
-    """A stream to which messages go with the user's names."""
+    """A stream that writes messages with the user's paths."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -44,7 +44,7 @@ class _Shown:
 
 @contextlib.contextmanager
 def for_the_user() -> Iterator[None]:
-    """Within it, what is printed has the user's names, where this process is one of an action."""
+    """Within it, messages are printed with the user's paths, if this process runs in an action."""
     if not os.path.isdir("bazel-out"):
         yield
         return

@@ -1,4 +1,4 @@
-"""Tests that messages have the names that the user has for files."""
+"""Tests that messages show the user's paths of files."""
 
 import contextlib
 import io
@@ -28,7 +28,7 @@ class MessagesTest(parameterized.TestCase):
     def test_outputs(self, text, expected):
         self.assertEqual(messages.shown(text), expected)
 
-    def test_the_user_s_own_files(self):
+    def test_files_of_checkpoint_and_images(self):
         pathlib.Path("mine").mkdir()
         for name in ("net-7.index", "photo 1.jpg"):
             pathlib.Path("mine", name).touch()
@@ -42,7 +42,7 @@ class MessagesTest(parameterized.TestCase):
             f"{self.root}/mine/net-7 lacks a; {self.root}/mine/photo 1.jpg: b",
         )
 
-    def test_all_that_is_printed_in_an_action(self):
+    def test_printed_paths_are_replaced_only_in_an_action(self):
         for in_action, expected in ((False, "bazel-out/k8/bin/x"), (True, ".bazel/bin/x")):
             if in_action:
                 os.mkdir("bazel-out")

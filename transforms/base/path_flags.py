@@ -1,6 +1,6 @@
-"""Flags that take a path, in which `~` is the home folder.
+"""Flags that take a path, in which `~` means the home folder.
 
-Shells expand it at the start of a word alone, not behind the `=` of --NAME=~/FOLDER.
+Shells expand `~` only at the start of a word, not after the `=` of --NAME=~/FOLDER.
 """
 
 import os
@@ -12,16 +12,16 @@ flags.disclaim_key_flags()
 
 
 def expand(path: str) -> str:
-    """The path with `~` and `~USER` at its start replaced by a home folder.
+    """Returns the path with `~` or `~USER` at its start replaced by the home folder.
 
     Raises:
-      ValueError: if there is no such user, or no home folder.
+      ValueError: if the user or the home folder does not exist.
     """
     expanded = os.path.expanduser(path)
     if expanded == path and path.startswith("~"):
         raise ValueError(
-            f"expected a path, got {path}: there is no home folder {path.partition('/')[0]}; "
-            f"./{path} means a file of that name"
+            f"expected a path, got {path}, but there is no home folder {path.partition('/')[0]}; "
+            f"for a file of that name, write ./{path}"
         )
     return expanded
 

@@ -14,13 +14,13 @@ class PixelsTest(absltest.TestCase):
         np.testing.assert_array_equal(pixel_scaling.to_real(quanta), expected)
         self.assertEqual(pixel_scaling.to_real(quanta).dtype, np.float32)
 
-    def test_every_number_comes_back(self):
+    def test_every_number_survives_a_round_trip(self):
         quanta = np.arange(256, dtype=np.uint8)
         back = pixel_scaling.to_quanta(pixel_scaling.to_real(quanta.astype(np.float32)))
         self.assertEqual(back.dtype, np.uint8)
         np.testing.assert_array_equal(back, quanta)
 
-    def test_nearest_and_within_range(self):
+    def test_rounds_and_clips(self):
         images = np.array([[-1.1, -1, 0.003], [0.004, 1, 1.1]])
         np.testing.assert_array_equal(
             pixel_scaling.to_quanta(images), [[0, 0, 128], [129, 255, 255]]

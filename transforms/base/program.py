@@ -1,4 +1,4 @@
-"""What every program does: parses flags, runs, and reports an error in one sentence."""
+"""Runs programs: parses flags, calls the main function, and prints errors as one sentence."""
 
 import functools
 import os
@@ -11,9 +11,9 @@ from absl import app, flags, logging
 
 from transforms.base import messages
 
-# What shells report of a program that Ctrl-C ended: 128 and the signal's number.
+# The exit status that shells report after Ctrl-C: 128 plus the signal's number.
 _INTERRUPTED = 130
-# What users can correct.
+# Errors that users can correct.
 _USER_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError)
 
 
@@ -28,14 +28,14 @@ def run(
 
     An error that users can correct is printed on stderr as one line, "PROGRAM: what is wrong",
     and the exit status is 1. Such errors are ValueError, ArithmeticError, OSError, MemoryError and
-    `user_errors`. `--verbosity=1` also shows where it was raised. All other errors are faults of
-    the program and keep their traceback. Warnings are printed as one line, too.
+    `user_errors`. `--verbosity=1` also shows where the error was raised. All other errors are bugs
+    and keep their traceback. Warnings are printed as one line, too.
 
     Args:
       main: the program; flags are parsed when it is called.
       argv: the program's name and its arguments; None means those of the process.
       user_errors: more kinds of errors that users can correct.
-      describe: says what an error means; None means `sentence`.
+      describe: returns the text for an error; None means `sentence`.
     """
     all_user_errors: tuple[type[Exception], ...] = (*_USER_ERRORS, *user_errors)
 
@@ -48,7 +48,7 @@ def run(
                 )
             main()
         except (NotImplementedError, RecursionError):
-            # Python counts them among the RuntimeErrors, but users cannot correct them.
+            # Subclasses of RuntimeError, but users cannot correct them.
             raise
         except all_user_errors as error:
             logging.debug("Raised here:", exc_info=True)
@@ -64,10 +64,10 @@ def require(*names: str | tuple[str, ...]) -> None:
     """Checks that flags have values.
 
     Args:
-      *names: the flags' names; of several in a tuple, one needs a value.
+      *names: the flags' names; of the flags in a tuple, one must have a value.
 
     Raises:
-      ValueError: if some have none; it lists all of them.
+      ValueError: if flags have no value; the error lists all of them.
     """
     alternatives = [(name,) if isinstance(name, str) else name for name in names]
     missing = [
@@ -80,12 +80,12 @@ def require(*names: str | tuple[str, ...]) -> None:
 
 
 def given(names: Iterable[str]) -> dict[str, Any]:
-    """The values of those of the named flags that the user has set."""
+    """Returns the values of the named flags, without those that the user has not set."""
     return {name: flags.FLAGS[name].value for name in names if flags.FLAGS[name].present}
 
 
 def sentence(error: Exception) -> str:
-    """What an error says, with the file that it is about."""
+    """Returns an error's message, with the file that it is about."""
     if isinstance(error, IsADirectoryError) and error.filename:
         return f"expected a file, got the folder {error.filename}; name a file"
     if isinstance(error, OSError) and error.strerror:
@@ -96,7 +96,7 @@ def sentence(error: Exception) -> str:
 
 
 def _show_warning(path: str, message: Warning | str, *place: object, **more: object) -> None:
-    """Prints a warning without its place in the source."""
+    """Prints a warning without its location in the source."""
     del place, more
     print(f"{_name(path)}: warning: {message}", file=sys.stderr)
 
@@ -107,5 +107,5 @@ def _fail(path: str, text: str, status: int) -> NoReturn:
 
 
 def _name(path: str) -> str:
-    """The name by which people start a program."""
+    """The name by which users start a program."""
     return os.path.splitext(os.path.basename(path))[0].removeprefix("mobilenet_v1_l2norm_")

@@ -1,4 +1,4 @@
-"""Tests of how programs parse flags and report errors."""
+"""Tests of running programs: flags, errors and warnings."""
 
 import contextlib
 import io
@@ -11,14 +11,14 @@ from absl.testing import absltest, parameterized
 from transforms.base import program
 from transforms.base.program_testing import run
 
-_SIZE = flags.DEFINE_integer("size", 7, "Of something.")
+_SIZE = flags.DEFINE_integer("size", 7, "A number.")
 flags.DEFINE_string("input", "", "A file.")
-flags.DEFINE_string("output", None, "Another.")
-flags.DEFINE_string("another", "", "One more.")
+flags.DEFINE_string("output", None, "Another file.")
+flags.DEFINE_string("another", "", "A third file.")
 
 
 class RunTest(parameterized.TestCase):
-    def test_flags_are_parsed_and_output_is_left_alone(self):
+    def test_parses_flags_and_leaves_output_alone(self):
         self.assertEqual(run(lambda: print(_SIZE.value), "--size=3"), (None, "3\n", ""))
 
     @parameterized.parameters(
@@ -35,7 +35,7 @@ class RunTest(parameterized.TestCase):
         (ZeroDivisionError("by 0"), "by 0"),
         (MemoryError(), "out of memory"),
     )
-    def test_expected_errors_are_a_sentence_and_status_1(self, error, expected):
+    def test_user_errors_are_one_sentence_and_status_1(self, error, expected):
         def failing():
             raise error
 
@@ -49,7 +49,7 @@ class RunTest(parameterized.TestCase):
         with self.assertRaises(kind), contextlib.redirect_stderr(io.StringIO()):
             program.run(wrong, ["prog"])
 
-    def test_errors_that_a_program_adds(self):
+    def test_user_errors_that_a_program_adds(self):
         def failing():
             raise RuntimeError("not this")
 
@@ -59,7 +59,7 @@ class RunTest(parameterized.TestCase):
             )
         self.assertEqual((end.exception.code, err.getvalue()), (1, "prog: <not this>\n"))
 
-    def test_errors_that_users_cannot_correct_are_never_among_them(self):
+    def test_not_implemented_is_never_a_user_error(self):
         def wrong():
             raise NotImplementedError
 
@@ -70,7 +70,7 @@ class RunTest(parameterized.TestCase):
         run_warning = run(lambda: warnings.warn("odd", stacklevel=1))
         self.assertEqual(run_warning, (None, "", "prog: warning: odd\n"))
 
-    def test_verbosity_shows_where(self):
+    def test_verbosity_shows_the_traceback(self):
         def failing():
             raise ValueError("expected this, got that")
 
@@ -78,7 +78,7 @@ class RunTest(parameterized.TestCase):
             self.assertEqual(run(failing, "--verbosity=1")[0], 1)
         self.assertIn('raise ValueError("expected this', "\n".join(logs.output))
 
-    def test_words_that_are_no_flags(self):
+    def test_arguments_that_are_not_flags(self):
         status, _, err = run(lambda: self.fail("main was called"), "size", "3")
         self.assertEqual(status, 1)
         self.assertIn("expected only flags, as --NAME=VALUE, got size 3", err)
@@ -91,7 +91,7 @@ class RunTest(parameterized.TestCase):
 
 
 class FlagsTest(absltest.TestCase):
-    def test_require_names_all_that_is_missing(self):
+    def test_require_lists_all_missing_flags(self):
         def main():
             program.require("input", ("output", "another"))
 
@@ -104,7 +104,7 @@ class FlagsTest(absltest.TestCase):
             said = f"prog: expected {missing}; --help explains them\n"
             self.assertEqual(run(main, *arguments), (1, "", said))
 
-    def test_given_tells_flags_that_were_set_from_defaults(self):
+    def test_given_returns_only_flags_that_were_set(self):
         values = []
         run(lambda: values.append(program.given(["size", "input"])))
         run(lambda: values.append(program.given(["size", "input"])), "--size=7")

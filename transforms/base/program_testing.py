@@ -1,4 +1,4 @@
-"""Runs a program within a test's process."""
+"""Runs a program in the test's process."""
 
 import contextlib
 import io
@@ -22,7 +22,7 @@ def run(
       runner: what runs it.
 
     Returns:
-      Its exit status, None where it is 0 by default; what it printed on stdout, and on stderr.
+      The exit status, None for the default 0; what it printed on stdout; and on stderr.
     """
     out, err = io.StringIO(), io.StringIO()
     with (
