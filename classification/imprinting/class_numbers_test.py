@@ -17,7 +17,7 @@ class AssignTest(absltest.TestCase):
         model = model_file.parse(testing.small().model)
         engine = ImprintingEngine(model, keep_classes=True)
         engine.add(testing.CLASSES, np.full([1, testing.EMBEDDING], testing.EMBEDDING**-0.5))
-        return ImprintingEngine(engine.build().model, keep_classes=keep_classes)
+        return ImprintingEngine(engine.build().tflite_model, keep_classes=keep_classes)
 
     def test_new_ones_follow_in_order(self):
         found = class_numbers.assign(["a", "b"], self.engine(), _LABELS)

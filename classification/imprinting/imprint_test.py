@@ -153,7 +153,10 @@ class ImprintTest(absltest.TestCase):
         self.assertNotIn("names", out)
         self.check([*"gfedcba", "red"], first=testing.CLASSES, path="in.tflite")
         for names, expected in (
-            ("\n".join("abcdefghi"), "of the network's 8 classes, got 9 names in names.txt; mend"),
+            (
+                "\n".join("abcdefghi"),
+                "of the network's 8 classes, got 9 names in names.txt; correct",
+            ),
             ("\n".join("abcdefg"), "8 classes, got 7 names in names.txt; .* line `background`"),
             ("0:a\n2:b", "expected 1:NAME as line 2 of names.txt"),
         ):
@@ -168,7 +171,7 @@ class ImprintTest(absltest.TestCase):
             model_file.parse(pathlib.Path("out.tflite").read_bytes()), keep_classes=True
         )
         engine.add(9, np.eye(testing.EMBEDDING)[:1])
-        pathlib.Path("in.tflite").write_bytes(model_file.serialise(engine.build().model))
+        pathlib.Path("in.tflite").write_bytes(model_file.serialise(engine.build().tflite_model))
         shutil.rmtree("photos")
         self.add("grün")
         out = self.imprint("--keep_classes")
@@ -296,7 +299,7 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("none", *flags[:1], "--checkpoint=none")
         pathlib.Path("names.txt").write_text("a\nb\n")
         self.assert_fails(
-            "10 classes, got 2 names in names.txt; mend the file, or name another with --labels,",
+            "10 classes, got 2 names in names.txt; correct the file, or name another with --labels,",
             *flags,
             "--keep_classes",
             "--labels=names.txt",
@@ -307,7 +310,7 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("No such file", "--model=gone.tflite")
         data = testing.small().model
         for name, contents, expected in (
-            ("cut", data[: len(data) // 2], "cut.tflite: expected a whole .tflite"),
+            ("cut", data[: len(data) // 2], "cut.tflite: expected a complete .tflite"),
             ("noise", b"noise" * 100, "noise.tflite: expected a .tflite"),
             (
                 "head",

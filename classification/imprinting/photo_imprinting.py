@@ -196,7 +196,7 @@ class TfliteNetwork:
             len(found.names) - len(bad),
             tuple(found.describe(bad)),
             comparison,
-            tflite=metadata.extend(built.model, names, data=self._data),
+            tflite=metadata.extend(built.tflite_model, names, data=self._data),
             cosines=built.cosines,
         )
 

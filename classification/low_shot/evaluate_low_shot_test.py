@@ -55,7 +55,7 @@ class EvaluateLowShotTest(absltest.TestCase):
             paths = [f"base/train/{name}/{index}.png" for index in range(3)]
             engine.add(number, tflite_embedder.embed(model, paths)[0][:, 0])
         pathlib.Path("base.tflite").write_bytes(
-            metadata.attach(engine.build().model, list(_COLOURS["base"]))
+            metadata.attach(engine.build().tflite_model, list(_COLOURS["base"]))
         )
 
     def assert_fails(self, expected: str, *arguments: str) -> None:
@@ -183,7 +183,7 @@ class EvaluateLowShotTest(absltest.TestCase):
             )
             if len(labels) > 2:
                 engine.add(2, np.eye(testing.EMBEDDING)[:1])
-            data = metadata.attach(engine.build().model, labels)
+            data = metadata.attach(engine.build().tflite_model, labels)
             pathlib.Path("other.tflite").write_bytes(data)
             self.assert_fails(expected, "--model=other.tflite")
         os.mkdir("full")

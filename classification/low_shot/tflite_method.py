@@ -40,7 +40,7 @@ class Deployed:
         vectors, labels = task.examples.averaged, task.examples.labels
         for label in range(task.num_base, task.num_classes):
             engine.add(label, vectors[labels == label])
-        return classifier(engine.build().model, kernels=self._kernels)
+        return classifier(engine.build().tflite_model, kernels=self._kernels)
 
 
 def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifier:

@@ -134,7 +134,9 @@ def _imprint(model: Model, paths: list[str], output: str) -> None:
     for number in range(_CLASSES):
         engine.add(number, embeddings[number * _PHOTOS : (number + 1) * _PHOTOS, 0])
     names = [f"new {number}" for number in range(_CLASSES)]
-    atomic_files.write_atomically(output, metadata.extend(engine.build().model, names, data=None))
+    atomic_files.write_atomically(
+        output, metadata.extend(engine.build().tflite_model, names, data=None)
+    )
 
 
 def _write(model: Model, output: str) -> Callable[[], None]:
@@ -148,7 +150,7 @@ def _write(model: Model, output: str) -> Callable[[], None]:
             engine.add(engine.num_classes, vector)
         names = [f"class {number}" for number in range(engine.num_classes)]
         atomic_files.write_atomically(
-            output, metadata.extend(engine.build().model, names, data=None)
+            output, metadata.extend(engine.build().tflite_model, names, data=None)
         )
 
     return run

@@ -1,15 +1,14 @@
-"""Weight imprinting in a .tflite: new classes from a few embeddings each, without training.
+"""Weight imprinting in a .tflite: adds classes from a few embeddings each, without training.
 
-A new class's vector is the mean of its examples' embeddings, of unit length each, brought to unit
-length again (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2). It becomes a row of the last
-CONV_2D's kernel.
+The vector of a new class is the mean of its examples' embeddings, which have unit length, scaled to
+unit length (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2). It becomes a row of the kernel of
+the last CONV_2D.
 
-The result means the same as that of the on-device engines, so that a model can go back and forth
-between them and this. Like theirs, it keeps the length of the sum of each imprinted class's
-embeddings in the model's `description`: a line for each, its number and that length, in C's format
-`%d %f`. From row and length, the sum comes back, to which more examples can be added later, as
-exactly as the kernel's quanta hold its direction. A description that is something else, such as a
-converter's name, tells of no class, and goes.
+The on-device imprinting engines can continue with the result, and this module with theirs. As they
+do, it stores the length of the sum of each imprinted class's embeddings in the model's
+`description`: a line for each class with its number and the length, in C's format `%d %f`. To add
+more examples later, the sum is computed from the row and the length, as exactly as the quantised
+row gives its direction. Any other description, such as the converter's name, is replaced.
 """
 
 import dataclasses
@@ -21,42 +20,48 @@ import third_party.tflite.schema as schema
 from transforms.tflite import model_file, model_graph, product_rules
 from transforms.tflite.model_graph import Model, Tensor
 
-# Of an embedding's length: rounding to quanta of 1/128 stays well below.
+# How far an embedding's length may be from 1. Rounding to quanta of 1/128 changes it much less.
 _TOLERANCE = 0.1
-# Of a sum of embeddings: with less, its direction is nothing but rounding.
+# The least length of a sum of embeddings. The direction of a shorter one is only rounding error.
 _LEAST_LENGTH = 1e-3
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Imprinted:
-    """What came of imprinting.
+    """The result of imprinting.
 
     Attributes:
-      model: the model with the new last layer.
-      cosines: float64 [classes], between each class's vector and what the kernel's quanta make of
-        it; 1 where a class was left as it was. Well below 1 where a vector has components beyond
-        the range that the kernel had, or where that range is so wide that its quanta are coarse.
+      tflite_model: the model with the new last layer.
+      cosines: float64 [classes], the cosine between each class's vector and its quantised row; 1
+        for classes that were not changed. It is well below 1 if the vector has components outside
+        the kernel's range, or if the range is so wide that the quanta are coarse.
     """
 
-    model: Model
+    tflite_model: Model
     cosines: np.ndarray
 
 
 class ImprintingEngine:
-    """The classes of a model, to which others are added."""
+    """Adds classes to a TFLite model.
+
+    engine = ImprintingEngine(model_file.read("digits.tflite"), keep_classes=True)
+    engine.add(engine.num_classes, embeddings)
+    data = model_file.serialise(engine.build().tflite_model)
+    """
 
     def __init__(self, model: Model, *, keep_classes: bool):
-        """Starts with a model's classes, or with none.
+        """Starts with the model's classes, or with none.
 
         Args:
           model: a quantised classifier, extractor and head in one; it is not changed.
-          keep_classes: whether its classes stay, those imprinted earlier ready for more examples.
+          keep_classes: whether its classes are kept. Examples can be added to those that were
+            imprinted earlier.
 
         Raises:
-          ValueError: if the model breaks a rule of the products; names all that it breaks.
+          ValueError: if the model breaks rules of the products; the error lists all of them.
         """
         violations = product_rules.check(model, quantised=True)
-        # Other notes than theirs the engines overwrite.
+        # The engines overwrite a description that they did not write.
         other_notes = [v for v in violations if v.rule == "description"]
         violations = [v for v in violations if v.rule != "description"]
         if violations:
@@ -82,41 +87,41 @@ class ImprintingEngine:
         rows = _values(model, self._kernel, np.uint8).reshape(-1, self._depth)
         self._rows = rows if keep_classes else rows[:0]
         self._lengths = _read_lengths(model) if keep_classes and not other_notes else {}
-        # Of the classes that examples were added to.
+        # Class -> sum of embeddings, for the classes that examples were added to.
         self._sums: dict[int, np.ndarray] = {}
         self._num_classes = len(self._rows)
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are; the next one's number, too."""
+        """The number of classes; also the number of the next new class."""
         return self._num_classes
 
     @property
     def depth(self) -> int:
-        """How many components an embedding has."""
+        """The number of components of an embedding."""
         return self._depth
 
     def trained_vectors(self) -> np.ndarray:
-        """The vectors of the classes that were trained, float32 [n, depth], of unit length."""
+        """The vectors of the trained classes, float32 [n, depth], of unit length."""
         trained = [number for number in range(len(self._rows)) if not self.is_imprinted(number)]
         vectors = self._kernel.dequantise(self._rows[trained])
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
     def is_imprinted(self, number: int) -> bool:
-        """Whether a class was imprinted, here or earlier, and not trained."""
+        """Whether a class was imprinted, now or earlier, rather than trained."""
         return number in self._sums or number in self._lengths
 
     def add(self, number: int, embeddings: np.ndarray) -> None:
         """Adds examples of a class.
 
         Args:
-          number: the class, new if it is `num_classes`.
-          embeddings: float [n, depth] of unit length each, which rounding to quanta of 1/128 may
-            have changed: they are summed as they are.
+          number: the class; `num_classes` adds a new one.
+          embeddings: float [n, depth], n at least 1, each of unit length up to rounding to quanta
+            of 1/128. They are summed without being normalised again.
 
         Raises:
-          ValueError: if there are none, they are of another shape or length, or the class was
-            trained, or its number is not the next one.
+          ValueError: if the embeddings have another shape or length, if the class was trained, or
+            if its number is above `num_classes`.
         """
         embeddings = np.asarray(embeddings, np.float64)
         if embeddings.ndim != 2 or embeddings.shape[1] != self._depth or not len(embeddings):
@@ -132,7 +137,7 @@ class ImprintingEngine:
             )
         if not 0 <= number <= self._num_classes:
             raise ValueError(
-                f"expected a class in 0..{self._num_classes}, of which the last is new, got "
+                f"expected a class in 0..{self._num_classes}, the last of which is new, got "
                 f"{number}"
             )
         if number == self._num_classes:
@@ -141,21 +146,21 @@ class ImprintingEngine:
         elif number not in self._sums:
             if number not in self._lengths:
                 raise ValueError(
-                    f"expected a class that was imprinted, got {number}, which was trained: that "
-                    "cannot be changed; give its examples to a new one"
+                    f"expected a class that was imprinted, got {number}, which was trained and "
+                    "cannot be changed; add its examples to a new class"
                 )
             row = self._kernel.dequantise(self._rows[number]).astype(np.float64)
             self._sums[number] = row * self._lengths[number]
         self._sums[number] = self._sums[number] + embeddings.sum(axis=0)
 
     def build(self) -> Imprinted:
-        """The model with the classes that there are.
+        """Returns the model with all classes.
 
         Raises:
           ValueError: if there is no class, or the examples of one cancel out.
         """
         if not self._num_classes:
-            raise ValueError("expected examples of one class at least, got none")
+            raise ValueError("expected examples of at least one class, got none")
         rows = np.zeros([self._num_classes, self._depth], np.uint8)
         rows[: len(self._rows)] = self._rows
         lengths = dict(self._lengths)
@@ -167,8 +172,8 @@ class ImprintingEngine:
             if found.min() < _LEAST_LENGTH:
                 number = numbers[int(found.argmin())]
                 raise ValueError(
-                    f"expected examples that have something in common, got such of class {number} "
-                    "that cancel out"
+                    f"expected examples of each class that are similar, got examples of class "
+                    f"{number} that cancel out; check that they show the same class"
                 )
             vectors = sums / found[:, np.newaxis]
             rows[numbers] = quanta = _quantise(vectors, self._kernel)
@@ -178,7 +183,7 @@ class ImprintingEngine:
         return Imprinted(self._changed(rows, description.encode()), cosines)
 
     def _changed(self, rows: np.ndarray, description: bytes) -> Model:
-        """The model with another last kernel."""
+        """Returns the model with another last kernel, uint8 [classes, depth]."""
         count = len(rows)
         subgraph = self._model.subgraphs[0]
         tensors, buffers = list(subgraph.tensors), list(self._model.buffers)
@@ -202,7 +207,7 @@ class ImprintingEngine:
         bias, factor = _input(self._conv, 2), self._scale_factor
         unit = product_rules.EMBEDDING_SCALE
         change(self._kernel, [count, 1, 1, self._depth], values=rows)
-        # The engines write the zero point into each byte; it is 0, where TFLite takes the model.
+        # As the engines do, the zero point is written into each byte. TFLite accepts only 0.
         change(bias, [count], values=np.full([4 * count], bias.zero_points[0], np.uint8))
         change(self._conv.outputs[0], [1, 1, 1, count], scale=unit)
         change(self._mul.outputs[0], [1, 1, 1, count], scale=unit * factor)
@@ -233,7 +238,7 @@ def _input(operator: model_graph.Operator, index: int) -> Tensor:
 
 
 def _values(model: Model, tensor: Tensor, kind: type) -> np.ndarray:
-    """A constant's values, in one dimension."""
+    """A constant's values, as a one-dimensional array."""
     buffer = model.subgraphs[0].tensors[tensor.index].buffer
     return np.asarray(model.buffers[buffer].data, np.uint8).view(kind)
 
@@ -254,11 +259,11 @@ def _check_kernel(kernel: Tensor, depth: int) -> None:
 
 
 def _read_lengths(model: Model) -> dict[int, float]:
-    """The lengths in a description, which is as `product_rules` wants it."""
+    """Class -> length, from a description that keeps the rule in `product_rules`."""
     lengths: dict[int, float] = {}
     for line in (model.description or b"").decode().splitlines():
         number, length = line.split()
-        # Of two, the engines take the first.
+        # If a class has two lines, the engines use the first.
         lengths.setdefault(int(number), float(length))
     return lengths
 
@@ -269,5 +274,5 @@ def _quantise(values: np.ndarray, tensor: Tensor) -> np.ndarray:
 
 
 def _cosines(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """The cosine between each of the rows, [n, d]; the first are of unit length."""
+    """The cosine between the rows of two arrays [n, d]; those of `first` have unit length."""
     return (first * second).sum(axis=1) / np.maximum(np.linalg.norm(second, axis=1), 1e-12)

@@ -1,4 +1,4 @@
-"""Imprints classes into a small model, and runs what comes of it."""
+"""Imprints classes into a small model, and runs the result."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -29,7 +29,7 @@ def _random(count: int, seed: int = 0) -> np.ndarray:
 
 
 def _kernel(model: Model) -> tuple[np.ndarray, model_graph.Tensor]:
-    """The quanta of the last kernel, uint8 [classes, EMBEDDING], and what they are."""
+    """The quanta of the last kernel, uint8 [classes, EMBEDDING], and its tensor."""
     tail = product_rules.tail(model_graph.graph(model))
     tensor = tail[0].inputs[1]
     data = model.buffers[model.subgraphs[0].tensors[tensor.index].buffer].data
@@ -37,7 +37,7 @@ def _kernel(model: Model) -> tuple[np.ndarray, model_graph.Tensor]:
 
 
 def _before_tail(model: Model) -> list[object]:
-    """All that the operators before the tail are and hold."""
+    """The operators before the tail, with their tensors and values."""
     found: list[object] = []
     for op in model_graph.graph(model).operators[: -len(product_rules.TAIL)]:
         for tensor in (*op.inputs, *op.outputs):
@@ -64,7 +64,7 @@ class ImprintingTest(parameterized.TestCase):
         self.assertEqual((engine.num_classes, engine.depth), (0, testing.EMBEDDING))
         engine.add(0, vectors[:3])
         engine.add(1, vectors[3:])
-        model = _again(engine.build().model)
+        model = _again(engine.build().tflite_model)
         quanta, kernel = _kernel(model)
         self.assertEqual(quanta.shape, (2, testing.EMBEDDING))
         for row, examples in zip(quanta, (vectors[:3], vectors[3:]), strict=True):
@@ -75,10 +75,10 @@ class ImprintingTest(parameterized.TestCase):
         self.assertEqual(model.description.decode(), f"0 {lengths[0]:f}\n1 {lengths[1]:f}\n")
 
     @parameterized.parameters(True, False)
-    def test_what_comes_of_it_is_a_product_with_the_engines_quanta(self, keep):
+    def test_the_result_keeps_the_rules_and_has_the_engines_quanta(self, keep):
         engine = ImprintingEngine(_small(), keep_classes=keep)
         engine.add(engine.num_classes, _random(1))
-        model = _again(engine.build().model)
+        model = _again(engine.build().tflite_model)
         classes = testing.CLASSES * keep + 1
         self.assertEqual(product_rules.check(model, quantised=True), [])
         conv, mul, reshape, softmax = product_rules.tail(model_graph.graph(model))
@@ -96,29 +96,30 @@ class ImprintingTest(parameterized.TestCase):
         self.assertEqual(conv.inputs[1].zero_points, old[0].inputs[1].zero_points)
         self.assertEqual(mul.inputs[1].scales, old[1].inputs[1].scales)
 
-    def test_before_the_tail_nothing_changes_nor_in_the_model_given(self):
+    def test_operators_before_the_tail_and_the_given_model_are_unchanged(self):
         given = _small()
         before, data = _before_tail(given), model_file.serialise(given)
         engine = ImprintingEngine(given, keep_classes=True)
         engine.add(engine.num_classes, _random(2))
-        self.assertEqual(_before_tail(_again(engine.build().model)), before)
+        self.assertEqual(_before_tail(_again(engine.build().tflite_model)), before)
         self.assertEqual(model_file.serialise(given), data)
         self.assertEqual(
-            model_file.serialise(engine.build().model), model_file.serialise(engine.build().model)
+            model_file.serialise(engine.build().tflite_model),
+            model_file.serialise(engine.build().tflite_model),
         )
 
-    def test_images_of_new_classes_are_told_from_one_another(self):
+    def test_images_of_new_classes_are_recognised(self):
         images, vectors = testing.images(64), _embeddings(64)
         engine = ImprintingEngine(_small(), keep_classes=True)
         old, _ = _kernel(_small())
-        # As far from one another as the images allow.
+        # Images that are as different from each other as possible.
         chosen = [0]
         for _ in range(3):
             nearest = (vectors @ vectors[chosen].T).max(axis=1)
             chosen.append(int(nearest.argmin()))
         for index in chosen:
             engine.add(engine.num_classes, vectors[index : index + 1])
-        model = engine.build().model
+        model = engine.build().tflite_model
         new, _ = _kernel(model)
         np.testing.assert_array_equal(new[: testing.CLASSES], old)
         (probabilities,) = inference.run(_again(model), images[chosen], kernels=Kernels.REFERENCE)
@@ -126,7 +127,7 @@ class ImprintingTest(parameterized.TestCase):
         found = probabilities[:, testing.CLASSES :].argmax(axis=1)
         self.assertEqual(found.tolist(), [0, 1, 2, 3])
 
-    def test_more_examples_after_saving_are_as_if_all_had_come_at_once(self):
+    def test_adding_examples_after_saving_equals_adding_all_at_once(self):
         vectors = _random(12) + _random(1)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         at_once = ImprintingEngine(_small(), keep_classes=True)
@@ -134,30 +135,29 @@ class ImprintingTest(parameterized.TestCase):
         in_turn = ImprintingEngine(_small(), keep_classes=True)
         in_turn.add(testing.CLASSES, vectors[:1])
         for first, last in ((1, 4), (4, 9), (9, 12)):
-            model = _again(in_turn.build().model)
+            model = _again(in_turn.build().tflite_model)
             in_turn = ImprintingEngine(model, keep_classes=True)
             self.assertTrue(in_turn.is_imprinted(testing.CLASSES))
             self.assertFalse(in_turn.is_imprinted(testing.CLASSES - 1))
             in_turn.add(testing.CLASSES, vectors[first:last])
-        models = [engine.build().model for engine in (at_once, in_turn)]
+        models = [engine.build().tflite_model for engine in (at_once, in_turn)]
         quanta = [_kernel(model)[0].astype(int) for model in models]
         self.assertLessEqual(np.abs(quanta[0] - quanta[1]).max(), 1)
         lengths = [float(model.description.decode().split()[1]) for model in models]
         self.assertAlmostEqual(lengths[0], lengths[1], delta=0.002 * lengths[0])
 
-    def test_what_is_loaded_and_saved_stays_as_it_is(self):
+    def test_loading_and_saving_changes_nothing(self):
         engine = ImprintingEngine(_small(), keep_classes=True)
         engine.add(testing.CLASSES, _random(5))
-        model = _again(engine.build().model)
+        model = _again(engine.build().tflite_model)
         again = ImprintingEngine(model, keep_classes=True).build()
-        self.assertEqual(model_file.serialise(again.model), model_file.serialise(model))
+        self.assertEqual(model_file.serialise(again.tflite_model), model_file.serialise(model))
         np.testing.assert_array_equal(again.cosines, 1)
 
-    def test_tells_what_the_kernel_s_range_costs(self):
+    def test_cosines_of_vectors_outside_the_kernels_range(self):
         engine = ImprintingEngine(_small(), keep_classes=False)
         engine.add(0, np.full([1, testing.EMBEDDING], testing.EMBEDDING**-0.5))
-        # Two components of which one is beyond the range of any class that was trained: cut, it
-        # comes near the other.
+        # One of the two components is outside the kernel's range, and is clipped.
         peaked = np.zeros([testing.EMBEDDING])
         peaked[:2] = 0.9, 0.19**0.5
         engine.add(1, peaked[np.newaxis])
@@ -168,11 +168,11 @@ class ImprintingTest(parameterized.TestCase):
         np.testing.assert_allclose(engine.build().cosines, [1, expected], atol=1e-3)
         self.assertLess(expected, 0.995)
 
-    def test_trained_classes_and_numbers_that_are_not_next(self):
+    def test_trained_classes_and_wrong_numbers(self):
         engine = ImprintingEngine(_small(), keep_classes=True)
         for number, expected in (
             (0, "a class that was imprinted, got 0, which was trained"),
-            (testing.CLASSES + 1, f"a class in 0..{testing.CLASSES}, of which the last is new"),
+            (testing.CLASSES + 1, f"a class in 0..{testing.CLASSES}, the last of which is new"),
             (-1, "a class in 0.."),
         ):
             with self.assertRaisesRegex(ValueError, expected):
@@ -187,11 +187,11 @@ class ImprintingTest(parameterized.TestCase):
         (np.zeros([1, testing.EMBEDDING]), "of length 1, got 0"),
         (np.full([1, testing.EMBEDDING], np.nan), "of length 1, got nan"),
     )
-    def test_what_is_no_embedding(self, embeddings, expected):
+    def test_wrong_embeddings(self, embeddings, expected):
         engine = ImprintingEngine(_small(), keep_classes=False)
         with self.assertRaisesRegex(ValueError, expected):
             engine.add(0, embeddings)
-        with self.assertRaisesRegex(ValueError, "examples of one class at least"):
+        with self.assertRaisesRegex(ValueError, "examples of at least one class"):
             engine.build()
 
     def test_examples_that_cancel_out(self):
@@ -201,26 +201,26 @@ class ImprintingTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "class 0 that cancel out"):
             engine.build()
 
-    def test_models_that_break_rules_are_refused_with_the_rules(self):
+    def test_models_that_break_rules(self):
         with self.assertRaisesRegex(ValueError, "embedding: expected one L2_NORMALIZATION"):
             ImprintingEngine(model_file.parse(testing.small().head), keep_classes=False)
         floats = model_file.parse(testing.small(quantise=False).model)
         with self.assertRaisesRegex(ValueError, "quantised: expected each tensor to be uint8"):
             ImprintingEngine(floats, keep_classes=False)
-        still = _small()
-        factor = product_rules.tail(model_graph.graph(still))[1].inputs[1]
-        data = still.buffers[still.subgraphs[0].tensors[factor.index].buffer].data
+        zero = _small()
+        factor = product_rules.tail(model_graph.graph(zero))[1].inputs[1]
+        data = zero.buffers[zero.subgraphs[0].tensors[factor.index].buffer].data
         data[:] = factor.zero_points[0]
         with self.assertRaisesRegex(ValueError, "a scale factor above 0 .* got 0.0"):
-            ImprintingEngine(still, keep_classes=False)
+            ImprintingEngine(zero, keep_classes=False)
 
-    def test_other_notes_than_the_engines_tell_of_no_class(self):
+    def test_other_descriptions_are_replaced(self):
         for description in (b"MLIR Converted.", b"0 1.5\nand more", b"0 -1.0", None):
             described = model_file.changed(_small(), description=description)
             engine = ImprintingEngine(described, keep_classes=True)
             self.assertFalse(engine.is_imprinted(0))
             engine.add(testing.CLASSES, _random(1))
-            text = engine.build().model.description.decode()
+            text = engine.build().tflite_model.description.decode()
             self.assertEqual(text, f"{testing.CLASSES} 1.000000\n")
 
 

@@ -1,8 +1,8 @@
-"""What a .tflite tells of itself in TensorFlow Lite's own form: images, classes, labels.
+"""Reads and writes TensorFlow Lite metadata: the description of a model's input, output and labels.
 
-Two things make it: a FlatBuffer (ModelMetadata, identifier M001) in the buffer that the
-model's metadata names TFLITE_METADATA, and the file of labels, packed as a zip at the
-end of the file. Readers of either find it without knowing of this project.
+The metadata is a FlatBuffer (ModelMetadata, identifier M001) in the buffer that the model's list of
+metadata calls TFLITE_METADATA. The file of labels that it refers to is in a zip archive that is
+appended to the .tflite.
 """
 
 import io
@@ -25,37 +25,37 @@ LABELS_FILE = "labels.txt"
 
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
-# Of the form's first version is all that is used here.
+# The first version of the schema has everything that is used here.
 _PARSER_VERSION = "1.0.0"
 _LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
-# Of the files, those with a line for each class.
+# The kinds of files that have a line for each class.
 _PER_CLASS = (_LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
 
 
 def attach(model: Model, labels: Sequence[str] | None) -> bytes:
-    """The bytes of a .tflite with metadata.
+    """Returns the bytes of a .tflite with metadata.
 
-    An input that is an image is described as RGB, with the normalisation of its pixels
-    0..255: mean and standard deviation 128 for a quantised model, whose input is then the
-    pixels themselves; 127.5 for a float model, as it was trained. An output behind a
-    softmax is described by the labels; an embedding, input or output, as a feature vector.
+    An image input is described as RGB, with the normalisation of its pixels 0..255: mean and
+    standard deviation 128 for a quantised model, whose input is the pixels themselves; 127.5 for a
+    float model, as in training. The output of a softmax is described by the labels; an embedding,
+    as input or output, is described as a feature vector.
 
     Args:
-      model: a classifier, or its extractor or head. Metadata in this form that it has
-        already is replaced; `description` is left alone.
-      labels: the classes' names, in order; equal ones are allowed, as ImageNet has them.
-        None where they are unknown, or the model is an extractor.
+      model: a classifier, or its extractor or head. Its own TensorFlow Lite metadata is replaced;
+        its `description` is not changed.
+      labels: the class names, in order. Two classes may have the same name, as in ImageNet. None
+        if they are unknown, or if the model is an extractor.
 
     Raises:
-      ValueError: if there are labels, but no softmax, or not as many as classes, or
-        empty ones, or ones of several lines.
+      ValueError: if labels are given and the model has no softmax or another number of classes, or
+        if a label is empty or has several lines.
     """
     described = _describe(model, labels)
     return _written(model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
 
 
 def check(model: Model, data: bytes) -> None:
-    """Checks that `extend` can take a model's metadata and files: early, as it may be.
+    """Checks that `extend` can read a model's metadata and files; call it before long work.
 
     Raises:
       ValueError: if they are damaged.
@@ -65,19 +65,19 @@ def check(model: Model, data: bytes) -> None:
 
 
 def extend(model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
-    """The bytes of a .tflite whose classes were changed, with the metadata that it had before.
+    """Returns the bytes of a .tflite whose classes were changed, with its earlier metadata.
 
-    What these tell of model and input, and the files packed behind it, are carried along; what
-    they tell of its output, but for what depends on the classes: their number, in the
-    description, their names, statistics and calibration.
+    The description of the model and of its input is kept, and so are the appended files. In the
+    description of the output, everything that depends on the classes is replaced: the text, which
+    has their number, the labels, the statistics and the score calibration.
 
     Args:
-      model: with metadata of any maker in this form, or none.
-      labels: the names of the classes that it has now.
-      data: the bytes of the file that it was before; None where it was none.
+      model: the changed model, with TensorFlow Lite metadata of any origin, or none.
+      labels: the names of all its classes.
+      data: the bytes of the .tflite before the change; None if there is no such file.
 
     Raises:
-      ValueError: see `attach`; and if the metadata, or the files packed behind, are damaged.
+      ValueError: see `attach`; and if the metadata or the appended files are damaged.
     """
     fresh, described = _describe(model, labels), _described(model)
     packed = {} if data is None else _files(data)
@@ -96,7 +96,7 @@ def extend(model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
 
 
 def _renew_output(described: Any, fresh: Any) -> set[str]:
-    """Replaces what metadata tell of the classes; returns the names of files that go with them."""
+    """Replaces the metadata of the classes; returns the names of the files to remove with it."""
     subgraph, (new,) = described.subgraphMetadata[0], fresh.subgraphMetadata[0].outputTensorMetadata
     if not subgraph.outputTensorMetadata:
         subgraph.outputTensorMetadata = [new]
@@ -114,13 +114,15 @@ def _renew_output(described: Any, fresh: Any) -> set[str]:
 
 
 def _describe(model: Model, labels: Sequence[str] | None) -> Any:
-    """A model's metadata, ModelMetadataT, made anew; raises what `attach` raises."""
+    """New metadata for a model, a ModelMetadataT; raises the errors of `attach`."""
     graph = model_graph.graph(model)
     (image,), (output,) = graph.inputs, graph.outputs
     classes = output.shape[-1] if graph.operators[-1].name == "SOFTMAX" else None
     if labels is not None:
         if classes is None:
-            raise ValueError("expected a model that ends in a softmax to be given labels")
+            raise ValueError(
+                "expected a model that ends in a softmax, got another one; leave out the labels"
+            )
         if len(labels) != classes:
             raise ValueError(f"expected as many labels as classes, {classes}, got {len(labels)}")
         _check_names(labels)
@@ -140,7 +142,7 @@ def _describe(model: Model, labels: Sequence[str] | None) -> Any:
 
 
 def _written(model: Model, described: Any, packed: Mapping[str, bytes]) -> bytes:
-    """The bytes of a .tflite with metadata in the place of what it has, and files behind it."""
+    """The bytes of a .tflite with other metadata, and with files appended to it."""
     builder = flatbuffers.Builder()
     builder.Finish(described.Pack(builder), _IDENTIFIER)
     buffer = schema.BufferT(data=np.frombuffer(bytes(builder.Output()), np.uint8))
@@ -157,16 +159,16 @@ def _written(model: Model, described: Any, packed: Mapping[str, bytes]) -> bytes
 
 
 def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | None:
-    """The classes' names that a .tflite carries; None where it carries none.
+    """Returns the class names that a .tflite contains; None if there are none.
 
     Args:
-      data: the file's bytes; its metadata may be of any maker in this form.
-      must_be_there: whether it is an error that no file at all is packed behind a model whose
-        metadata names one: programs that write the model anew lose it.
+      data: the bytes of the .tflite, with TensorFlow Lite metadata of any origin.
+      must_be_there: whether it is an error if the metadata names a file of labels, but no files
+        are appended. Programs that write the model again often lose them.
 
     Raises:
-      ValueError: if it is no .tflite, or if its metadata, or the files packed behind it, are
-        damaged or missing.
+      ValueError: if it is not a .tflite, or if its metadata or the appended files are damaged or
+        missing.
     """
     model = model_file.parse(data)
     described = _described(model)
@@ -180,20 +182,23 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
             return _lines(archive.read(files[0]))
     except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError) as error:
         raise ValueError(
-            f"expected the file {files[0]}, which the metadata names, packed behind the model; "
-            f"it is damaged or missing ({error}): make the .tflite anew"
+            f"expected the file {files[0]}, which the metadata names, appended to the model, got a "
+            f"damaged or missing one ({error}); create the .tflite again"
         ) from error
 
 
 def _described(model: Model) -> Any:
-    """A model's metadata, ModelMetadataT; None where it has none."""
+    """A model's metadata, a ModelMetadataT; None if it has none."""
     buffers = [m.buffer for m in model.metadata or () if m.name == _NAME]
     if not buffers:
         return None
     values = model.buffers[buffers[0]].data
     blob = b"" if values is None else values.tobytes()
     if blob[4:8] != _IDENTIFIER:
-        raise ValueError(f"expected metadata with the identifier M001, got {blob[4:8]!r}")
+        raise ValueError(
+            f"expected metadata with the identifier M001, got {blob[4:8]!r}; create the .tflite "
+            "again"
+        )
     try:
         return form.ModelMetadataT.InitFromObj(form.ModelMetadata.GetRootAs(blob))
     except model_file.DAMAGED as error:
@@ -201,11 +206,13 @@ def _described(model: Model) -> Any:
 
 
 def _damaged(error: Exception) -> ValueError:
-    return ValueError(f"the metadata is damaged ({error}); make the .tflite anew")
+    return ValueError(
+        f"expected valid metadata, got a damaged one ({error}); create the .tflite again"
+    )
 
 
 def _label_files(described: Any) -> list[str]:
-    """The names of the files of the classes' names."""
+    """The names of the files of class names."""
     return [
         file.name.decode()
         for subgraph in described.subgraphMetadata or ()
@@ -216,7 +223,7 @@ def _label_files(described: Any) -> list[str]:
 
 
 def _files(data: bytes) -> dict[str, bytes]:
-    """The files packed behind a model, if there are any."""
+    """Name -> contents of the files that are appended to a model."""
     file = io.BytesIO(data)
     if not zipfile.is_zipfile(file):
         return {}
@@ -225,8 +232,8 @@ def _files(data: bytes) -> dict[str, bytes]:
             return {info.filename: archive.read(info) for info in archive.infolist()}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(
-            f"expected files packed behind the model, as its metadata names, and they are damaged "
-            f"({error}): make the .tflite anew"
+            f"expected a valid zip archive appended to the model, got a damaged one ({error}); "
+            "create the .tflite again"
         ) from error
 
 
@@ -286,7 +293,7 @@ def _probabilities(tensor: Tensor, labels: Sequence[str] | None) -> Any:
 
 
 def _packed(data: bytes, packed: Mapping[str, bytes]) -> bytes:
-    """A file's bytes with others packed behind them, the same bytes at any time."""
+    """A .tflite with files appended to it; the bytes do not depend on the time."""
     file = io.BytesIO(data)
     with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
         for name, content in packed.items():

@@ -1,4 +1,4 @@
-"""Tests of metadata and labels in a .tflite."""
+"""Tests of the metadata and labels in a .tflite."""
 
 import io
 import zipfile
@@ -19,7 +19,7 @@ def attached(data, labels=testing.LABELS):
 
 
 def metadata_of(data):
-    """All of the metadata."""
+    """The complete metadata."""
     model = model_file.parse(data)
     (buffer,) = (m.buffer for m in model.metadata if m.name == b"TFLITE_METADATA")
     blob = model.buffers[buffer].data.tobytes()
@@ -28,7 +28,7 @@ def metadata_of(data):
 
 
 def described_of(data):
-    """The metadata's tables for input and output."""
+    """The metadata of the input and of the output."""
     (subgraph,) = metadata_of(data).subgraphMetadata
     (image,), (output,) = subgraph.inputTensorMetadata, subgraph.outputTensorMetadata
     return image, output
@@ -36,7 +36,7 @@ def described_of(data):
 
 class AttachTest(parameterized.TestCase):
     @parameterized.parameters(True, False)
-    def test_labels_come_back(self, quantise):
+    def test_labels_can_be_read(self, quantise):
         small = testing.small(quantise=quantise)
         for data in (small.model, small.head):
             self.assertIsNone(metadata.labels_of(data))
@@ -45,7 +45,7 @@ class AttachTest(parameterized.TestCase):
         self.assertIsNone(metadata.labels_of(attached(small.extractor, None)))
 
     @parameterized.parameters((True, 128.0, 0.0, 255.0, 255.0), (False, 127.5, -1.0, 1.0, 1.0))
-    def test_images_and_classes(self, quantise, middle, low, high, certain):
+    def test_input_and_output_of_a_classifier(self, quantise, middle, low, high, certain):
         image, output = described_of(attached(testing.small(quantise=quantise).model))
         self.assertEqual(image.name, b"image")
         self.assertEqual(
@@ -63,7 +63,7 @@ class AttachTest(parameterized.TestCase):
             (file.name, file.type), (b"labels.txt", form.AssociatedFileType.TENSOR_AXIS_LABELS)
         )
 
-    def test_parts(self):
+    def test_input_and_output_of_extractor_and_head(self):
         image, embedding = described_of(attached(testing.small().extractor, None))
         self.assertEqual((image.name, embedding.name), (b"image", b"embedding"))
         self.assertIsNone(embedding.associatedFiles)
@@ -73,7 +73,7 @@ class AttachTest(parameterized.TestCase):
             embedding.content.contentPropertiesType, form.ContentProperties.FeatureProperties
         )
 
-    def test_computes_as_before_and_is_packed_uncompressed(self):
+    def test_keeps_the_model_and_appends_labels_uncompressed(self):
         small = testing.small()
         data = attached(small.model)
         before, after = model_file.parse(small.model), model_file.parse(data)
@@ -87,13 +87,13 @@ class AttachTest(parameterized.TestCase):
         self.assertEqual(info.compress_type, zipfile.ZIP_STORED)
         self.assertIn("Äpfel\n".encode(), data)
 
-    def test_same_bytes_and_description_is_left_alone(self):
+    def test_repeatable_and_keeps_the_description(self):
         model = model_file.parse(testing.small().model)
         model.description = b"3 1.5\n"
         data = metadata.attach(model, testing.LABELS)
         self.assertEqual(metadata.attach(model, testing.LABELS), data)
         self.assertEqual(model_file.parse(data).description, b"3 1.5\n")
-        # What is there already is replaced.
+        # Earlier metadata is replaced.
         again = metadata.attach(model_file.parse(data), testing.LABELS)
         self.assertEqual(again, data)
         other = metadata.attach(model_file.parse(data), "abcdefg")
@@ -133,7 +133,7 @@ class LabelsOfTest(absltest.TestCase):
                 except ValueError:
                     continue
         wrong = data.replace("Äpfel".encode(), b"apples")
-        with self.assertRaisesRegex(ValueError, "labels.txt, .*damaged or missing"):
+        with self.assertRaisesRegex(ValueError, "labels.txt, .*damaged or missing one"):
             metadata.labels_of(wrong)
 
     def with_blob(self, blob):
@@ -145,13 +145,13 @@ class LabelsOfTest(absltest.TestCase):
     def test_damaged_metadata(self):
         for blob, expected in (
             (b"noise", "identifier M001"),
-            (b"\xf0\0\0\0M001" + bytes(8), "metadata is damaged"),
-            (b"\x08\0\0\0M001\xff\xff\xff\x7f" + bytes(8), "metadata is damaged"),
+            (b"\xf0\0\0\0M001" + bytes(8), "valid metadata, got a damaged one"),
+            (b"\x08\0\0\0M001\xff\xff\xff\x7f" + bytes(8), "valid metadata, got a damaged one"),
         ):
             with self.assertRaisesRegex(ValueError, expected):
                 metadata.labels_of(self.with_blob(blob))
 
-    def test_metadata_of_other_makers(self):
+    def test_metadata_of_another_program(self):
         builder = flatbuffers.Builder()
         builder.Finish(form.ModelMetadataT(name="other").Pack(builder), b"M001")
         self.assertIsNone(metadata.labels_of(self.with_blob(bytes(builder.Output()))))
@@ -163,10 +163,10 @@ class ExtendTest(absltest.TestCase):
         engine = imprinting.ImprintingEngine(model_file.parse(data), keep_classes=True)
         for _ in range(2):
             engine.add(engine.num_classes, np.eye(testing.EMBEDDING)[:1])
-        return engine.build().model
+        return engine.build().tflite_model
 
     def foreign(self, described: form.ModelMetadataT, files: dict[str, bytes]) -> bytes:
-        """The small model with metadata of another maker."""
+        """The small model with metadata of another program."""
         builder = flatbuffers.Builder()
         builder.Finish(described.Pack(builder), b"M001")
         model = model_file.parse(testing.small().model)
@@ -179,7 +179,7 @@ class ExtendTest(absltest.TestCase):
                 archive.writestr(name, content)
         return data.getvalue()
 
-    def test_own_metadata_are_as_if_made_anew(self):
+    def test_own_metadata_is_replaced(self):
         labels = [*testing.LABELS, "x", "y"]
         for data in (attached(testing.small().model), testing.small().model):
             model = self.changed(data)
@@ -187,7 +187,7 @@ class ExtendTest(absltest.TestCase):
             self.assertEqual(found, metadata.attach(model, labels))
             self.assertEqual(metadata.labels_of(found), tuple(labels))
 
-    def test_what_others_tell_is_carried_along(self):
+    def test_metadata_of_another_program_is_kept(self):
         kind = form.AssociatedFileType
         output = form.TensorMetadataT(
             name="birds",
@@ -233,11 +233,11 @@ class ExtendTest(absltest.TestCase):
         self.assertIsNone(output.processUnits)
         whole = metadata_of(found)
         self.assertEqual((whole.name, whole.author, whole.license), (b"Birds", b"Somebody", b"MIT"))
-        # The same again changes nothing.
+        # A second time changes nothing.
         model = model_file.parse(found)
         self.assertEqual(metadata.extend(model, labels, data=found), found)
 
-    def test_metadata_that_tell_little(self):
+    def test_metadata_without_tensors(self):
         labels = [*testing.LABELS, "x", "y"]
         for subgraphs in (None, [form.SubGraphMetadataT()]):
             described = form.ModelMetadataT(name="n", author="a", subgraphMetadata=subgraphs)
@@ -248,21 +248,21 @@ class ExtendTest(absltest.TestCase):
             with zipfile.ZipFile(io.BytesIO(found)) as archive:
                 self.assertEqual(archive.namelist(), ["labels.txt", "LICENSE"])
 
-    def test_files_that_are_damaged(self):
+    def test_damaged_files(self):
         labels = [*testing.LABELS, "x", "y"]
         data = attached(testing.small().model)
         model = self.changed(data)
-        # Of the file's contents, which its checksum tells.
+        # The checksum is wrong now.
         damaged = data.replace("Äpfel".encode(), b"apples")
         for call in (
             lambda: metadata.check(model, damaged),
             lambda: metadata.extend(model, labels, data=damaged),
         ):
-            with self.assertRaisesRegex(ValueError, "^expected files packed .*anew$"):
+            with self.assertRaisesRegex(ValueError, "^expected a valid zip archive .* again$"):
                 call()
         metadata.check(model, data)
 
-    def test_damaged_metadata_are_an_error_or_none(self):
+    def test_damaged_metadata_is_at_most_a_value_error(self):
         data = attached(testing.small().model)
         model = self.changed(data)
         (entry,) = (m for m in model.metadata if m.name == b"TFLITE_METADATA")
@@ -281,12 +281,12 @@ class ExtendTest(absltest.TestCase):
 
 
 class FileOfLabelsTest(absltest.TestCase):
-    def test_has_one_spelling(self):
+    def test_names_are_normalised(self):
         names = ("cafe\u0301", *testing.LABELS[1:])
         data = metadata.attach(model_file.parse(testing.small().model), names)
         self.assertEqual(metadata.labels_of(data), ("caf\u00e9", *testing.LABELS[1:]))
 
-    def test_a_file_that_was_lost_on_the_way(self):
+    def test_a_file_of_labels_that_was_lost(self):
         data = metadata.attach(model_file.parse(testing.small().model), testing.LABELS)
         lost = model_file.serialise(model_file.parse(data))
         with self.assertRaisesRegex(ValueError, "labels.txt, .* damaged or missing"):

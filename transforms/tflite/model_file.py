@@ -1,7 +1,7 @@
-"""Reading, changing and writing .tflite files.
+"""Reads, changes and writes .tflite files.
 
-A model is TensorFlow Lite's own object, `ModelT` of the schema's generated code: what is
-changed in it is written as it is. `model_graph` gives a view of it that is easy to read.
+A model is a `ModelT` of the schema's generated code. It can be changed in place, and is written as
+it is. `model_graph` gives a view of it that is easy to read.
 """
 
 import copy
@@ -17,11 +17,11 @@ from transforms.tflite import model_graph
 from transforms.tflite.model_graph import Model, Tensor, indices
 
 _IDENTIFIER = b"TFL3"
-# What the schema asks for a buffer's data (force_align), for kernels that load vectors.
+# The alignment of buffers in the schema (force_align), which vectorised kernels need.
 _ALIGNMENT = 16
-# The operator that stands for what the Edge TPU's compiler took out of a model.
+# The operator with which the Edge TPU's compiler replaces those that the chip computes.
 _COMPILED = b"edgetpu-custom-op"
-# What a damaged FlatBuffer makes the generated code raise.
+# The errors that the generated code raises for a damaged FlatBuffer.
 DAMAGED = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 _ITEM_BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "UINT8": 1, "INT8": 1, "INT16": 2, "BOOL": 1}
 
@@ -31,7 +31,7 @@ def read(path: str) -> Model:
 
     Raises:
       OSError: if it cannot be read.
-      ValueError: if it is no whole .tflite of one subgraph, as `parse` says; names the file.
+      ValueError: see `parse`; the error names the file.
     """
     with open(path, "rb") as file:
         data = file.read()
@@ -42,37 +42,36 @@ def read(path: str) -> Model:
 
 
 def parse(data: bytes) -> Model:
-    """The model that a .tflite file's bytes hold.
+    """Returns the model in the bytes of a .tflite file.
 
-    Files that are packed behind it, such as labels, are no part of it.
+    Files that are appended to it, such as labels, are ignored.
 
     Raises:
-      ValueError: if the bytes are no .tflite, truncated or damaged, compiled for the Edge TPU, of
-        another number of subgraphs than one, or if tensors, buffers and operators do not fit
-        together.
+      ValueError: if the bytes are not a .tflite; if they are truncated, damaged or inconsistent; if
+        the model is compiled for the Edge TPU; or if it does not have exactly one subgraph.
     """
     if data[4:8] != _IDENTIFIER:
         raise ValueError(
             f"expected a .tflite, whose bytes 4 to 8 are {_IDENTIFIER.decode()}, got "
-            f"{len(data)} bytes with {bytes(data[4:8])!r} there"
+            f"{len(data)} bytes with {bytes(data[4:8])!r} there; name a .tflite file"
         )
     try:
         _require_parts(data)
-        # Arrays of a copy that can be written to may be changed in place.
+        # A bytearray is a writable copy, so that arrays can be changed in place.
         model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(data), 0))
     except DAMAGED as error:
         raise ValueError(
-            f"expected a whole .tflite, got {len(data)} bytes that are truncated or damaged "
-            f"({' '.join(str(error).split())}); make or fetch it anew"
+            f"expected a complete .tflite, got {len(data)} bytes that are truncated or damaged "
+            f"({' '.join(str(error).split())}); create or download it again"
         ) from error
     _check(model)
     return model
 
 
 def serialise(model: Model) -> bytes:
-    """The bytes of a .tflite file; equal models give equal bytes.
+    """Returns the bytes of a .tflite file; equal models give equal bytes.
 
-    Data of buffers lies at multiples of 16 bytes from the start.
+    The data of each buffer begins at a multiple of 16 bytes.
     """
     builder = _Builder()
     builder.Finish(model.Pack(builder), _IDENTIFIER)
@@ -80,10 +79,10 @@ def serialise(model: Model) -> bytes:
 
 
 def pruned(model: Model) -> Model:
-    """A copy without the tensors, buffers and operator codes that nothing uses.
+    """Returns a copy without unused tensors, buffers and operator codes.
 
-    What is left keeps its order; the first buffer, which is that of tensors without values,
-    stays.
+    The others keep their order. The first buffer, which is that of tensors without values, is
+    always kept.
     """
     old = model.subgraphs[0]
     used = set(indices(old.inputs) + indices(old.outputs))
@@ -136,14 +135,14 @@ def pruned(model: Model) -> Model:
 
 
 def changed(item: Any, **attributes: Any) -> Any:
-    """A copy of one of the schema's objects with other values of some attributes."""
+    """Returns a copy of one of the schema's objects with other values of some attributes."""
     item = copy.copy(item)
     vars(item).update(attributes)
     return item
 
 
 class _Builder(flatbuffers.Builder):
-    """A builder that aligns vectors of bytes: the generated code leaves force_align out."""
+    """A builder that aligns vectors of bytes, since the generated code ignores force_align."""
 
     def CreateNumpyVector(self, x: np.ndarray) -> int:  # noqa: N802, D102
         if x.dtype != np.uint8:
@@ -155,26 +154,23 @@ class _Builder(flatbuffers.Builder):
 
 
 def _require_parts(data: bytes) -> None:
-    """Raises one of `DAMAGED` where a part is missing that the interpreter takes for granted.
-
-    It would end the process.
-    """
+    """Raises one of `DAMAGED` if a part is missing without which the interpreter would crash."""
     model = schema.Model.GetRootAs(data)
     counts = [model.OperatorCodesLength(), model.BuffersLength(), model.SubgraphsLength()]
     if 0 in counts:
-        raise ValueError("without operators, buffers or subgraphs")
+        raise ValueError("it has no operators, buffers or subgraphs")
     for index in range(counts[-1]):
         subgraph = model.Subgraphs(index)
         if not subgraph.TensorsLength() or subgraph.OperatorsIsNone():
-            raise ValueError(f"subgraph {index} without tensors or operators")
+            raise ValueError(f"subgraph {index} has no tensors or operators")
 
 
 def _check(model: Model) -> None:
-    """Raises a ValueError where what the rest of this package relies on is not so."""
+    """Raises a ValueError if a model is not as the rest of this package expects it."""
     if any(code.customCode == _COMPILED for code in model.operatorCodes or ()):
         raise ValueError(
             "expected a .tflite as it was before the Edge TPU's compiler, got one compiled for the "
-            "Edge TPU, which hides its operators and weights; give the file that was compiled: "
+            "Edge TPU, whose operators and weights are hidden; name the file that was compiled: "
             "NAME.tflite, if this is NAME_edgetpu.tflite"
         )
     subgraphs = model.subgraphs or []
@@ -185,12 +181,17 @@ def _check(model: Model) -> None:
     if not tensors or not buffers or not subgraph.operators:
         raise ValueError("expected a .tflite with operators and tensors, got an empty one")
     if any(buffer.offset > 1 or buffer.size > 1 for buffer in buffers):
-        raise ValueError("expected a .tflite that holds its weights, got one with them outside")
+        raise ValueError(
+            "expected a .tflite that contains its weights, got one with weights outside its model"
+        )
     used = indices(subgraph.inputs) + indices(subgraph.outputs)
     for op in subgraph.operators:
         if not 0 <= op.opcodeIndex < len(model.operatorCodes or ()):
-            raise ValueError(f"damaged .tflite: there is no operator code {op.opcodeIndex}")
-        # -1 stands for an input that is left out.
+            raise ValueError(
+                f"damaged .tflite: expected operator codes below {len(model.operatorCodes or ())}, "
+                f"got {op.opcodeIndex}"
+            )
+        # -1 means that an optional input is left out.
         used += [i for i in indices(op.inputs) if i != -1] + indices(op.outputs)
     for index in used:
         if not 0 <= index < len(tensors):
@@ -200,22 +201,28 @@ def _check(model: Model) -> None:
     for entry in model.metadata or ():
         if not 0 <= entry.buffer < len(buffers):
             raise ValueError(
-                f"damaged .tflite: metadata in buffer {entry.buffer} of {len(buffers)}"
+                f"damaged .tflite: expected metadata in buffers 0..{len(buffers) - 1}, got "
+                f"{entry.buffer}"
             )
     for index, tensor in enumerate(tensors):
         if not 0 <= tensor.buffer < len(buffers):
-            raise ValueError(f"damaged .tflite: tensor {index} in buffer {tensor.buffer}")
+            raise ValueError(
+                f"damaged .tflite: expected tensor {index} in buffers 0..{len(buffers) - 1}, got "
+                f"{tensor.buffer}"
+            )
         _check_tensor(model_graph.tensor(model, index), buffers[tensor.buffer].data)
 
 
 def _check_tensor(tensor: Tensor, data: np.ndarray | None) -> None:
     if len(tensor.scales) != len(tensor.zero_points):
         raise ValueError(
-            f"damaged .tflite: {len(tensor.scales)} scales, but {len(tensor.zero_points)} zero "
-            f"points, of the tensor {tensor.name}"
+            f"damaged .tflite: expected as many zero points as scales of {tensor.name}, "
+            f"{len(tensor.scales)}, got {len(tensor.zero_points)}"
         )
     if not all(math.isfinite(scale) and scale > 0 for scale in tensor.scales):
-        raise ValueError(f"damaged .tflite: a scale of {tensor.name} is not above 0")
+        raise ValueError(
+            f"damaged .tflite: expected scales above 0 of {tensor.name}, got {min(tensor.scales)}"
+        )
     item = _ITEM_BYTES.get(tensor.type)
     if tensor.constant and data is not None and item is not None:
         expected = math.prod(tensor.shape) * item

@@ -1,4 +1,4 @@
-"""Tests of reading, looking at and writing .tflite files."""
+"""Tests of reading, changing and writing .tflite files."""
 
 import os
 import random
@@ -27,7 +27,7 @@ class ParseTest(parameterized.TestCase):
             with self.assertRaisesRegex(ValueError, f"got {size} bytes that are truncated"):
                 model_file.parse(data[:size])
 
-    def test_damaged_anywhere_gives_a_model_or_a_value_error(self):
+    def test_damaged_anywhere_is_at_most_a_value_error(self):
         data = testing.small().model
         chosen = random.Random(1)
         refused = 0
@@ -40,7 +40,7 @@ class ParseTest(parameterized.TestCase):
                 refused += 1
         self.assertGreater(refused, 50)
 
-    def test_bytes_behind_the_model_do_not_matter(self):
+    def test_bytes_after_the_model_are_ignored(self):
         data = testing.small().model
         self.assertEqual(model_file.serialise(model_file.parse(data + bytes(100))), data)
 
@@ -49,7 +49,7 @@ class ParseTest(parameterized.TestCase):
             model_file.parse(model_file.serialise(model))
 
     def test_compiled_for_the_edge_tpu(self):
-        # In whole, or up to a part that runs on the processor.
+        # Completely, or except for the last operators, which run on the processor.
         for kept in (0, 1, 4):
             data = testing.compiled(testing.small().model, kept=kept)
             with self.assertRaisesRegex(ValueError, "before the Edge TPU's compiler, got one comp"):
@@ -70,9 +70,9 @@ class ParseTest(parameterized.TestCase):
             "subgraphs": [schema.SubGraphT()],
         },
     )
-    def test_parts_that_are_missing(self, **parts):
-        # The interpreter itself would end the process at the first.
-        self.assert_refused(schema.ModelT(version=3, **parts), "truncated or damaged .*without")
+    def test_missing_parts(self, **parts):
+        # The interpreter itself would crash at the first.
+        self.assert_refused(schema.ModelT(version=3, **parts), "truncated or damaged .*has no")
 
     @parameterized.parameters(
         ("an operator code", lambda m: vars(m.subgraphs[0].operators[1]).update(opcodeIndex=99)),
@@ -84,12 +84,12 @@ class ParseTest(parameterized.TestCase):
         ("a shape", lambda m: m.subgraphs[0].tensors[2].shape.__setitem__(0, 999)),
         ("weights", lambda m: vars(m.buffers[1]).update(offset=2, size=100)),
     )
-    def test_what_does_not_fit_together(self, _, damage):
+    def test_inconsistent_models(self, _, damage):
         model = small_model()
         damage(model)
-        self.assert_refused(model, "damaged|expected a .tflite that holds its weights")
+        self.assert_refused(model, "damaged|expected a .tflite that contains its weights")
 
-    def test_files_are_named(self):
+    def test_errors_of_read_name_the_file(self):
         path = os.path.join(self.create_tempdir().full_path, "a.tflite")
         with self.assertRaises(FileNotFoundError):
             model_file.read(path)
@@ -116,12 +116,12 @@ class SerialiseTest(parameterized.TestCase):
             self.assertGreater(len(places), 4)
             self.assertEqual([place % 16 for place in places], [0] * len(places))
 
-    def test_same_bytes(self):
+    def test_parsing_and_serialising_gives_the_same_bytes(self):
         data = testing.small().model
         self.assertEqual(data[4:8], b"TFL3")
         self.assertEqual(model_file.serialise(model_file.parse(data)), data)
 
-    def test_values_come_back(self):
+    def test_values_are_the_same_after_a_round_trip(self):
         model = small_model()
         again = model_file.parse(model_file.serialise(model))
         self.assertEqual(model_graph.graph(again), model_graph.graph(model))
@@ -130,7 +130,7 @@ class SerialiseTest(parameterized.TestCase):
 
 
 class ChangeTest(absltest.TestCase):
-    def test_arrays_may_be_changed_in_place(self):
+    def test_arrays_can_be_changed_in_place(self):
         data = testing.small().model
         before = bytes(data)
         model = model_file.parse(data)
@@ -142,7 +142,7 @@ class ChangeTest(absltest.TestCase):
 
 
 class PrunedTest(absltest.TestCase):
-    def test_drops_what_nothing_uses(self):
+    def test_removes_unused_parts(self):
         model = small_model()
         before = model_graph.graph(model)
         model.buffers.append(schema.BufferT(data=np.zeros([7], np.uint8)))
@@ -153,7 +153,7 @@ class PrunedTest(absltest.TestCase):
         pruned = model_file.pruned(model)
         self.assertEqual(model_graph.graph(pruned), before)
         self.assertEqual(model_file.serialise(pruned), testing.small().model)
-        # The model itself is left alone.
+        # The model itself is not changed.
         self.assertEqual(model.subgraphs[0].tensors[-1].name, b"unused")
 
 

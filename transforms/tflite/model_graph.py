@@ -1,4 +1,4 @@
-"""What a model computes, in a form that is easy to read."""
+"""A view of a TFLite model that is easy to read: its operators and tensors."""
 
 import dataclasses
 from typing import Any
@@ -24,14 +24,13 @@ class Tensor:
     """A tensor of a model.
 
     Attributes:
-      index: its place in the model's list of tensors.
-      name: its name, which need not be unique.
-      type: as the schema names it: "UINT8", "FLOAT32", "INT32".
+      index: its index in the model's list of tensors.
+      name: its name, which may not be unique.
+      type: its name in the schema: "UINT8", "FLOAT32", "INT32".
       shape: its dimensions; () for a scalar.
-      scales: of its quanta: none where it is not quantised, one for the whole tensor, or
-        one for each channel.
-      zero_points: the quanta that stand for 0, as many as scales.
-      constant: whether the model holds its values.
+      scales: none if it is not quantised, one for the tensor, or one for each channel.
+      zero_points: the quanta that mean 0, as many as scales.
+      constant: whether the model contains its values.
     """
 
     index: int
@@ -43,7 +42,7 @@ class Tensor:
     constant: bool
 
     def __str__(self) -> str:
-        """Type, shape and, where it is quantised, how."""
+        """Type, shape and, if it is quantised, scale and zero point."""
         text = f"{self.type.lower()} {list(self.shape)}"
         if len(self.scales) == 1:
             text += f", scale {self.scales[0]:.6g}, zero point {self.zero_points[0]}"
@@ -52,7 +51,7 @@ class Tensor:
         return text
 
     def dequantise(self, values: np.ndarray) -> np.ndarray:
-        """The numbers, float32, that values of this tensor stand for."""
+        """Returns the real numbers, float32, for values of this tensor."""
         if not self.scales:
             return np.asarray(values, np.float32)
         (scale,), (zero_point,) = self.scales, self.zero_points
@@ -64,11 +63,11 @@ class Operator:
     """An operator of a model.
 
     Attributes:
-      index: its place in the order of execution.
-      name: as the schema names it: "CONV_2D"; of one that the schema does not know, "CUSTOM"
-        and its own name: "CUSTOM TFLite_Detection_PostProcess".
-      version: of its kernel, 1 and up.
-      inputs: its inputs; None for one that is left out.
+      index: its index in the order of execution.
+      name: its name in the schema: "CONV_2D". The name of a custom operator begins with "CUSTOM":
+        "CUSTOM TFLite_Detection_PostProcess".
+      version: the version of its kernel, from 1.
+      inputs: its inputs; None for an optional one that is left out.
       outputs: its outputs.
     """
 
@@ -79,13 +78,13 @@ class Operator:
     outputs: tuple[Tensor, ...]
 
     def input(self, index: int) -> Tensor | None:
-        """An input, or None where it is left out, or there are not that many."""
+        """Returns an input; None if it is left out or does not exist."""
         return self.inputs[index] if index < len(self.inputs) else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Graph:
-    """What a model computes: its tensors, and its operators in the order of execution."""
+    """A model's tensors, and its operators in the order of execution."""
 
     tensors: tuple[Tensor, ...]
     operators: tuple[Operator, ...]
@@ -93,11 +92,11 @@ class Graph:
     outputs: tuple[Tensor, ...]
 
     def named(self, name: str) -> list[Operator]:
-        """The operators of one kind."""
+        """Returns the operators with a name, such as "CONV_2D"."""
         return [op for op in self.operators if op.name == name]
 
     def producer(self, tensor: Tensor | None) -> Operator | None:
-        """The operator whose output a tensor is; None for inputs and constants."""
+        """Returns the operator that computes a tensor; None for inputs and constants."""
         for op in self.operators:
             if tensor in op.outputs:
                 return op
@@ -105,14 +104,14 @@ class Graph:
 
 
 def graph(model: Model) -> Graph:
-    """What a model computes."""
+    """Returns a model's graph."""
     subgraph = model.subgraphs[0]
     tensors = tuple(tensor(model, i) for i in range(len(subgraph.tensors)))
     operators = []
     for index, op in enumerate(subgraph.operators or ()):
         code = model.operatorCodes[op.opcodeIndex]
-        # Files older than the second field have the first alone, those of newer operators
-        # 127 in the first.
+        # Old files have only deprecatedBuiltinCode, which has one byte. New files have
+        # builtinCode, too, and 127 in the other if the code is larger.
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         custom = f" {code.customCode.decode('utf-8', 'replace')}" if code.customCode else ""
         operators.append(
@@ -133,13 +132,13 @@ def graph(model: Model) -> Graph:
 
 
 def tensor(model: Model, index: int) -> Tensor:
-    """One of a model's tensors."""
+    """Returns one of a model's tensors."""
     found = model.subgraphs[0].tensors[index]
     quantization = found.quantization
     scale = quantization.scale if quantization is not None else None
     zero_point = quantization.zeroPoint if quantization is not None else None
     scales = () if scale is None else tuple(float(s) for s in scale)
-    # Left out where it is 0.
+    # They are left out if they are 0.
     zero_points = tuple(indices(zero_point)) or (0,) * len(scales)
     data = model.buffers[found.buffer].data
     return Tensor(
@@ -154,5 +153,5 @@ def tensor(model: Model, index: int) -> Tensor:
 
 
 def indices(vector: Any) -> list[int]:
-    """A vector of the schema as ints; none where it is absent."""
+    """Returns a vector of the schema as a list; empty if there is no vector."""
     return [] if vector is None else [int(i) for i in vector]

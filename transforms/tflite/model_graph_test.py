@@ -1,4 +1,4 @@
-"""Tests of looking at models."""
+"""Tests of the view of TFLite models."""
 
 import numpy as np
 from absl.testing import absltest
@@ -13,7 +13,7 @@ def small_model():
 
 
 class GraphTest(absltest.TestCase):
-    def test_operators_that_the_schema_does_not_know(self):
+    def test_custom_operators(self):
         model = small_model()
         code = model.operatorCodes[model.subgraphs[0].operators[-1].opcodeIndex]
         code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
@@ -56,7 +56,7 @@ class GraphTest(absltest.TestCase):
         floats = model_graph.graph(model_file.parse(testing.small(quantise=False).model))
         np.testing.assert_array_equal(floats.inputs[0].dequantise(np.array([0.5])), [0.5])
 
-    def test_in_words(self):
+    def test_tensors_as_text(self):
         graph = model_graph.graph(small_model())
         self.assertEqual(
             str(graph.inputs[0]), "uint8 [1, 32, 32, 3], scale 0.0078125, zero point 128"

@@ -1,4 +1,4 @@
-"""Tests that reading and changing a .tflite needs no TensorFlow: devices have none."""
+"""Tests that a .tflite can be read and changed without TensorFlow, which devices do not have."""
 
 import importlib
 import importlib.util

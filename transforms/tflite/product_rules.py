@@ -1,7 +1,7 @@
-"""What a .tflite must be so that the on-device imprinting engines accept it.
+"""The rules that a .tflite must keep so that the on-device imprinting engines accept it.
 
-Each point is a rule with a name; a float model is held to the same, in float32, but for
-what only quanta have. The rules look at the model alone, whoever made it.
+Each rule has a name. A float model must keep the same rules with float32 tensors, except for those
+about quantisation. The rules look only at the model, whichever program made it.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ TAIL = ("CONV_2D", "MUL", "RESHAPE", "SOFTMAX")
 EMBEDDING_SCALE = 1 / 128
 EMBEDDING_ZERO_POINT = 128
 
-# Operators of which the third input is a bias.
+# Operators whose third input is a bias.
 _BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
 
@@ -25,14 +25,14 @@ class Violation:
 
     Attributes:
       rule: the rule's name.
-      found: what the model has instead, as a part of a sentence.
+      found: what the model has instead; the end of a sentence "expected …, got …".
     """
 
     rule: str
     found: str
 
     def __str__(self) -> str:
-        """A sentence: what was expected, and what came."""
+        """A sentence with what was expected and what was found."""
         return f"{self.rule}: expected {RULES[self.rule].says}, got {self.found}"
 
 
@@ -41,9 +41,9 @@ class Rule:
     """A rule of the products.
 
     Attributes:
-      says: what it wants, as a part of a sentence.
-      broken: yields what is found instead, once for each place, given the model, its graph,
-        and whether it must be quantised.
+      says: what the rule expects, as a part of a sentence.
+      broken: yields what was found instead, once for each violation. Its arguments are the model,
+        its graph, and whether it must be quantised.
     """
 
     says: str
@@ -51,15 +51,15 @@ class Rule:
 
 
 def check(model: Model, *, quantised: bool | None = None) -> list[Violation]:
-    """Checks a whole model, extractor and head in one, against all rules.
+    """Checks a classifier, extractor and head in one, against all rules.
 
     Args:
-      model: the model.
-      quantised: whether it must be; where None, as its input is.
+      model: the TFLite model.
+      quantised: whether it must be quantised; None means: if its input is.
 
     Returns:
-      A violation for each rule that is broken, in the order of `RULES`; of a rule that is
-      broken in several places, the first is told, and how many there are.
+      A violation for each broken rule, in the order of `RULES`. If a rule is broken in several
+      places, it describes the first, and says how many more there are.
     """
     graph = model_graph.graph(model)
     if quantised is None:
@@ -74,7 +74,7 @@ def check(model: Model, *, quantised: bool | None = None) -> list[Violation]:
 
 
 def tail(graph: Graph) -> tuple[Operator, ...] | None:
-    """The last four operators, where they are those that they must be; else None."""
+    """Returns the last four operators if they are those of `TAIL`; otherwise None."""
     last = graph.operators[-len(TAIL) :]
     return last if tuple(op.name for op in last) == TAIL else None
 
@@ -117,7 +117,7 @@ def _tensors(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
             if tensor is None:
                 continue
             if op.name == "RESHAPE" and index == 1:
-                # The new shape, which is not computed with.
+                # The new shape, which is not quantised.
                 fits = tensor.type == "INT32" and tensor.constant
             elif not quantised:
                 fits = tensor.type == "FLOAT32"
@@ -154,7 +154,7 @@ def _tail(_: Model, graph: Graph, __: bool) -> Iterator[str]:
         return
     for before, after in zip(last, last[1:], strict=False):
         if after.input(0) not in before.outputs:
-            yield f"{after.name} fed by something else than {before.name}"
+            yield f"{after.name} that is not fed by {before.name}"
 
 
 def _fed_by_embedding(_: Model, graph: Graph, __: bool) -> Iterator[str]:
@@ -174,7 +174,7 @@ def _scale_factor(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
         return
     scale = last[1].input(1)
     if scale is None or not scale.constant:
-        yield f"{_show(scale)}, no constant"
+        yield f"{_show(scale)}, not a constant"
     elif scale.type != _type(quantised) or math.prod(scale.shape) != 1:
         yield _show(scale)
 
@@ -202,7 +202,7 @@ def _description(model: Model, graph: Graph, _: bool) -> Iterator[str]:
         yield f"the line {line!r}"
 
 
-# Name -> rule, in the order in which they are told.
+# Name -> rule, in the order in which violations are reported.
 RULES = {
     "input": Rule("one input, an image [1, s, s, 3], uint8 (float32 if not quantised)", _input),
     "output": Rule(

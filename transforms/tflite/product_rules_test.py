@@ -1,4 +1,4 @@
-"""Tests of the rules of the products: each is broken in a real model, and told."""
+"""Tests that each broken rule of the products is reported, on changed models."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -65,7 +65,7 @@ def swap_tail(model):
 
 
 def bypass(model):
-    """Feeds the last convolution by what goes into the L2 norm."""
+    """Feeds the last convolution with the input of the L2 norm."""
     operators = model.subgraphs[0].operators
     operators[5].inputs[0] = operators[4].inputs[0]
 
@@ -95,7 +95,7 @@ _UINT8, _FLOAT = schema.TensorType.UINT8, schema.TensorType.FLOAT32
 
 class CheckTest(parameterized.TestCase):
     @parameterized.parameters(True, False)
-    def test_a_model_that_keeps_them(self, quantise):
+    def test_a_model_that_keeps_all_rules(self, quantise):
         model = small_model(quantise)
         for quantised in (None, quantise):
             self.assertEqual(product_rules.check(model, quantised=quantised), [])
@@ -139,7 +139,7 @@ class CheckTest(parameterized.TestCase):
             "not_a_chain",
             "tail",
             lambda m: m.subgraphs[0].operators[6].inputs.__setitem__(0, 0),
-            "MUL fed by something else than CONV_2D",
+            "MUL that is not fed by CONV_2D",
         ),
         ("bypassed", "class_vectors", bypass, "one fed by CONV_2D"),
         ("requantised_twice", "class_vectors", lambda m: quantise_embedding(m, 2), "by QUANTIZE"),
@@ -147,7 +147,7 @@ class CheckTest(parameterized.TestCase):
             "computed_scale",
             "scale_factor",
             lambda m: m.subgraphs[0].operators[6].inputs.__setitem__(1, 0),
-            "uint8 [1, 32, 32, 3], scale 0.0078125, zero point 128, no constant",
+            "uint8 [1, 32, 32, 3], scale 0.0078125, zero point 128, not a constant",
         ),
         (
             "one_input",
@@ -155,7 +155,7 @@ class CheckTest(parameterized.TestCase):
             lambda m: vars(m.subgraphs[0].operators[6]).update(
                 inputs=m.subgraphs[0].operators[6].inputs[:1]
             ),
-            "none, no constant",
+            "none, not a constant",
         ),
         ("scales", "scale_factor", change("shape", [7], op=6, input=1), "uint8 [7]"),
         ("negative_zero", "bias", quanta(zero_point=-1, op=5, input=2), "zero point -1"),
@@ -172,7 +172,7 @@ class CheckTest(parameterized.TestCase):
         ("class", "description", lambda m: vars(m).update(description=b"7 1.5"), "'7 1.5'"),
         ("norm", "description", lambda m: vars(m).update(description=b"1 1.5\n2 nan"), "'2 nan'"),
     )
-    def test_broken(self, rule, damage, expected):
+    def test_broken_rule(self, rule, damage, expected):
         model = small_model()
         damage(model)
         violations = {v.rule: v for v in product_rules.check(model)}
@@ -183,7 +183,7 @@ class CheckTest(parameterized.TestCase):
             f"{rule}: expected {product_rules.RULES[rule].says}, got ",
         )
 
-    def test_only_what_is_broken_is_told(self):
+    def test_reports_only_broken_rules(self):
         model = small_model()
         quanta(zero_point=-1, op=5, input=2)(model)
         vars(model).update(description=b"two\nlines")
@@ -197,13 +197,13 @@ class CheckTest(parameterized.TestCase):
             ],
         )
 
-    def test_notes_of_the_engines(self):
+    def test_descriptions_of_the_engines(self):
         for text in (None, b"", b"0 1.5", b"3 0.25\n6 12\n"):
             model = small_model()
             model.description = text
             self.assertEqual(product_rules.check(model), [])
 
-    def test_one_quantize_may_stand_before_the_last_convolution(self):
+    def test_one_quantize_before_the_last_convolution_is_allowed(self):
         model = small_model()
         quantise_embedding(model, 1)
         self.assertEqual(product_rules.check(model), [])
@@ -215,19 +215,19 @@ class CheckTest(parameterized.TestCase):
         ("scales", "scale_factor", change("shape", [7], op=6, input=1)),
         ("batch", "input", change("shape", [2, 32, 32, 3], op=0, input=0)),
     )
-    def test_broken_in_float(self, rule, damage):
+    def test_broken_rule_of_a_float_model(self, rule, damage):
         model = small_model(quantise=False)
         damage(model)
         self.assertIn(rule, [v.rule for v in product_rules.check(model)])
 
     @parameterized.parameters(True, False)
-    def test_a_model_of_the_other_kind(self, quantise):
+    def test_float_instead_of_quantised_and_vice_versa(self, quantise):
         broken = [
             v.rule for v in product_rules.check(small_model(quantise), quantised=not quantise)
         ]
         self.assertContainsSubset(["input", "output", "quantised", "scale_factor"], broken)
 
-    def test_parts_are_no_whole_models(self):
+    def test_extractor_and_head_alone_break_rules(self):
         for data in (testing.small().extractor, testing.small().head):
             self.assertNotEmpty(product_rules.check(model_file.parse(data)))
 

@@ -1,4 +1,4 @@
-"""Cutting a model in two at its embedding: Edge TPU compilers take the first part alone."""
+"""Splits a TFLite model at its embedding: the Edge TPU's compiler needs the first part alone."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from transforms.tflite.model_graph import Model
 
 @dataclasses.dataclass(frozen=True)
 class Parts:
-    """A model in two: `head` computes of `extractor`'s output what the model computes.
+    """The two parts of a model; one after the other, they compute the same as the model.
 
     Attributes:
       extractor: from the image to the embedding, [1, 1, 1, d], its only output.
@@ -20,34 +20,33 @@ class Parts:
 
 
 def split(model: Model) -> Parts:
-    """Cuts a model at the output of its L2_NORMALIZATION.
+    """Splits a model at the output of its L2_NORMALIZATION.
 
-    Weights, scales and zero points are the model's own, byte by byte. What only the model
-    as a whole has is in neither part: description, signatures, and metadata but for
-    the version of the runtime that it needs.
+    Weights, scales and zero points do not change. The parts have no description, no signatures, and
+    no metadata except the version of the runtime that they need.
 
     Raises:
-      ValueError: if there is not one L2_NORMALIZATION, or if anything behind it depends on
-        more of the model than its output.
+      ValueError: if there is not exactly one L2_NORMALIZATION, if it is the output, or if an
+        operator after it needs another tensor from before it.
     """
     graph = model_graph.graph(model)
     found = graph.named("L2_NORMALIZATION")
     if len(found) != 1:
         raise ValueError(
-            f"expected a model with one L2_NORMALIZATION to be cut at, got {len(found)}"
+            f"expected a model with one L2_NORMALIZATION to split at, got {len(found)}"
         )
     embedding = found[0].outputs[0].index
     inputs = [tensor.index for tensor in graph.inputs]
     outputs = [tensor.index for tensor in graph.outputs]
     if embedding in outputs:
-        raise ValueError("expected a model that goes on behind its embedding, got an extractor")
+        raise ValueError("expected a model that continues after its embedding, got an extractor")
     return Parts(
         extractor=_part(model, inputs, [embedding]), head=_part(model, [embedding], outputs)
     )
 
 
 def _part(model: Model, inputs: list[int], outputs: list[int]) -> Model:
-    """The part of a model that computes some of its tensors out of others."""
+    """The part of a model that computes the outputs from the inputs, both indices of tensors."""
     graph = model_graph.graph(model)
     needed = set(outputs) - set(inputs)
     kept = []
@@ -64,7 +63,8 @@ def _part(model: Model, inputs: list[int], outputs: list[int]) -> Model:
     if needed:
         names = ", ".join(graph.tensors[index].name for index in sorted(needed))
         raise ValueError(
-            f"expected all behind the embedding to depend on it alone; it needs {names} too"
+            f"expected operators after the embedding to need only the embedding, got {names} as "
+            "further inputs"
         )
     old = model.subgraphs[0]
     subgraph = model_file.changed(

@@ -1,4 +1,4 @@
-"""Tests of cutting a model at its embedding."""
+"""Tests of splitting a model at its embedding."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -12,7 +12,7 @@ from transforms.tflite import model_file, model_graph, split
 def parts_of(quantise):
     model = model_file.parse(testing.small(quantise=quantise).model)
     parts = split.split(model)
-    # As they come out of files.
+    # As read from files.
     return (
         model,
         model_file.parse(model_file.serialise(parts.extractor)),
@@ -21,7 +21,7 @@ def parts_of(quantise):
 
 
 def constants(model):
-    """The values of a model's weights, by their names, with how they are quantised."""
+    """(name, type, shape, scales, zero points) -> bytes of a model's weights."""
     found = {}
     for tensor in model_graph.graph(model).tensors:
         if tensor.constant:
@@ -33,7 +33,7 @@ def constants(model):
 
 class SplitTest(parameterized.TestCase):
     @parameterized.product(quantise=[True, False], kernels=list(Kernels))
-    def test_one_behind_the_other_computes_the_same_bit_by_bit(self, quantise, kernels):
+    def test_extractor_and_head_compute_the_same_as_the_model(self, quantise, kernels):
         model, extractor, head = parts_of(quantise)
         images = testing.images(16)
         inputs = images if quantise else images.astype(np.float32) / 128 - 1
@@ -45,7 +45,7 @@ class SplitTest(parameterized.TestCase):
         self.assertGreater(len(np.unique(probabilities, axis=0)), 8)
 
     @parameterized.parameters(True, False)
-    def test_the_parts_meet(self, quantise):
+    def test_the_heads_input_is_the_extractors_output(self, quantise):
         model, extractor, head = (model_graph.graph(m) for m in parts_of(quantise))
         self.assertEqual(
             [op.name for op in extractor.operators + head.operators],
@@ -60,7 +60,7 @@ class SplitTest(parameterized.TestCase):
         self.assertEqual(head.outputs[0].name, model.outputs[0].name)
 
     @parameterized.parameters(True, False)
-    def test_weights_are_the_models_and_no_part_has_what_it_does_not_use(self, quantise):
+    def test_parts_have_the_models_weights_and_nothing_unused(self, quantise):
         model, extractor, head = parts_of(quantise)
         self.assertEqual(constants(extractor) | constants(head), constants(model))
         self.assertEmpty(constants(extractor).keys() & constants(head).keys())
@@ -73,7 +73,7 @@ class SplitTest(parameterized.TestCase):
             self.assertEqual(buffers | {0}, set(range(len(part.buffers))))
             self.assertLen(part.operatorCodes, len({op.name for op in graph.operators}))
 
-    def test_notes_of_the_whole_model_stay_with_it(self):
+    def test_parts_do_not_have_the_models_description_and_metadata(self):
         model = model_file.parse(testing.small().model)
         model.description = b"3 1.5\n"
         model.metadata.append(schema.MetadataT(name=b"TFLITE_METADATA", buffer=0))
@@ -83,19 +83,19 @@ class SplitTest(parameterized.TestCase):
             self.assertEqual([m.name for m in part.metadata], [b"min_runtime_version"])
         self.assertLen(model.metadata, 2)
 
-    def test_models_that_cannot_be_cut(self):
+    def test_models_that_cannot_be_split(self):
         small = testing.small()
         for data, expected in (
-            (small.head, "one L2_NORMALIZATION to be cut at, got 0"),
+            (small.head, "one L2_NORMALIZATION to split at, got 0"),
             (small.extractor, "got an extractor"),
         ):
             with self.assertRaisesRegex(ValueError, expected):
                 split.split(model_file.parse(data))
         model = model_file.parse(small.model)
         graph = model_graph.graph(model)
-        # Were the MUL's second input what goes into the L2 norm, the head would need it.
+        # The MUL's second input becomes the L2 norm's input, which the head does not have.
         model.subgraphs[0].operators[6].inputs[1] = graph.operators[4].inputs[0].index
-        with self.assertRaisesRegex(ValueError, "depend on it alone; it needs input too"):
+        with self.assertRaisesRegex(ValueError, "only the embedding, got input as further"):
             split.split(model)
 
 
