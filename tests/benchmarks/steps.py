@@ -129,10 +129,10 @@ def _split(folder: str) -> Timed:
     # isort: split
     from transforms.tflite import model_file, split
 
-    model = model_file.read(os.path.join(folder, "model.tflite"))
+    tflite_model = model_file.read(os.path.join(folder, "model.tflite"))
 
     def timed() -> dict[str, bytes]:
-        parts = split.split(model)
+        parts = split.split(tflite_model)
         return {
             "extractor.tflite": model_file.serialise(parts.extractor),
             "head.tflite": model_file.serialise(parts.head),
@@ -150,7 +150,7 @@ def _check(folder: str) -> Timed:
     from transforms.conversion import check, graph_file
     from transforms.tflite import model_file
 
-    model, extractor, head = (
+    tflite_model, extractor, head = (
         model_file.read(os.path.join(folder, f"{part}.tflite"))
         for part in ("model", "extractor", "head")
     )
@@ -159,9 +159,14 @@ def _check(folder: str) -> Timed:
 
     def timed() -> dict[str, bytes]:
         checked = check.check(
-            model=model, extractor=extractor, head=head, frozen=frozen, images=images, labels=None
+            tflite_model=tflite_model,
+            extractor=extractor,
+            head=head,
+            frozen=frozen,
+            images=images,
+            labels=None,
         )
-        return {"checked.tflite": checked.model}
+        return {"checked.tflite": checked.tflite_model}
 
     return timed
 

@@ -1,4 +1,4 @@
-"""The check refuses products that went wrong on the way, however much limits may give way."""
+"""Tests that the check finds broken products, although it relaxes limits for noisy networks."""
 
 import re
 
@@ -16,7 +16,7 @@ _NETWORK = str(runfiles.path("classification/digits_network"))
 
 
 def halve(pattern: str):
-    """What halves the constant whose name begins as the pattern says."""
+    """Returns a function that halves the constant whose name begins with the pattern."""
 
     def change(graph: tf.GraphDef) -> None:
         (node,) = (n for n in graph.node if n.op == "Const" and re.match(pattern, n.name))
@@ -31,7 +31,7 @@ class BrokenProductsTest(parameterized.TestCase):
         config = model_config.read(_NETWORK)
         built = checkpoint_products.build(config, f"{_NETWORK}/model.ckpt", **options)
         return check.check(
-            model=built.tflite_model,
+            tflite_model=built.tflite_model,
             extractor=built.parts.extractor,
             head=built.parts.head,
             frozen=tf.GraphDef.FromString(built.frozen),
@@ -39,7 +39,7 @@ class BrokenProductsTest(parameterized.TestCase):
             labels=config.labels,
         )
 
-    def test_as_it_should_be(self):
+    def test_correct_products(self):
         self.assertTrue(self.check().quantised)
 
     def test_lost_ranges_of_kernels(self):
@@ -54,8 +54,8 @@ class BrokenProductsTest(parameterized.TestCase):
         "Conv2d_13_pointwise/weights_quant/max",
         "Conv2d_7_pointwise/BatchNorm/sub",
     )
-    def test_a_constant_that_is_half_of_what_it_was(self, name):
-        with self.assertRaisesRegex(ValueError, "does not keep .* figures"):
+    def test_a_constant_that_is_halved(self, name):
+        with self.assertRaisesRegex(ValueError, "figures that do not agree"):
             self.check(change=halve(f"(MobilenetV1/)+{name}"))
 
 

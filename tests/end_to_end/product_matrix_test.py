@@ -1,7 +1,7 @@
-"""Products of networks of all kinds: widths, sizes, numbers of classes, quantised and float.
+"""Tests of products of many networks: widths, sizes, numbers of classes, quantised and float.
 
-Each goes the way that the rule l2norm_tflite takes it, in this process: checkpoint, graph,
-frozen, folded, .tflite, cut in two, checked.
+Each takes the steps of the rule l2norm_tflite, in this process: export, freeze, fold, convert,
+split, check.
 """
 
 import numpy as np
@@ -20,9 +20,10 @@ _OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, soft
 
 
 def _images(size: int, different: int) -> np.ndarray:
-    """Photos, uint8 [64, size, size, 3]: the first have a class vector each; others are like them.
+    """Photos, uint8 [64, size, size, 3]: `different` photos, repeated with a little noise.
 
-    With classes fewer than images, what is as near to one as to another has no right answer.
+    Each of the different photos has its own class vector. Other photos could be equally near to two
+    classes, and would have no right answer.
     """
     photos = check_images.of_photographs(_IMAGES, image_size=size).images.astype(int)
     noise = np.random.default_rng(0).integers(-6, 7, photos.shape)
@@ -54,9 +55,9 @@ class ProductMatrixTest(parameterized.TestCase):
         prefix = calibrated_network.write(folder, config, images)
         built = checkpoint_products.build(config, prefix)
         labels = [f"class {i}" for i in range(classes)]
-        # Raises where a rule is broken, or a figure off its limit.
+        # Raises an error if a rule is broken, or a figure is not within its limit.
         checked = check.check(
-            model=built.tflite_model,
+            tflite_model=built.tflite_model,
             extractor=built.parts.extractor,
             head=built.parts.head,
             frozen=tf.GraphDef.FromString(built.frozen),
@@ -65,10 +66,13 @@ class ProductMatrixTest(parameterized.TestCase):
         )
         for kernels in Kernels:
             for f in checked.agreement[kernels]:
-                print(f"{kernels.value} {f.name} {f.value:.5g} among {f.among} limit {f.limit}")
+                print(
+                    f"{kernels.value} {f.name} {f.value:.5g} limit {f.limit} "
+                    f"kernel disagreement {f.kernel_disagreement}"
+                )
         self.assertEqual(checked.quantised, quantize)
-        self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
-        product = model_file.parse(checked.model)
+        self.assertSequenceEqual(metadata.labels_of(checked.tflite_model), labels)
+        product = model_file.parse(checked.tflite_model)
         self.assertEqual(product_rules.check(product, quantised=quantize), [])
         self.assertLen(product.subgraphs[0].operators, _OPERATORS)
 

@@ -1,8 +1,8 @@
-"""Products of the published networks, with their real weights, over photographs of ImageNet's.
+"""Tests of products of the published networks, with their weights, on photos of ImageNet.
 
-The published classifiers have no L2-normalised head; they get one, without training, as
-prepare_checkpoint gives it to them. Its top-1 is held against that of the graph, and, over more
-photographs, against the labels.
+The published classifiers have no L2-normalised head. They get one without training, as
+prepare_checkpoint adds it. The top-1 predictions are compared with those of the graph, and, on more
+photos, with the labels.
 """
 
 import os
@@ -20,19 +20,20 @@ from transforms.conversion import check, inference
 from transforms.conversion.inference import Kernels
 from transforms.tflite import metadata, model_file
 
-_SPARED = 8  # Only so many of the thousand photographs are compared, evenly spread.
-_LABELLED = 4
+# Every 8th of the thousand photos is compared with the graph, and every 4th with its label.
+_COMPARED_STEP = 8
+_LABELLED_STEP = 4
 
 
 def _photographs() -> list[str]:
-    """The photographs in the order of their classes, from 1; 0 is the background."""
+    """The photos in the order of their classes, from 1; class 0 is the background."""
     folder = files.path("data", "imagenet_sample")
     return [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "_" in name]
 
 
 class PublishedProductsTest(parameterized.TestCase):
     @parameterized.parameters(
-        # Of the photographs that are looked at, the published classifiers name .829 and .464 right.
+        # On these photos, the accuracy of the published classifiers is .829 and .464.
         ("mobilenet_v1_1.0_224_quant.ckpt", 1.0, 224, 0.78),
         ("mobilenet_v1_0.25_128_quant.ckpt", 0.25, 128, 0.40),
     )
@@ -47,9 +48,9 @@ class PublishedProductsTest(parameterized.TestCase):
         built = checkpoint_products.build(config, os.path.join(folder, "model.ckpt"))
 
         photographs = _photographs()
-        compared = photographs[::_SPARED]
+        compared = photographs[::_COMPARED_STEP]
         checked = check.check(
-            model=built.tflite_model,
+            tflite_model=built.tflite_model,
             extractor=built.parts.extractor,
             head=built.parts.head,
             frozen=tf.GraphDef.FromString(built.frozen),
@@ -59,21 +60,21 @@ class PublishedProductsTest(parameterized.TestCase):
         figures = {k: {f.name: f for f in v} for k, v in checked.agreement.items()}
         for kernels, measured in figures.items():
             print(name, kernels.value, *(f"{f.name} {f.value:.5g}" for f in measured.values()))
-        # With the kernels that people's programs run by default, the limits hardly give way.
+        # For the default kernels, limits that are almost as strict as without relaxation.
         default = figures[Kernels.DEFAULT]
         self.assertGreaterEqual(default["embedding_cosine_mean"].value, 0.9985)
         self.assertGreaterEqual(default["embedding_cosine_worst"].value, 0.995)
         self.assertGreaterEqual(default["top1_equal"].value, 0.97)
         self.assertLessEqual(default["logits_p99"].value, 5)
-        self.assertSequenceEqual(metadata.labels_of(checked.model), labels)
+        self.assertSequenceEqual(metadata.labels_of(checked.tflite_model), labels)
 
-        labelled = photographs[::_LABELLED]
+        labelled = photographs[::_LABELLED_STEP]
         images = check_images.of_files(labelled, len(labelled), image_size=size).images
         (probabilities,) = inference.run(
-            model_file.parse(checked.model), images, kernels=Kernels.DEFAULT
+            model_file.parse(checked.tflite_model), images, kernels=Kernels.DEFAULT
         )
         guesses = probabilities.reshape(len(images), -1).argmax(axis=1)
-        accuracy = np.mean(guesses == np.arange(1, 1001)[::_LABELLED])
+        accuracy = np.mean(guesses == np.arange(1, 1001)[::_LABELLED_STEP])
         print(name, f"top-1 of {len(images)} photographs: {accuracy:.3f}")
         self.assertGreaterEqual(accuracy, least_accuracy)
 

@@ -1,4 +1,4 @@
-"""The check of the products: what is written is what was checked."""
+"""Checks the products; those that pass are returned as the bytes to write."""
 
 import dataclasses
 from collections.abc import Iterable, Sequence
@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from transforms.conversion import agreement, graph_file, noise, ranges
-from transforms.conversion.agreement import Figure
+from transforms.conversion import agreement, agreement_figures, graph_file, noise, ranges
+from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.inference import Kernels
 from transforms.tflite import metadata, model_file, product_rules
 from transforms.tflite.model_graph import Model
@@ -15,18 +15,18 @@ from transforms.tflite.model_graph import Model
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """Products that have passed.
+    """Products that passed the check.
 
     Attributes:
-      model: the whole model's bytes, with metadata and labels.
+      tflite_model: the bytes of the complete model, with metadata and labels.
       extractor: those of the part up to the embedding, with metadata.
       head: those of the rest, with metadata and labels.
-      quantised: whether the graph that they were made of is.
-      images: how many images they were compared on.
-      agreement: what was measured, for each kind of kernels.
+      quantised: whether the graph that they were made from is quantised.
+      images: the number of images that they were compared on.
+      agreement: the measured figures for each kind of kernels.
     """
 
-    model: bytes
+    tflite_model: bytes
     extractor: bytes
     head: bytes
     quantised: bool
@@ -36,63 +36,69 @@ class Checked:
 
 def check(
     *,
-    model: Model,
+    tflite_model: Model,
     extractor: Model,
     head: Model,
     frozen: tf.GraphDef,
     images: np.ndarray,
     labels: Sequence[str] | None,
 ) -> Checked:
-    """Gives a model and its parts their metadata, and checks them.
+    """Adds metadata to a model and its parts, and checks them.
 
     Args:
-      model: a classifier, as converted.
+      tflite_model: a classifier, as converted.
       extractor: its part up to the embedding.
       head: the rest.
-      frozen: the frozen graph that it was made of, before folding.
+      frozen: the frozen graph that it was made from, before folding.
       images: uint8 [n, s, s, 3], n at least 64.
-      labels: the classes' names, in order; None where they are unknown.
+      labels: the class names, in order; None if they are unknown.
 
     Raises:
-      ValueError: if labels or images do not fit; or with a line for each rule that is
-        broken (`product_rules`); or, where none is, with the ranges that differ from the
-        graph's (`ranges`), and a line for each figure that is off its limit (`agreement`).
+      ValueError: if labels or images do not fit; if rules are broken (`product_rules`), with a line
+        for each; otherwise, if ranges differ from the graph's (`ranges`) or figures are not within
+        their limits (`agreement_figures`), with a line for each.
     """
-    whole = metadata.attach(model, labels)
+    complete = metadata.attach(tflite_model, labels)
     parts = [metadata.attach(extractor, None), metadata.attach(head, labels)]
-    model, extractor, head = (model_file.parse(data) for data in (whole, *parts))
+    tflite_model, extractor, head = (model_file.parse(data) for data in (complete, *parts))
     quantised = graph_file.is_quantised(frozen)
-    _refuse("rules of the products", product_rules.check(model, quantised=quantised))
-    agreement.check_images(images, model)
+    _refuse(
+        "keeps the rules of the products",
+        "rules that are broken",
+        product_rules.check(tflite_model, quantised=quantised),
+    )
+    agreement.check_images(images, tflite_model)
     expected = agreement.graph_outputs(frozen, images)
-    default = agreement.Run(model, images, kernels=Kernels.DEFAULT)
+    default = agreement.Run(tflite_model, images, kernels=Kernels.DEFAULT)
     if quantised:
-        agreement.require_peaks(default.real.logits)
-    reference = agreement.Run(model, images, kernels=Kernels.REFERENCE)
-    runs = {Kernels.REFERENCE: reference, Kernels.DEFAULT: default}
-    among = agreement.compare(reference.real, default.real, logits_quantum=default.logits_quantum)
+        agreement_figures.require_peaks(default.real.logits)
+    reference = agreement.Run(tflite_model, images, kernels=Kernels.REFERENCE)
+    kernel_disagreement = agreement_figures.compare(
+        reference.real, default.real, logits_quantum=default.logits_quantum
+    )
     figures = {}
-    for kernels, run in runs.items():
-        compared = agreement.compare(run.real, expected, logits_quantum=run.logits_quantum)
-        figures[kernels] = [
-            *noise.allow(compared, among),
+    for run in (reference, default):
+        compared = agreement_figures.compare(run.real, expected, logits_quantum=run.logits_quantum)
+        figures[run.kernels] = [
+            *noise.allow(compared, kernel_disagreement),
             agreement.joined(run, extractor, head, images),
         ]
-    lost = ranges.check(frozen, model) if quantised else []
+    lost = ranges.check(frozen, tflite_model) if quantised else []
     _refuse(
-        "ranges and figures" if lost else "figures",
+        "agrees with its graph",
+        "ranges and figures that do not agree" if lost else "figures that do not agree",
         [
             *lost,
             *(
                 f"{figure} (with the {kernels.value} kernels)"
                 for kernels, measured in figures.items()
                 for figure in measured
-                if not figure.kept
+                if not figure.within_limit
             ),
         ],
     )
     return Checked(
-        model=whole,
+        tflite_model=complete,
         extractor=parts[0],
         head=parts[1],
         quantised=quantised,
@@ -101,7 +107,8 @@ def check(
     )
 
 
-def _refuse(what: str, problems: Iterable[object]) -> None:
+def _refuse(expected: str, found: str, problems: Iterable[object]) -> None:
     lines = [str(problem) for problem in problems]
     if lines:
-        raise ValueError("\n  ".join([f"the model does not keep {len(lines)} {what}:", *lines]))
+        first = f"expected a model that {expected}, got one with {len(lines)} {found}:"
+        raise ValueError("\n  ".join([first, *lines]))

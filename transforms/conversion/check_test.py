@@ -10,13 +10,22 @@ from transforms.tflite import metadata, model_file
 
 
 def checked(quantise=True, **changes):
-    """Checks the small classifier, with other arguments where they are given."""
+    """Checks the small classifier; `changes` replaces arguments."""
     small = testing.small(quantise=quantise)
-    arguments = {
-        name: model_file.parse(getattr(small, name)) for name in ("model", "extractor", "head")
+    arguments = parsed(small) | {
+        "frozen": small.frozen,
+        "images": testing.images(),
+        "labels": testing.LABELS,
     }
-    arguments |= {"frozen": small.frozen, "images": testing.images(), "labels": testing.LABELS}
     return check.check(**(arguments | changes))
+
+
+def parsed(small):
+    return {
+        "tflite_model": model_file.parse(small.model),
+        "extractor": model_file.parse(small.extractor),
+        "head": model_file.parse(small.head),
+    }
 
 
 class CheckTest(parameterized.TestCase):
@@ -27,14 +36,14 @@ class CheckTest(parameterized.TestCase):
         self.assertEqual([*got.agreement], [*Kernels])
         for figures in got.agreement.values():
             self.assertEqual(figures[-1].name, "parts_differing")
-            self.assertTrue(all(figure.kept for figure in figures))
-        self.assertEqual(metadata.labels_of(got.model), testing.LABELS)
+            self.assertTrue(all(figure.within_limit for figure in figures))
+        self.assertEqual(metadata.labels_of(got.tflite_model), testing.LABELS)
         self.assertEqual(metadata.labels_of(got.head), testing.LABELS)
         self.assertIsNone(metadata.labels_of(got.extractor))
         self.assertEqual(checked(quantise), got)
 
     def test_without_labels(self):
-        self.assertIsNone(metadata.labels_of(checked(labels=None).model))
+        self.assertIsNone(metadata.labels_of(checked(labels=None).tflite_model))
 
     def assert_refused(self, expected, **changes):
         with self.assertRaises(ValueError) as caught:
@@ -44,27 +53,30 @@ class CheckTest(parameterized.TestCase):
         for line, start in zip(lines, expected, strict=True):
             self.assertStartsWith(line, start)
 
-    def test_each_broken_rule_is_told(self):
+    def test_reports_each_broken_rule(self):
         model = model_file.parse(testing.small().model)
         model.description = b"text"
         model.subgraphs[0].operators[5].inputs[0] = model.subgraphs[0].operators[4].inputs[0]
         self.assert_refused(
             [
-                "the model does not keep 2 rules of the products:",
+                "expected a model that keeps the rules of the products, got one with 2 rules that "
+                "are broken:",
                 "  class_vectors: expected the last CONV_2D to be fed by",
                 "  description: expected",
             ],
-            model=model,
+            tflite_model=model,
         )
 
-    def test_each_figure_off_its_limit_is_told_for_each_kind_of_kernels(self):
-        # The same but for the scale, which no embedding shows.
+    def test_reports_figures_outside_limits_for_each_kind_of_kernels(self):
+        # Only the scale differs, which does not change embeddings.
         ranges = dict.fromkeys(("act1", "act2", "act3", "classes"), (-3.0, 3.0))
         frozen = testing.graph_def(folded=False, ranges=ranges | {"scaled": (-30.0, 30.0)}, scale=1)
         with self.assertRaises(ValueError) as caught:
             checked(frozen=frozen)
         text = str(caught.exception)
-        self.assertRegex(text, r"^the model does not keep \d+ ranges and figures:\n")
+        self.assertRegex(
+            text, r"^expected a model that agrees with its graph, got one with \d+ ranges and fig"
+        )
         self.assertIn("\n  outputs: expected scale ", text)
         for kernels in Kernels:
             self.assertRegex(
@@ -77,10 +89,8 @@ class CheckTest(parameterized.TestCase):
             checked(head=model_file.parse(other.head))
 
     def test_a_float_model_of_a_quantised_graph(self):
-        other = testing.small(quantise=False)
-        parts = {n: model_file.parse(getattr(other, n)) for n in ("model", "extractor", "head")}
-        with self.assertRaisesRegex(ValueError, r"rules of the products:\n  input: .*float32"):
-            checked(**parts)
+        with self.assertRaisesRegex(ValueError, r"rules that are broken:\n  input: .*float32"):
+            checked(**parsed(testing.small(quantise=False)))
 
     def test_labels_and_images_that_do_not_fit(self):
         refuse = functools.partial(self.assertRaisesRegex, ValueError)

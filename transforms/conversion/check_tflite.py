@@ -1,11 +1,11 @@
-r"""Checks a .tflite and its parts, and writes them with labels, and a report.
+r"""Checks a .tflite and its parts, and writes them with labels and a report.
 
   check_tflite --model=MODEL.tflite --extractor=EXTRACTOR.tflite --head=HEAD.tflite \
       --frozen_graph=FROZEN.pb --images=IMAGES.npy --output_prefix=DIR/NAME
 
 Writes DIR/NAME.tflite, NAME_extractor.tflite, NAME_head.tflite, NAME_report.json and
-NAME_report.md; nothing, where a rule of the products is broken or the model does not agree
-with the graph: then it says a sentence for each, and exits with 1.
+NAME_report.md. If a rule of the products is broken, or the model does not agree with the graph, it
+writes nothing, prints a sentence for each problem, and exits with status 1.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ _MODEL = path_flags.define("model", "", "The .tflite, as converted.")
 _EXTRACTOR = path_flags.define("extractor", "", "Its part up to the embedding.")
 _HEAD = path_flags.define("head", "", "The rest of it.")
 _FROZEN_GRAPH = path_flags.define(
-    "frozen_graph", "", "The graph it was made of, frozen, not folded."
+    "frozen_graph", "", "The frozen graph that it was made from, before folding."
 )
 _FOLDED_GRAPH = path_flags.define(
-    "folded_graph", "", "The folded graph, of which the report tells the hash."
+    "folded_graph", "", "The folded graph, whose hash is put into the report."
 )
-_LABELS = path_flags.define("labels", "", "The classes' names, one a line. Default: unknown.")
+_LABELS = path_flags.define("labels", "", "File of class names, one per line. Default: unknown.")
 _IMAGES = path_flags.define(
     "images",
     "",
@@ -39,11 +39,11 @@ _IMAGES = path_flags.define(
 _SOURCES = flags.DEFINE_multi_string(
     "sources",
     [],
-    "What else it was made from: a file, or NAME=FILE, of which the report tells name and hash. "
-    "May be repeated.",
+    "Another file that it was made from, as FILE or NAME=FILE, whose name and hash are put into "
+    "the report. May be repeated.",
 )
 _OUTPUT_PREFIX = path_flags.define(
-    "output_prefix", "", "Folder, and what the names of the files begin with."
+    "output_prefix", "", "Folder, and the beginning of the names of the files."
 )
 
 
@@ -59,7 +59,7 @@ def _images(path: str) -> np.ndarray:
 
 
 def _hashes() -> dict[str, str]:
-    """Name -> SHA-256 of all that the products were made from; no folder is told."""
+    """Name -> SHA-256 of all files that the products were made from, without their folders."""
     given = {
         "frozen graph": _FROZEN_GRAPH.value,
         "folded graph": _FOLDED_GRAPH.value,
@@ -72,7 +72,9 @@ def _hashes() -> dict[str, str]:
         if not equals or os.path.exists(source):
             name, path = os.path.basename(source), source
         if name in paths:
-            raise ValueError(f"expected --sources of different names, got {name} twice: name one")
+            raise ValueError(
+                f"expected --sources with different names, got {name} twice; use NAME=FILE for one"
+            )
         paths[name] = path
     hashes = {}
     for name, path in paths.items():
@@ -87,14 +89,14 @@ def _read_labels(path: str) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Checks, writes, and says how well it agrees."""
+    """Checks the model, writes it, and prints how well it agrees."""
     program.require("model", "extractor", "head", "frozen_graph", "images", "output_prefix")
     folder, name = os.path.split(_OUTPUT_PREFIX.value)
     if not name:
         raise ValueError(f"expected --output_prefix=DIR/NAME, got {_OUTPUT_PREFIX.value}")
     hashes = _hashes()
     checked = check.check(
-        model=model_file.read(_MODEL.value),
+        tflite_model=model_file.read(_MODEL.value),
         extractor=model_file.read(_EXTRACTOR.value),
         head=model_file.read(_HEAD.value),
         frozen=graph_file.read(_FROZEN_GRAPH.value),
@@ -104,8 +106,8 @@ def main() -> None:
     files = report.files(checked, name=name, made_from=hashes)
     atomic_files.write_files({os.path.join(folder, path): data for path, data in files.items()})
     for kernels, figures in checked.agreement.items():
-        told = ", ".join(f"{figure.name} {figure.value:.5g}" for figure in figures)
-        print(f"Agrees with the {kernels.value} kernels: {told}")
+        values = ", ".join(f"{figure.name} {figure.value:.5g}" for figure in figures)
+        print(f"Agrees with the {kernels.value} kernels: {values}")
     print(f"Written: {', '.join(files)}")
 
 

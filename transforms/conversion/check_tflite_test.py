@@ -80,8 +80,8 @@ class CheckTfliteTest(absltest.TestCase):
         self.assertLen(os.listdir("out"), 5)
         self.assertEqual(metadata.labels_of(read("out/small.tflite")), testing.LABELS)
         report = json.loads(read("out/small_report.json"))
-        for path, told in report["products"].items():
-            self.assertEqual(told["sha256"], hashlib.sha256(read(f"out/{path}")).hexdigest())
+        for path, product in report["products"].items():
+            self.assertEqual(product["sha256"], hashlib.sha256(read(f"out/{path}")).hexdigest())
         self.assertEqual(
             report["made_from"],
             {
@@ -99,7 +99,7 @@ class CheckTfliteTest(absltest.TestCase):
         for path in os.listdir("out"):
             self.assertNotIn(self.folder.encode(), read(f"out/{path}"))
 
-    def test_another_process_writes_the_same_bytes_and_is_quiet(self):
+    def test_program_writes_the_same_bytes_and_no_warnings(self):
         self.assertIsNone(program_testing.run(check_tflite.main, *self.arguments())[0])
         os.mkdir("again")
         done = subprocess.run(
@@ -115,16 +115,18 @@ class CheckTfliteTest(absltest.TestCase):
         self.assertEqual(a.pop("agreement").keys(), b.pop("agreement").keys())
         self.assertEqual(a, b)
 
-    def test_what_does_not_pass_is_told_and_not_written(self):
-        # A graph of other ranges.
+    def test_writes_nothing_if_a_check_fails(self):
+        # A graph with other ranges.
         ranges = dict.fromkeys(("act1", "act2", "act3", "classes", "scaled"), (-3.0, 3.0))
         with open("frozen.pb", "wb") as file:
             file.write(testing.graph_def(folded=False, ranges=ranges).SerializeToString())
         self.assert_fails(
-            r"the model does not keep \d+ ranges and figures:\n(?s:.*)\n  logits_p99: expected "
+            r"expected a model that agrees with its graph, got one with \d+ ranges and figures "
+            r"that do not agree:\n(?s:.*)\n  logits_p99: expected "
         )
         self.assert_fails(
-            "the model does not keep 3 rules of the products:\n  input: expected ",
+            "expected a model that keeps the rules of the products, got one with 3 rules that are "
+            "broken:\n  input: expected ",
             model="head.tflite",
         )
 
@@ -145,7 +147,7 @@ class CheckTfliteTest(absltest.TestCase):
         self.assert_fails("weights: expected a .npy file of images", images="weights")
         self.assert_fails("expected as many labels as classes, 7, got 1", labels="weights")
         self.assert_fails("no: No such file", folded_graph="no")
-        self.assert_fails("expected --sources of .* got weights twice", "--sources=weights")
+        self.assert_fails("expected --sources with .* got weights twice", "--sources=weights")
         self.assert_fails("expected --output_prefix=DIR/NAME, got out/", output_prefix="out/")
         self.assert_fails("expected a folder no ", output_prefix="no/small")
         np.savez("images.npz", a=testing.images(), b=testing.images(1))

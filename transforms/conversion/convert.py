@@ -1,4 +1,4 @@
-"""Conversion of a folded graph to a .tflite."""
+"""Converts a folded graph to a .tflite."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -11,8 +11,7 @@ from transforms.tflite import model_file, model_graph
 
 _SCALE = "scale_factor_as_input"
 
-# What the converter notes of itself: its hash of the graph is another where equal graphs are
-# laid out otherwise.
+# The converter's notes. They contain a hash that differs for equal graphs with another layout.
 _CONVERSION_METADATA = b"CONVERSION_METADATA"
 
 
@@ -20,16 +19,16 @@ def convert(graph_def: tf.GraphDef) -> bytes:
     """Converts a classifier's graph; the same graph gives the same bytes.
 
     Args:
-      graph_def: frozen and folded: from one Placeholder, float32 [1, s, s, 3], to one
-        Softmax, of which the end, past reshapes, is the output.
+      graph_def: frozen and folded, from one Placeholder, float32 [1, s, s, 3], to one Softmax. The
+        output is that of the Softmax, after any reshapes.
 
     Returns:
-      A .tflite with an empty description. Where the graph has fake-quant nodes it is
-      quantised: uint8 throughout, its input's scale 1/128 and zero point 128. Else float32.
+      A .tflite with an empty description. If the graph has fake-quant nodes, it is quantised: uint8
+      throughout, with an input of scale 1/128 and zero point 128. Otherwise it is float32.
 
     Raises:
-      ValueError: if the graph is not frozen, not folded, not a classifier's, of another
-        batch size than 1, or if the converter cannot take it.
+      ValueError: if the graph is not frozen, not folded or not a classifier's, if its batch size is
+        not 1, or if the converter refuses it.
     """
     graph_file.require_frozen(graph_def)
     _require_folded(graph_def)
@@ -42,7 +41,7 @@ def convert(graph_def: tf.GraphDef) -> bytes:
         try:
             tf.import_graph_def(graph_def, name="")
         except (ValueError, tf.errors.OpError) as error:
-            raise ValueError(f"expected a graph that TensorFlow can take: {error}") from error
+            raise ValueError(f"expected a graph that TensorFlow accepts, got {error}") from error
         images = graph.get_tensor_by_name(classifier.input)
         _require_images(images)
         output = graph.get_tensor_by_name(classifier.output)
@@ -56,26 +55,30 @@ def convert(graph_def: tf.GraphDef) -> bytes:
         try:
             with silence():
                 data = converter.convert()
-        # The converter's own error has no public name, and is an Exception alone.
+        # The converter's own error class is private, and derives only from Exception.
         except Exception as error:
             text = " ".join(str(error).split())
-            raise ValueError(f"TensorFlow Lite's converter refused the graph: {text}") from error
-    model = model_file.parse(data)
+            raise ValueError(
+                f"expected a graph that TensorFlow Lite's converter accepts, got {text}"
+            ) from error
+    tflite_model = model_file.parse(data)
     if scale is not None:
-        _make_constant(model, *scale)
-    # The engines on devices keep their notes there.
-    model.description = b""
-    model.metadata = [m for m in model.metadata or () if m.name != _CONVERSION_METADATA]
-    return model_file.serialise(model_file.pruned(model))
+        _make_constant(tflite_model, *scale)
+    # The on-device imprinting engines keep their notes there.
+    tflite_model.description = b""
+    tflite_model.metadata = [
+        m for m in tflite_model.metadata or () if m.name != _CONVERSION_METADATA
+    ]
+    return model_file.serialise(model_file.pruned(tflite_model))
 
 
 def _scale_as_input(
     graph_def: tf.GraphDef, name: str
 ) -> tuple[tf.GraphDef, tuple[str, np.ndarray]]:
-    """A graph with the scale factor as an input, and the scale factor's name and value.
+    """Returns a graph with the scale factor as an input, and the factor's name and value.
 
-    The converter multiplies a float kernel with a constant scale, and the MUL is gone, which
-    the engines on devices look for.
+    Otherwise the converter would multiply the float kernel by the constant factor, and remove the
+    MUL, which the on-device imprinting engines need.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(graph_def, name="")
@@ -86,18 +89,18 @@ def _scale_as_input(
         if node.op == "Mul" and name in node.input:
             node.input[list(node.input).index(name)] = _SCALE
     changed.node.add(name=_SCALE, op="Placeholder").attr["dtype"].type = tf.float32.as_datatype_enum
-    # As an input, a scalar would be one of unknown shape to the converter.
+    # The converter takes a scalar input for one of unknown shape.
     changed.node[-1].attr["shape"].shape.CopyFrom(tf.TensorShape([1]).as_proto())
     return changed, (name, value)
 
 
-def _make_constant(model: model_graph.Model, name: str, scale: np.ndarray) -> None:
-    """Makes the input that stands for the scale factor a constant with the scale factor's name."""
-    subgraph = model.subgraphs[0]
+def _make_constant(tflite_model: model_graph.Model, name: str, scale: np.ndarray) -> None:
+    """Turns the input for the scale factor into a constant with the scale factor's name."""
+    subgraph = tflite_model.subgraphs[0]
     (index,) = (i for i in subgraph.inputs if subgraph.tensors[i].name == _SCALE.encode())
     subgraph.inputs = [i for i in subgraph.inputs if i != index]
-    model.buffers.append(schema.BufferT(data=np.frombuffer(scale.tobytes(), np.uint8)))
-    subgraph.tensors[index].buffer = len(model.buffers) - 1
+    tflite_model.buffers.append(schema.BufferT(data=np.frombuffer(scale.tobytes(), np.uint8)))
+    subgraph.tensors[index].buffer = len(tflite_model.buffers) - 1
     subgraph.tensors[index].name = name.encode()
     subgraph.tensors[index].shape = np.array(scale.shape, np.int32)
 
@@ -106,7 +109,7 @@ def _require_images(images: tf.Tensor) -> None:
     shape = images.shape.as_list() if images.shape.rank is not None else None
     if shape is not None and len(shape) == 4 and shape[0] != 1:
         raise ValueError(
-            f"expected a graph for one image at once, got one with the batch size {shape[0]}; "
+            f"expected a graph for one image at a time, got one with the batch size {shape[0]}; "
             "export it with --batch_size=1"
         )
     if images.dtype != tf.float32 or shape is None or len(shape) != 4 or None in shape:
@@ -121,9 +124,9 @@ def _require_images(images: tf.Tensor) -> None:
 
 def _require_folded(graph_def: tf.GraphDef) -> None:
     for node in graph_file.constant_nodes(graph_def):
-        # Batch norm's multipliers, too, are computed of constants, but the converter folds them.
+        # Batch norm's factors are computed from constants, too, but the converter folds them.
         if node.op in ("Square", "Sum"):
             raise ValueError(
-                f"expected a folded graph, got one that computes the norm of a kernel when it "
-                f"runs ({node.op} {node.name} over constants); fold it with fold_l2_norm first"
+                f"expected a folded graph, got one that computes the norm of a kernel when it runs "
+                f"({node.op} {node.name} of constants); fold it with fold_l2_norm first"
             )

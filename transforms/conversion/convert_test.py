@@ -1,4 +1,4 @@
-"""Tests of conversion."""
+"""Tests of converting graphs."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -15,7 +15,7 @@ class ConvertTest(parameterized.TestCase):
         self.assertEqual(product_rules.check(model, quantised=quantise), [])
         self.assertEqual(model.description, b"")
 
-    def test_notes_nothing_but_the_runtime_that_it_needs(self):
+    def test_metadata_is_only_the_version_of_the_runtime(self):
         for quantise in (True, False):
             model = model_file.parse(testing.small(quantise=quantise).model)
             self.assertEqual([m.name for m in model.metadata], [b"min_runtime_version"])
@@ -30,14 +30,14 @@ class ConvertTest(parameterized.TestCase):
         )
         self.assertAlmostEqual(logits.scales[0], (high - low) / 255, places=6)
 
-    def test_float_scale_factor_stays(self):
+    def test_float_scale_factor_is_kept(self):
         model = model_file.parse(testing.small(quantise=False).model)
         scale = model_graph.graph(model).operators[-3].input(1)
         self.assertEqual((scale.name, scale.constant), ("scale_factor", True))
         data = model.buffers[model.subgraphs[0].tensors[scale.index].buffer].data
         self.assertEqual(np.frombuffer(data, np.float32).tolist(), [10.0])
 
-    def test_same_bytes_for_a_graph_laid_out_otherwise(self):
+    def test_same_bytes_for_an_equal_graph_with_another_layout(self):
         folded = testing.small().folded
         again = tf.GraphDef.FromString(folded.SerializeToString(deterministic=True))
         self.assertEqual(convert.convert(again), testing.small().model)
@@ -66,7 +66,7 @@ class ConvertTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "expected a frozen graph, .*kernel"):
             convert.convert(graph_def)
 
-    def test_inputs_that_are_no_images(self):
+    def test_inputs_that_are_not_images(self):
         for shape, expected in (
             ([1, 4, 4, 1], r"to be \[1, s, s, 3\], got \[1, 4, 4, 1\]"),
             ([1, 4, 2, 3], r"to be \[1, s, s, 3\], got \[1, 4, 2, 3\]"),
@@ -79,20 +79,20 @@ class ConvertTest(parameterized.TestCase):
             with self.assertRaisesRegex(ValueError, expected):
                 convert.convert(graph_def)
 
-    def test_what_the_converter_refuses(self):
+    def test_graph_that_the_converter_refuses(self):
         with tf.Graph().as_default() as graph:
             images = tf.placeholder(tf.float32, [1, 4, 4, 3])
             net = tf.nn.conv2d(images, tf.ones([2, 2, 3, 4]), 1, "VALID")
             tf.nn.softmax(tf.raw_ops.Betainc(a=net, b=net, x=net))
             graph_def = graph.as_graph_def()
-        with self.assertRaisesRegex(ValueError, "converter refused the graph: .*Betainc"):
+        with self.assertRaisesRegex(ValueError, "converter accepts, got .*Betainc"):
             convert.convert(graph_def)
 
-    def test_a_node_that_tensorflow_does_not_know(self):
+    def test_unknown_operation(self):
         graph_def = tf.GraphDef()
         graph_def.CopyFrom(testing.small().folded)
         graph_def.node.add(name="odd", op="NoSuchOperation")
-        with self.assertRaisesRegex(ValueError, "that TensorFlow can take: .*NoSuchOperation"):
+        with self.assertRaisesRegex(ValueError, "that TensorFlow accepts, got .*NoSuchOperation"):
             convert.convert(graph_def)
 
 

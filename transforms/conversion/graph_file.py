@@ -1,4 +1,4 @@
-"""Reading frozen graphs, and finding a classifier's parts in them, whatever their names."""
+"""Reads frozen graphs, and finds a classifier's tensors in them, whatever their names."""
 
 import dataclasses
 
@@ -10,7 +10,7 @@ FAKE_QUANT = frozenset(
 )
 
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp", "RestoreV2"})
-# What may stand behind the softmax, or between a convolution and what it is given.
+# Operations that may follow the softmax.
 _SAME_VALUES = frozenset({"Identity", "Reshape", "Squeeze", "ExpandDims"})
 
 
@@ -20,12 +20,12 @@ class Classifier:
 
     Attributes:
       input: the placeholder for images, float32 [batch, s, s, 3].
-      embedding: what the last convolution is given, [batch, 1, 1, d]; in a quantised
-        graph it is fake-quantised.
-      scale: the constant, of shape [], that multiplies the convolution's output; None
-        where there is none.
-      logits: what the softmax is given, [batch, n].
-      output: probabilities, [batch, n].
+      embedding: the input of the last convolution, [batch, 1, 1, d]; in a quantised graph, it is
+        fake-quantised.
+      scale: the constant, of shape [], by which the convolution's output is multiplied; None if
+        there is none.
+      logits: the input of the softmax, [batch, n].
+      output: the probabilities, [batch, n].
     """
 
     input: str
@@ -36,11 +36,11 @@ class Classifier:
 
 
 def read(path: str) -> tf.GraphDef:
-    """Reads a file that holds a binary GraphDef.
+    """Reads a file with a binary GraphDef.
 
     Raises:
       OSError: if it cannot be read.
-      ValueError: if it holds none, or an empty one.
+      ValueError: if it is not a binary GraphDef, or if the graph is empty.
     """
     with open(path, "rb") as file:
         data = file.read()
@@ -48,8 +48,8 @@ def read(path: str) -> tf.GraphDef:
     try:
         graph_def = tf.GraphDef.FromString(data)
     except DecodeError as error:
-        text = ": graphs as text cannot be taken" if data.lstrip().startswith(b"node {") else ""
-        raise ValueError(f"{wrong}{len(data)} bytes of something else{text}") from error
+        kind = "a graph as text" if data.lstrip().startswith(b"node {") else "something else"
+        raise ValueError(f"{wrong}{len(data)} bytes of {kind}") from error
     if not graph_def.node:
         raise ValueError(f"{wrong}{len(data)} bytes without a node")
     return graph_def
@@ -61,7 +61,11 @@ def is_quantised(graph_def: tf.GraphDef) -> bool:
 
 
 def require_frozen(graph_def: tf.GraphDef) -> None:
-    """Raises a ValueError if a graph still has variables."""
+    """Checks that a graph has no variables.
+
+    Raises:
+      ValueError: if it has variables.
+    """
     for node in graph_def.node:
         if node.op in _VARIABLES:
             raise ValueError(
@@ -71,23 +75,24 @@ def require_frozen(graph_def: tf.GraphDef) -> None:
 
 
 def find(graph_def: tf.GraphDef) -> Classifier:
-    """Finds a classifier's tensors: from its only Placeholder to the end of its only Softmax.
+    """Finds a classifier's tensors, from its only Placeholder to its only Softmax and reshapes.
 
     Raises:
-      ValueError: if there is not one Placeholder, one Softmax and a convolution before it.
+      ValueError: if there is not exactly one Placeholder and one Softmax, or no convolution before
+        the Softmax.
     """
     nodes = {node.name: node for node in graph_def.node}
     softmax = _only(graph_def, "Softmax")
     output = softmax
     while True:
         users = [n for n in graph_def.node if _source(n, 0) == output.name]
-        behind = [n for n in users if n.op in _SAME_VALUES]
-        if len(users) != 1 or not behind:
+        following = [n for n in users if n.op in _SAME_VALUES]
+        if len(users) != 1 or not following:
             break
-        output = behind[0]
+        output = following[0]
     logits = _source(softmax, 0)
     constants = {node.name for node in constant_nodes(graph_def)}
-    # Back along what depends on the input, past the scale and the bias.
+    # Go back along the nodes that depend on the input, past the scale and the bias.
     name, scale = logits, None
     while name in nodes and nodes[name].op != "Conv2D":
         sources = [_node_name(source) for source in nodes[name].input]
@@ -97,7 +102,8 @@ def find(graph_def: tf.GraphDef) -> Classifier:
     embedding = _source(nodes[name], 0) if name in nodes else None
     if logits is None or embedding is None:
         raise ValueError(
-            "expected a convolution to the logits before the softmax, as in an exported network"
+            "expected a graph with a convolution before the softmax, got one without; export the "
+            "network again"
         )
     return Classifier(
         input=_only(graph_def, "Placeholder").name + ":0",
@@ -109,11 +115,11 @@ def find(graph_def: tf.GraphDef) -> Classifier:
 
 
 def constant_nodes(graph_def: tf.GraphDef) -> list[tf.NodeDef]:
-    """The nodes that compute what depends on no input, constants themselves included."""
+    """Returns the nodes that do not depend on an input, including constants."""
     known: set[str] = set()
     while True:
         before = len(known)
-        # Nodes mostly stand behind those that they use: few rounds are needed.
+        # Most nodes come after those that they use, so a few rounds are enough.
         for node in graph_def.node:
             sources = [_node_name(name) for name in node.input]
             if node.op == "Const" or (sources and known.issuperset(sources)):

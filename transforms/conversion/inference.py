@@ -1,4 +1,4 @@
-"""Running a .tflite over many inputs, with the kernels that the question is about."""
+"""Runs a .tflite on many inputs, with the reference kernels or the default ones."""
 
 import concurrent.futures
 import enum
@@ -13,11 +13,11 @@ from transforms.tflite.model_graph import Model
 
 
 class Kernels(enum.Enum):
-    """Which implementation of the operators computes.
+    """An implementation of the operators.
 
     Attributes:
-      REFERENCE: TensorFlow Lite's plain C++, which says what an operator means.
-      DEFAULT: what an interpreter takes when nothing is said: XNNPACK where it can.
+      REFERENCE: TensorFlow Lite's plain C++, which defines what an operator computes.
+      DEFAULT: the interpreter's default: XNNPACK for the operators that it supports.
     """
 
     REFERENCE = "reference"
@@ -25,17 +25,17 @@ class Kernels(enum.Enum):
 
 
 class Runner:
-    """A model in an interpreter of one thread, for one image at once."""
+    """A TFLite model in an interpreter with one thread, for one image at a time."""
 
     def __init__(self, data: bytes, *, kernels: Kernels):
         """Prepares the model.
 
         Args:
-          data: the bytes of a .tflite of one input.
-          kernels: what computes.
+          data: the bytes of a .tflite with one input.
+          kernels: the implementation of the operators.
 
         Raises:
-          ValueError: if the interpreter cannot take the model.
+          ValueError: if the interpreter refuses the model.
         """
         with silence():
             self._interpreter = _interpreter(data, kernels)
@@ -44,13 +44,13 @@ class Runner:
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
 
     def run(self, image: np.ndarray) -> list[np.ndarray]:
-        """The values of each output, without their first dimension, which is 1.
+        """Returns the values of each output, without the first dimension, which is 1.
 
         Args:
-          image: of the input's type and shape, without its first dimension.
+          image: has the input's type, and its shape without the first dimension, which is 1.
 
         Raises:
-          ValueError: if it is not.
+          ValueError: if the image has another type or shape.
         """
         self._interpreter.set_tensor(self._input, image[np.newaxis])
         self._interpreter.invoke()
@@ -58,32 +58,32 @@ class Runner:
 
 
 def run(
-    model: Model,
+    tflite_model: Model,
     inputs: np.ndarray,
     *,
     kernels: Kernels,
     fetch: list[int] | None = None,
 ) -> list[np.ndarray]:
-    """Runs a model of one input, of one image at once, over many.
+    """Runs a model for one image at a time on many images, in several threads.
 
     Args:
-      model: of one input; tensors to fetch are made outputs of a copy.
-      inputs: [n, ...], of the input's type, without its first dimension, which is 1.
-      kernels: what computes.
-      fetch: indices of the tensors whose values are asked for; the outputs where None.
+      tflite_model: has one input; it is not changed.
+      inputs: [n, ...], of the input's type; the input is [1, ...].
+      kernels: the implementation of the operators.
+      fetch: indices of the tensors to return; None means the outputs.
 
     Returns:
-      The values of each tensor, [n, ...], as they are: quanta where it is quantised.
+      The values of each tensor, [n, ...], without conversion: quanta if it is quantised.
 
     Raises:
-      ValueError: if the inputs do not fit, or if the interpreter cannot take the model.
+      ValueError: if the inputs do not fit, or if the interpreter refuses the model.
     """
     workers = max(1, min(os.cpu_count() or 1, len(inputs)))
     if fetch is not None:
-        subgraph = model_file.changed(model.subgraphs[0], outputs=fetch)
-        model = model_file.changed(model, subgraphs=[subgraph])
-    data = model_file.serialise(model)
-    # Invoking releases Python's lock: each thread has an interpreter of its own.
+        subgraph = model_file.changed(tflite_model.subgraphs[0], outputs=fetch)
+        tflite_model = model_file.changed(tflite_model, subgraphs=[subgraph])
+    data = model_file.serialise(tflite_model)
+    # `invoke` releases Python's global lock: threads with their own interpreters run in parallel.
     runners = [Runner(data, kernels=kernels) for _ in range(workers)]
 
     def share(runner: Runner, images: np.ndarray) -> list[np.ndarray]:
@@ -105,5 +105,7 @@ def _interpreter(data: bytes, kernels: Kernels) -> tf.lite.Interpreter:
         )
         interpreter.allocate_tensors()
     except RuntimeError as error:
-        raise ValueError(f"TensorFlow Lite's interpreter refused the model: {error}") from error
+        raise ValueError(
+            f"expected a model that TensorFlow Lite's interpreter accepts, got {error}"
+        ) from error
     return interpreter

@@ -11,7 +11,7 @@ from transforms.tflite import model_file, model_graph
 
 class RunTest(parameterized.TestCase):
     @parameterized.parameters(*Kernels)
-    def test_as_an_interpreter_alone(self, kernels):
+    def test_same_as_an_interpreter(self, kernels):
         data, images = testing.small().model, testing.images(5)
         (got,) = inference.run(model_file.parse(data), images, kernels=kernels)
         interpreter = tf.lite.Interpreter(model_content=data)
@@ -20,13 +20,13 @@ class RunTest(parameterized.TestCase):
             interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[np.newaxis])
             interpreter.invoke()
             expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
-            # The kernels round otherwise.
+            # The reference kernels round differently.
             np.testing.assert_allclose(
                 probabilities, expected, atol=0 if kernels is Kernels.DEFAULT else 8, rtol=0
             )
 
     @parameterized.parameters(*Kernels)
-    def test_tensors_within(self, kernels):
+    def test_fetches_inner_tensors(self, kernels):
         model = model_file.parse(testing.small().model)
         graph = model_graph.graph(model)
         wanted = [graph.operators[4].outputs[0], graph.operators[8].inputs[0], graph.outputs[0]]
@@ -41,7 +41,7 @@ class RunTest(parameterized.TestCase):
         np.testing.assert_allclose(lengths, 1, atol=0.03)
         (expected,) = inference.run(model, testing.images(3), kernels=kernels)
         np.testing.assert_array_equal(values[2], expected)
-        # What is asked for does not become an output of the model itself.
+        # The model itself is not changed.
         self.assertLen(model.subgraphs[0].outputs, 1)
 
     def test_order_does_not_depend_on_the_number_of_inputs(self):
@@ -62,7 +62,7 @@ class RunTest(parameterized.TestCase):
         model = model_file.parse(testing.small().model)
         # A softmax of an image and a kernel.
         model.subgraphs[0].operators[8].inputs = model.subgraphs[0].operators[0].inputs[:2]
-        with self.assertRaisesRegex(ValueError, "interpreter refused the model: "):
+        with self.assertRaisesRegex(ValueError, "interpreter accepts, got "):
             inference.run(model, testing.images(2), kernels=Kernels.REFERENCE)
 
 

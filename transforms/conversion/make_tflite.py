@@ -3,9 +3,9 @@
   make_tflite --graph=GRAPH.pb --checkpoint=PREFIX --input_name=NODE --output_name=NODE \
       --frozen=F.pb --folded=G.pb --model=M.tflite --extractor=E.tflite --head=H.tflite
 
-The graph is frozen with the checkpoint's values, folded, converted, and cut in two after its
-embedding. The .tflite is quantised if the graph has fake-quant nodes, else float. Nothing is
-checked: check_tflite does that.
+The graph is frozen with the checkpoint's values, folded, converted, and split after its embedding.
+The .tflite is quantised if the graph has fake-quant nodes, otherwise float. The files are not
+checked; check_tflite does that.
 """
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -17,7 +17,7 @@ from transforms.base import atomic_files, path_flags, program
 from transforms.conversion import products
 from transforms.tflite import model_file, model_graph
 
-_GRAPH = path_flags.define("graph", "", "The network's graph in inference, a binary GraphDef.")
+_GRAPH = path_flags.define("graph", "", "The network's graph for inference, a binary GraphDef.")
 _CHECKPOINT = path_flags.define("checkpoint", "", "The prefix of the checkpoint.")
 _INPUT_NAME = flags.DEFINE_string("input_name", "", "The node that takes the image.")
 _OUTPUT_NAME = flags.DEFINE_string("output_name", "", "The node that gives the probabilities.")
@@ -25,11 +25,11 @@ _FROZEN = path_flags.define("frozen", "", "Where to write the frozen graph.")
 _FOLDED = path_flags.define("folded", "", "Where to write the frozen and folded graph.")
 _MODEL = path_flags.define("model", "", "Where to write the .tflite.")
 _EXTRACTOR = path_flags.define("extractor", "", "Where to write its part up to the embedding.")
-_HEAD = path_flags.define("head", "", "Where to write its other part.")
+_HEAD = path_flags.define("head", "", "Where to write the rest of it.")
 
 
 def main() -> None:
-    """Makes the files, and prints their sizes."""
+    """Writes the files, and prints their sizes."""
     program.require("graph", "checkpoint", "input_name", "output_name")
     program.require("frozen", "folded", "model", "extractor", "head")
     with open(_GRAPH.value, "rb") as file:

@@ -60,7 +60,7 @@ class MakeTfliteTest(absltest.TestCase):
         for name in _OUTPUTS:
             self.assertFalse(os.path.exists(self.flags[name]), name)
 
-    def test_another_process_writes_the_same_bytes_and_is_quiet(self):
+    def test_program_writes_the_same_bytes_and_no_warnings(self):
         self.write_network()
         # Without a home folder, as in an action of the build.
         done = subprocess.run(
@@ -105,7 +105,7 @@ class MakeTfliteTest(absltest.TestCase):
         self.flags["output_name"] = "nothing"
         self.assert_fails(f"{self.graph}: .*nothing")
 
-    def test_graph_that_is_no_classifier(self):
+    def test_graph_that_is_not_a_classifier(self):
         self.write_network()
         self.flags["output_name"] = "classes"
         self.assert_fails(f"{self.graph}: .*Softmax")

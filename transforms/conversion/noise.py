@@ -1,41 +1,40 @@
-"""Limits of agreement, for networks whose own rounding noise is above them.
+"""Relaxes limits of agreement for networks whose own rounding noise is above them.
 
-A quantised network rounds after every layer. Two computations of it that differ in a last
-bit somewhere, a bias rounded to 32 bits, a product rounded twice, come to neighbouring
-values in a few places; the next layer has the difference in many more; after some layers it
-is as large as all of the network's rounding. How large that is depends on the network: on
-how many values its layers and its average pool sum up, and on how far they are apart.
+A quantised network rounds after every layer. If two implementations differ in a last bit, because
+one rounds a bias to 32 bits or a product twice, a few values are rounded to the neighbouring
+quantum. The next layer spreads the difference to many more values, and after some layers it is as
+large as the rounding noise of the entire network. How large that is depends on the network: on how
+many values its layers and its average pool add up, and on the spread of these values.
 
-TFLite's reference kernels and its default ones are two such computations, both right by
-definition. Where they differ from each other by more than a limit allows, no computation can
-keep that limit against both of them. The limit is then a quarter as far again as they differ, on
-the worst image two and a half times as far; and never beyond what only a wrong model would miss.
-Which class comes first has no such allowance: a network that cannot keep that is not fit for eight
-bits.
+TFLite's reference kernels and its default kernels are two such implementations. Both are correct by
+definition. If they differ from each other by more than a limit allows, no computation can be within
+the limit of both. The limit is then 1.25 times their difference, and 2.5 times for the worst image,
+but never beyond a bound that every correct model meets. The limit for the top class is never
+relaxed: a network that cannot meet it is not suitable for eight bits.
 """
 
 import dataclasses
 from collections.abc import Sequence
 
-from transforms.conversion.agreement import Figure
+from transforms.conversion.agreement_figures import Figure
 
-# Both kinds of kernels round biases to 32 bits, which the graph does not: it may be farther from
-# either than they are from one another. Seen were factors of up to 1.17 (product_matrix_test).
+# Both kinds of kernels round biases to 32 bits, and the graph does not, so it may differ more from
+# either than they do from each other: by up to 1.17 times in product_matrix_test.
 _FACTOR = 1.25
-# The worst of many images is a matter of luck, and not the same image each time: networks of
-# groceries came to 1.30 and 1.54, one of digits to 2.17. On the worst eighth, which has no such
-# allowance, those of groceries came to 1.04 and 1.11.
+# The worst of many images depends on chance, and is not always the same image: the ratio was 1.30
+# and 1.54 for networks of groceries, and 2.17 for one of digits. This factor does not apply to the
+# worst eighth, for which the ratio was 1.04 and 1.11 for groceries.
 _FACTOR_OF_THE_WORST = 2.5
 
 
 @dataclasses.dataclass(frozen=True)
 class _Allowance:
-    """How far a limit may give way.
+    """How far a limit may be relaxed.
 
     Attributes:
-      best: what the figure is where two computations agree in all.
-      last: what the limit is at the most tolerant.
-      factor: of what the two kinds of kernels differ by.
+      best: the figure of two computations that agree exactly.
+      last: the most tolerant limit.
+      factor: by which the difference between the two kinds of kernels is multiplied.
     """
 
     best: float
@@ -51,28 +50,29 @@ _ALLOWANCES = {
 }
 
 
-def allow(figures: Sequence[Figure], among: Sequence[Figure]) -> list[Figure]:
-    """Figures with the limits that the network's noise allows.
+def allow(figures: Sequence[Figure], kernel_disagreement: Sequence[Figure]) -> list[Figure]:
+    """Returns figures with the limits that the network's noise allows.
 
     Args:
-      figures: of the .tflite, compared with the graph.
-      among: the same of the reference kernels, compared with the default ones.
+      figures: the .tflite compared with the graph.
+      kernel_disagreement: the same figures for the reference kernels compared with the default
+        ones.
 
     Returns:
-      The figures, with what is found `among` the kernels, and a limit that is the usual one
-      wherever they keep it among themselves with that factor to spare.
+      The figures with their kernel disagreement. The limit is relaxed only if the kernels'
+      difference, multiplied by the factor above, is outside the usual limit.
     """
-    own = {figure.name: figure.value for figure in among}
-    return [_allow(figure, own.get(figure.name)) for figure in figures]
+    values = {figure.name: figure.value for figure in kernel_disagreement}
+    return [_allow(figure, values.get(figure.name)) for figure in figures]
 
 
-def _allow(figure: Figure, among: float | None) -> Figure:
+def _allow(figure: Figure, kernel_disagreement: float | None) -> Figure:
     allowance = _ALLOWANCES.get(figure.name)
-    if among is None or allowance is None or figure.limit is None:
+    if kernel_disagreement is None or allowance is None or figure.limit is None:
         return figure
-    own = allowance.best + allowance.factor * (among - allowance.best)
+    relaxed = allowance.best + allowance.factor * (kernel_disagreement - allowance.best)
     if figure.at_least:
-        limit = min(figure.limit, max(own, allowance.last))
+        limit = min(figure.limit, max(relaxed, allowance.last))
     else:
-        limit = max(figure.limit, min(own, allowance.last))
-    return dataclasses.replace(figure, limit=limit, among=among)
+        limit = max(figure.limit, min(relaxed, allowance.last))
+    return dataclasses.replace(figure, limit=limit, kernel_disagreement=kernel_disagreement)

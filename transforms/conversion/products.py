@@ -1,6 +1,6 @@
-"""From a graph and a checkpoint to a .tflite and its two parts: freeze, fold, convert, split.
+"""Makes a .tflite and its two parts from a graph and a checkpoint: freeze, fold, convert, split.
 
-The build's rule, the tests and the benchmarks all take these steps.
+The build's rule, the tests and the benchmarks all use these functions.
 """
 
 from typing import NamedTuple
@@ -13,18 +13,18 @@ from transforms.tflite import model_file, split
 from transforms.tflite.model_graph import Model
 from transforms.tflite.split import Parts
 
-# Kernels of unit length become constants; what TensorFlow Lite cannot convert goes.
+# The normalised kernels become constants; nodes that TensorFlow Lite cannot convert are removed.
 _FOLDING = "strip_unused_nodes fold_l2_norm fold_constants"
 
 
 class Products(NamedTuple):
-    """What the steps make; nothing is checked yet.
+    """The products, which are not checked yet.
 
     Attributes:
       frozen: the graph with the checkpoint's values as constants, a serialised GraphDef.
-      folded: the same with normalised kernels and batch norm folded, likewise.
+      folded: the same with normalised kernels and batch norm folded, a serialised GraphDef.
       tflite_model: the classifier.
-      parts: the classifier, cut in two after the embedding.
+      parts: the classifier, split after the embedding.
     """
 
     frozen: bytes
@@ -34,17 +34,17 @@ class Products(NamedTuple):
 
 
 def make(graph: bytes, *, checkpoint: str, input_name: str, output_name: str) -> Products:
-    """Takes all steps.
+    """Freezes, folds, converts and splits a network.
 
     Args:
-      graph: of the network in inference, a serialised GraphDef.
-      checkpoint: the prefix of the checkpoint that has the values of the graph's variables.
-      input_name: of the node that takes the image.
-      output_name: of the node that gives the probabilities.
+      graph: the network's graph for inference, a serialised GraphDef.
+      checkpoint: the prefix of the checkpoint with the values of the graph's variables.
+      input_name: the node that takes the image.
+      output_name: the node that gives the probabilities.
 
     Raises:
       OSError: if the checkpoint cannot be read.
-      ValueError: if the graph, the checkpoint and the names do not fit together, or the graph
+      ValueError: if the graph, the checkpoint and the names do not fit together, or if the graph
         cannot be converted or split.
       RuntimeError: for an error inside TensorFlow.
     """
@@ -60,14 +60,16 @@ def fold(
 
     Args:
       frozen: a serialised GraphDef.
-      input_name: of the node that takes the image.
-      output_name: of the node that gives the probabilities.
-      fold_fake_quant: whether fake-quant nodes of constants are folded, too; then the kernels'
-        ranges are lost, and a .tflite of the graph is wrong.
+      input_name: the node that takes the image.
+      output_name: the node that gives the probabilities.
+      fold_fake_quant: whether fake-quant nodes of constants are folded, too. Then the kernels'
+        ranges are lost, and a .tflite made from the graph is wrong.
+
+    Returns:
+      The folded graph, a serialised GraphDef.
 
     Raises:
-      ValueError: see `graph_transforms.transform`.
-      RuntimeError: likewise.
+      ValueError, RuntimeError: see `graph_transforms.transform`.
     """
     return graph_transforms.transform(
         frozen,
@@ -79,10 +81,10 @@ def fold(
 
 
 def convert_and_split(frozen: bytes, folded: bytes) -> Products:
-    """Converts a folded graph to a .tflite, and cuts that in two after its embedding.
+    """Converts a folded graph to a .tflite, and splits it after its embedding.
 
     Raises:
       ValueError: see `convert.convert` and `split.split`.
     """
-    model = model_file.parse(convert.convert(tf.GraphDef.FromString(folded)))
-    return Products(frozen, folded, model, split.split(model))
+    tflite_model = model_file.parse(convert.convert(tf.GraphDef.FromString(folded)))
+    return Products(frozen, folded, tflite_model, split.split(tflite_model))

@@ -17,18 +17,18 @@ class ProductsTest(absltest.TestCase):
     def test_folds_the_normalised_kernel_and_keeps_fake_quant_nodes(self):
         folded = tf.GraphDef.FromString(products.fold(self.frozen, **_NAMES))
         ops = [node.op for node in folded.node]
-        # The embedding's norm is computed of the image; the kernel's is a constant.
+        # The embedding's norm depends on the image; the kernel's is a constant.
         self.assertEqual(ops.count("Square"), 1)
         before = [node.op for node in testing.small().frozen.node]
         fake_quant = "FakeQuantWithMinMaxVars"
         self.assertEqual(ops.count(fake_quant), before.count(fake_quant))
 
-    def test_fake_quant_nodes_of_kernels_can_be_lost(self):
+    def test_fold_fake_quant_folds_those_of_kernels(self):
         folded = products.fold(self.frozen, fold_fake_quant=True, **_NAMES)
         kept = products.fold(self.frozen, **_NAMES)
         self.assertLess(folded.count(b"FakeQuant"), kept.count(b"FakeQuant"))
 
-    def test_makes_the_same_as_each_step_by_itself(self):
+    def test_makes_the_same_as_the_single_steps(self):
         folded = products.fold(self.frozen, **_NAMES)
         made = products.convert_and_split(self.frozen, folded)
         small = testing.small()

@@ -1,10 +1,9 @@
-"""The ranges of a .tflite's quanta, held against those of the graph's fake-quant nodes.
+"""Compares the ranges of a .tflite's tensors with those of the graph's fake-quant nodes.
 
-A quantised network is trained with the range of each kernel and of each layer's output. A
-conversion that loses one of them invents another, which what the network computes of a few
-images need not show.
+A quantised network is trained with a range for each kernel and for each layer's output. If a
+conversion loses a range, it chooses another, and the outputs for a few images may not show it.
 
-The embedding's own range is not compared: a .tflite has a fixed one there (`product_rules`).
+The embedding's range is not compared: a .tflite has a fixed one (`product_rules`).
 """
 
 import dataclasses
@@ -16,19 +15,19 @@ from transforms.conversion import graph_file
 from transforms.tflite import model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
-# The operators whose ranges are compared, by the graph's names for them.
+# The graph's operations whose ranges are compared -> the .tflite's operators.
 _OPERATORS = {"Conv2D": "CONV_2D", "DepthwiseConv2dNative": "DEPTHWISE_CONV_2D", "Mul": "MUL"}
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
-# What a .tflite has as a part of the operator before it.
+# Operations that a .tflite fuses with the operator before them.
 _FUSED = frozenset({"AddV2", "Add", "BiasAdd", "Identity", "Relu", "Relu6"})
 _LEAST_RANGE = 1e-12
-# Both are float32, from one division each.
+# Both scales are float32 and the result of one division.
 _TOLERANCE = 1e-4
 
 
 @dataclasses.dataclass(frozen=True)
 class _Node:
-    """An operator of the graph: its names for the fake-quant nodes of kernel and output."""
+    """An operation of the graph, with the names of its kernel's and output's fake-quant nodes."""
 
     name: str
     kind: str
@@ -36,28 +35,28 @@ class _Node:
     output: str | None
 
 
-def check(frozen: tf.GraphDef, model: Model) -> list[str]:
+def check(frozen: tf.GraphDef, tflite_model: Model) -> list[str]:
     """Compares scales and zero points of all kernels and outputs that the graph quantises.
 
     Args:
-      frozen: the frozen graph that the model was made of, before folding.
-      model: the whole model, quantised.
+      frozen: the frozen graph that the model was made from, before folding.
+      tflite_model: the quantised model, extractor and head in one.
 
     Returns:
-      A sentence for the kernels and one for the outputs, where they differ: the first that
-      does, and how many more there are. Or one, if graph and model differ in their operators.
+      A sentence for the kernels and one for the outputs, if some differ: it describes the first,
+      and says how many more there are. Only one sentence if graph and model have other operators.
 
     Raises:
       ValueError: if the graph is not a classifier's; see `graph_file.find`.
     """
     nodes = _nodes(frozen)
-    graph = model_graph.graph(model)
+    graph = model_graph.graph(tflite_model)
     operators = [op for op in graph.operators if op.name in _OPERATORS.values()]
     expected = [_OPERATORS[node.kind] for node in nodes]
     if [op.name for op in operators] != expected:
         return [
-            f"operators: expected the graph's {len(expected)} convolutions and products, in its "
-            f"order, got {len(operators)}; convert the graph that it was made of"
+            f"operators: expected the graph's {len(expected)} convolutions and multiplications, in "
+            f"its order, got {len(operators)}; give the graph that the model was made from"
         ]
     quanta = _quanta(frozen, [name for n in nodes for name in (n.kernel, n.output) if name])
     pairs = list(zip(nodes, operators, strict=True))
@@ -65,11 +64,11 @@ def check(frozen: tf.GraphDef, model: Model) -> list[str]:
         "kernels": [_difference(n.kernel, op.input(1), quanta) for n, op in pairs],
         "outputs": [_difference(n.output, op.outputs[0], quanta) for n, op in pairs],
     }
-    return [sentence for what, texts in found.items() for sentence in _told(what, texts)]
+    return [sentence for what, texts in found.items() for sentence in _summary(what, texts)]
 
 
 def quanta(low: float, high: float, *, bits: int = 8, narrow: bool = False) -> tuple[float, int]:
-    """Scale and zero point of a fake-quant node's range, moved so that 0 is one of the quanta.
+    """Returns scale and zero point for a range, which is moved so that 0 is one of the quanta.
 
     Jacob et al., "Quantization and Training of Neural Networks for Efficient
     Integer-Arithmetic-Only Inference", arXiv 1712.05877, section 3.
@@ -77,7 +76,7 @@ def quanta(low: float, high: float, *, bits: int = 8, narrow: bool = False) -> t
     Args:
       low: at most 0.
       high: at least 0, and above low.
-      bits: of a quantum.
+      bits: the number of bits of a quantum.
       narrow: whether the lowest quantum is not used.
     """
     least, most = int(narrow), 2**bits - 1
@@ -85,7 +84,7 @@ def quanta(low: float, high: float, *, bits: int = 8, narrow: bool = False) -> t
     return scale, min(max(round(least - low / scale), least), most)
 
 
-def _told(what: str, differences: Sequence[str | None]) -> Iterator[str]:
+def _summary(what: str, differences: Sequence[str | None]) -> Iterator[str]:
     texts = [text for text in differences if text]
     if texts:
         more = f" (and {len(texts) - 1} more)" if len(texts) > 1 else ""
@@ -95,11 +94,11 @@ def _told(what: str, differences: Sequence[str | None]) -> Iterator[str]:
 def _difference(
     node: str | None, tensor: Tensor | None, known: dict[str, tuple[float, int]]
 ) -> str | None:
-    """What is wrong with a tensor's quanta, as a part of a sentence; None where nothing is."""
+    """What is wrong with a tensor's quanta, as a part of a sentence; None if nothing is."""
     if node is None or node not in known or tensor is None or len(tensor.scales) != 1:
         return None
     scale, zero_point = known[node]
-    # A range that lies between two quanta may be moved either way.
+    # If 0 is between two quanta, the range may be moved either way.
     if (
         abs(tensor.scales[0] - scale) <= _TOLERANCE * scale
         and abs(tensor.zero_points[0] - zero_point) <= 1
@@ -112,7 +111,7 @@ def _difference(
 
 
 def _quanta(frozen: tf.GraphDef, names: Sequence[str]) -> dict[str, tuple[float, int]]:
-    """Scale and zero point for fake-quant nodes; those without a range are left out."""
+    """Name -> scale and zero point of fake-quant nodes, without those whose range is empty."""
     nodes = {node.name: node for node in frozen.node}
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(frozen, name="")
@@ -134,7 +133,7 @@ def _tensor(source: str) -> str:
 
 
 def _nodes(frozen: tf.GraphDef) -> list[_Node]:
-    """Convolutions, and products with a constant, from the input on."""
+    """Convolutions and multiplications by a constant, in order from the input."""
     nodes = {node.name: node for node in frozen.node}
     constants = {node.name for node in graph_file.constant_nodes(frozen)}
     order = _in_order(nodes, constants, graph_file.find(frozen).logits)
@@ -162,7 +161,7 @@ def _nodes(frozen: tf.GraphDef) -> list[_Node]:
 
 
 def _in_order(nodes: dict[str, tf.NodeDef], constants: set[str], end: str) -> list[str]:
-    """What the end is computed from, but for constants: each node behind those that it uses."""
+    """The nodes that the end depends on, except constants; each after those that it uses."""
     order: dict[str, None] = {}
     waiting = [end.partition(":")[0]]
     while waiting:

@@ -1,4 +1,4 @@
-"""Tests that ranges which a conversion lost are found, whatever the network computes."""
+"""Tests that ranges which a conversion lost are found."""
 
 import re
 
@@ -10,12 +10,12 @@ from transforms.tflite import model_file
 
 
 def fake_quant_nodes(graph: tf.GraphDef) -> list[tf.NodeDef]:
-    """Those of kernels and of outputs, in their order."""
+    """The fake-quant nodes of kernels and outputs, in order."""
     return [node for node in graph.node if node.op == "FakeQuantWithMinMaxVars"]
 
 
 def scaled_range(graph: tf.GraphDef, name: str, factor: float) -> tf.GraphDef:
-    """The graph with the range of one of its fake-quant nodes made larger or smaller."""
+    """The graph with the range of one fake-quant node multiplied by a factor."""
     changed = tf.GraphDef()
     changed.CopyFrom(graph)
     (quant,) = (node for node in changed.node if node.name == name)
@@ -27,12 +27,12 @@ def scaled_range(graph: tf.GraphDef, name: str, factor: float) -> tf.GraphDef:
 
 
 class RangesTest(parameterized.TestCase):
-    def test_those_of_a_product_are_the_graphs(self):
+    def test_converted_model_has_the_graphs_ranges(self):
         small = testing.small()
         self.assertEqual(ranges.check(small.frozen, model_file.parse(small.model)), [])
 
     @parameterized.parameters(*range(11))
-    def test_each_range_that_is_another_is_found(self, index):
+    def test_each_wrong_range_is_found(self, index):
         small = testing.small()
         nodes = fake_quant_nodes(small.folded)
         self.assertLen(nodes, 11)
@@ -40,8 +40,8 @@ class RangesTest(parameterized.TestCase):
             convert.convert(scaled_range(small.folded, nodes[index].name, 1.01))
         )
         found = ranges.check(small.frozen, model)
-        # Of the average pool, the .tflite has the range of what it averages; of the embedding, its
-        # own.
+        # The .tflite uses the range of the average pool's input for its output, and a fixed range
+        # for the embedding.
         if index in (4, 7):
             self.assertEqual(found, [])
         else:
@@ -68,7 +68,9 @@ class RangesTest(parameterized.TestCase):
         model = model_file.parse(small.model)
         del model.subgraphs[0].operators[0]
         (found,) = ranges.check(small.frozen, model)
-        self.assertStartsWith(found, "operators: expected the graph's 5 convolutions and products")
+        self.assertStartsWith(
+            found, "operators: expected the graph's 5 convolutions and multiplications"
+        )
 
 
 class QuantaTest(parameterized.TestCase):
@@ -79,7 +81,7 @@ class QuantaTest(parameterized.TestCase):
         (-1.0, 0.0, True, 1 / 254, 255),
         (0.0, 1.0, True, 1 / 254, 1),
     )
-    def test_zero_is_one_of_them(self, low, high, narrow, scale, zero_point):
+    def test_zero_is_one_of_the_quanta(self, low, high, narrow, scale, zero_point):
         got = ranges.quanta(low, high, narrow=narrow)
         self.assertAlmostEqual(got[0], scale, places=12)
         self.assertEqual(got[1], zero_point)

@@ -3,18 +3,19 @@
 `NAME_report.json` is an object with these keys:
 
 - `tensorflow`: the version that converted and compared.
-- `quantised`: whether the model is.
+- `quantised`: whether the model is quantised.
 - `products`: file name -> `bytes` and `sha256`.
-- `made_from`: what the products were made and checked from: name -> SHA-256.
-- `rules`: name -> what the rule says; the model keeps all of them.
-- `agreement`: `images`, how many; `reference` and `default`, the kernels: name of a figure
-  -> `value`, `says` and, where there is one, `limit`, which begins with at most or at least;
-  `among` is what the two kinds of kernels come to, compared with each other (see noise.py).
+- `made_from`: name -> SHA-256 of the files that the products were made from and checked with.
+- `rules`: name -> text of each rule; the model keeps all of them.
+- `agreement`: `images`, the number of images; for each kind of kernels, `reference` and `default`:
+  name of a figure -> `value`, `says` and, if there is a limit, `limit`, which begins with "at most"
+  or "at least"; `among` is the same figure for the two kinds of kernels, compared with each other
+  (see noise.py).
 - `operators`: in the order of execution: `operator`, `version`, and the lists `inputs` and
-  `outputs` of tensors, each with `name`, `type`, `shape`, `constant` and, where it is
-  quantised, `scale` and `zero_point`. An input that is left out is null.
+  `outputs` of tensors, each with `name`, `type`, `shape`, `constant` and, if it is quantised,
+  `scale` and `zero_point`. An optional input that is left out is null.
 
-Figures have five significant digits. Equal products make equal reports.
+Figures have five significant digits. Equal products give equal reports.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.check import Checked
 from transforms.conversion.inference import Kernels
 from transforms.tflite import model_file, model_graph, product_rules
@@ -31,18 +33,18 @@ from transforms.tflite.model_graph import Operator, Tensor
 
 
 def files(checked: Checked, *, name: str, made_from: Mapping[str, str]) -> dict[str, bytes]:
-    """All that a check leaves: products and report.
+    """Returns the files to write: the products and the report.
 
     Args:
       checked: the products.
-      name: what their files' names begin with.
-      made_from: what they were made from: name -> SHA-256.
+      name: the beginning of the files' names.
+      made_from: name -> SHA-256 of the files that they were made from.
 
     Returns:
       File name -> bytes.
     """
     products = {
-        f"{name}.tflite": checked.model,
+        f"{name}.tflite": checked.tflite_model,
         f"{name}_extractor.tflite": checked.extractor,
         f"{name}_head.tflite": checked.head,
     }
@@ -58,8 +60,8 @@ def files(checked: Checked, *, name: str, made_from: Mapping[str, str]) -> dict[
 def build(
     checked: Checked, *, products: Mapping[str, bytes], made_from: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The report, as the module's text says."""
-    graph = model_graph.graph(model_file.parse(checked.model))
+    """Returns the report as the object that the module's docstring describes."""
+    graph = model_graph.graph(model_file.parse(checked.tflite_model))
     return {
         "tensorflow": tf.__version__,
         "quantised": checked.quantised,
@@ -71,12 +73,7 @@ def build(
         "rules": {name: rule.says for name, rule in product_rules.RULES.items()},
         "agreement": {"images": checked.images}
         | {
-            kernels.value: {
-                figure.name: {"value": _rounded(figure.value), "says": figure.says}
-                | ({"limit": figure.bound} if figure.limit is not None else {})
-                | ({"among": _rounded(figure.among)} if figure.among is not None else {})
-                for figure in figures
-            }
+            kernels.value: {figure.name: _figure(figure) for figure in figures}
             for kernels, figures in checked.agreement.items()
         },
         "operators": [_operator(op) for op in graph.operators],
@@ -84,7 +81,7 @@ def build(
 
 
 def markdown(report: Mapping[str, Any], *, name: str) -> str:
-    """The report as text with tables."""
+    """Returns the report as Markdown text with tables."""
     kind = "Quantised (uint8)" if report["quantised"] else "Float"
     kernels = [kind.value for kind in Kernels]
     agreement = report["agreement"]
@@ -133,6 +130,15 @@ def markdown(report: Mapping[str, Any], *, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _figure(figure: Figure) -> dict[str, Any]:
+    row: dict[str, Any] = {"value": _rounded(figure.value), "says": figure.says}
+    if figure.limit is not None:
+        row["limit"] = figure.bound
+    if figure.kernel_disagreement is not None:
+        row["among"] = _rounded(figure.kernel_disagreement)
+    return row
+
+
 def _operator(op: Operator) -> dict[str, Any]:
     return {
         "operator": op.name,
@@ -150,7 +156,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
         "constant": tensor.constant,
     }
     if len(tensor.scales) == 1:
-        # Nine digits are all that a float32 has.
+        # Nine digits are enough for a float32.
         row |= {"scale": _rounded(tensor.scales[0], 9), "zero_point": tensor.zero_points[0]}
     return row
 

@@ -6,7 +6,7 @@ import json
 from absl.testing import absltest
 
 from transforms.conversion import report, testing
-from transforms.conversion.agreement import Figure
+from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.check import Checked
 from transforms.conversion.inference import Kernels
 from transforms.tflite import product_rules
@@ -17,11 +17,18 @@ _MADE_FROM = {"frozen graph": "ab" * 32, "weights": "cd" * 32}
 def checked(quantise=True):
     small = testing.small(quantise=quantise)
     figures = [
-        Figure("cosine", "the cosine,", 0.99912345678, 0.999, at_least=True, among=0.9987),
+        Figure(
+            "cosine",
+            "the cosine,",
+            0.99912345678,
+            0.999,
+            at_least=True,
+            kernel_disagreement=0.9987,
+        ),
         Figure("largest", "the largest|difference", 12.0),
     ]
     return Checked(
-        model=small.model,
+        tflite_model=small.model,
         extractor=small.extractor,
         head=small.head,
         quantised=quantise,

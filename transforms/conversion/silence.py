@@ -1,4 +1,4 @@
-"""Keeps from stderr what TensorFlow Lite's C++ code prints."""
+"""Hides what TensorFlow Lite's C++ code prints on stderr."""
 
 import contextlib
 import os
@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Within it, nothing of this process reaches stderr, and no warning is shown.
+    """Within it, nothing that this process prints reaches stderr, and no warning is shown.
 
-    The converter and the interpreter tell of delegates, passes and settings, whatever the
-    log level, and from C++: nothing less than the file descriptor catches them. What goes
-    wrong, their errors tell as well. Not for several threads at once.
+    The converter and the interpreter print messages about delegates, passes and settings at any log
+    level. They come from C++, so the file descriptor itself is redirected. Nothing is lost, since
+    problems are raised as errors. Not to be entered in several threads at the same time.
     """
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

@@ -1,4 +1,4 @@
-"""Tests of keeping stderr quiet."""
+"""Tests of hiding messages on stderr."""
 
 import os
 import tempfile
@@ -10,7 +10,7 @@ from transforms.conversion.silence import silence
 
 class SilenceTest(absltest.TestCase):
     def printed(self, action):
-        """What action() prints on the file descriptor of stderr."""
+        """Returns what action() prints on the file descriptor of stderr."""
         stderr = os.dup(2)
         with tempfile.TemporaryFile() as file:
             os.dup2(file.fileno(), 2)
@@ -22,7 +22,7 @@ class SilenceTest(absltest.TestCase):
             file.seek(0)
             return file.read()
 
-    def test_drops_what_is_printed_within(self):
+    def test_hides_what_is_printed_within(self):
         def action():
             os.write(2, b"before ")
             with silence():
@@ -31,7 +31,7 @@ class SilenceTest(absltest.TestCase):
 
         self.assertEqual(self.printed(action), b"before after")
 
-    def test_ends_where_an_error_comes(self):
+    def test_ends_with_an_error(self):
         def action():
             with self.assertRaises(KeyError), silence():
                 os.write(2, b"chatter ")

@@ -1,4 +1,4 @@
-"""What the tests here share: a small classifier, its graphs and its models, and images for it."""
+"""Helpers for tests: a small classifier with its graphs and .tflite files, and images for it."""
 
 import dataclasses
 import functools
@@ -22,9 +22,9 @@ class Small:
     """A small classifier with an L2-normalised embedding and last layer.
 
     Attributes:
-      frozen: its graph, with the norm of the last kernel in it.
-      folded: its graph with the normalised kernel.
-      model: the .tflite's bytes.
+      frozen: the graph, which normalises the last kernel.
+      folded: the graph with the normalised kernel as a constant.
+      model: the bytes of the .tflite.
       extractor: those of the part up to the embedding.
       head: those of the rest.
     """
@@ -37,7 +37,7 @@ class Small:
 
 
 def images(count: int = 64, size: int = SIZE) -> np.ndarray:
-    """Smooth noise, uint8 [count, size, size, 3]."""
+    """Returns images of smooth noise, uint8 [count, size, size, 3]."""
     coarse = np.random.RandomState(2).uniform(0, 255, [count, 5, 5, 3])
     with tf.Graph().as_default(), tf.Session() as session:
         return session.run(tf.cast(tf.image.resize(coarse, [size, size]), tf.uint8))
@@ -45,8 +45,8 @@ def images(count: int = 64, size: int = SIZE) -> np.ndarray:
 
 @functools.cache
 def small(*, quantise: bool = True) -> Small:
-    """The small classifier; its weights are random, its ranges measured."""
-    # Ranges of activations are those of the float network on the images.
+    """Returns the small classifier, with random weights and measured ranges."""
+    # The ranges of activations are measured with the float network on images.
     floats = graph_def(folded=True, ranges=None)
     ranges: dict[str, tuple[float, float]] = {}
     with tf.Graph().as_default(), tf.Session() as session:
@@ -72,11 +72,11 @@ def small(*, quantise: bool = True) -> Small:
 
 
 def compiled(data: bytes, *, kept: int = 0) -> bytes:
-    """A .tflite as the Edge TPU's compiler leaves it: one operator for all that the chip computes.
+    """Returns a .tflite as the Edge TPU's compiler writes it, with one operator for the chip.
 
     Args:
-      data: the .tflite's bytes.
-      kept: how many of the last operators stay as they are.
+      data: the bytes of a .tflite.
+      kept: how many of the last operators are kept, since the chip does not support them.
     """
     model = model_file.parse(data)
     subgraph = model.subgraphs[0]
@@ -103,12 +103,12 @@ def graph_def(
     batch_size: int | None = 1,
     scale: float = 10.0,
 ) -> tf.GraphDef:
-    """The classifier's graph.
+    """Returns the classifier's graph.
 
     Args:
-      folded: whether the last kernel is a constant, or normalised in the graph.
-      ranges: of activations, by their names; None for a float graph.
-      batch_size: of the placeholder.
+      folded: whether the normalised last kernel is a constant; otherwise the graph normalises it.
+      ranges: name -> range of each activation; None for a float graph.
+      batch_size: the batch size of the placeholder.
       scale: the scale factor.
     """
     random = np.random.RandomState(3)
