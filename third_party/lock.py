@@ -1,13 +1,13 @@
-"""`./bazelw run //third_party:lock`: makes every lock file anew, and says what changed.
+"""`./bazelw run //third_party:lock`: updates every lock file, and prints what changed.
 
-Wheels: each NAME.lock holds what the requirements in NAME.txt come to, with the
-SHA-256 of each wheel. Versions stay as they are locked where NAME.txt allows it;
-`-- --upgrade` takes the newest. Debian packages: each debian.lock is brought to the
-versions of Debian 12's main archive; to add a package, add a line with its name.
+Wheels: each NAME.lock has the wheels that the requirements in NAME.txt resolve to, with their
+SHA-256. Locked versions are kept if NAME.txt allows it; `-- --upgrade` takes the newest ones.
+Debian packages: each debian.lock is updated to the versions of Debian 12's main archive. To add a
+package, add a line with its name.
 
-The wheels' index is pip's own or that of its machine-wide configuration: what one
-user's settings add would be missing elsewhere. The Debian archive is the one that
-apt knows, or that at the environment variable DEBIAN_MIRROR.
+The index of wheels is pip's default or that of the machine-wide configuration. The user's own
+settings are ignored, since other machines lack them. The Debian archive is one that apt knows, or
+the one in the environment variable DEBIAN_MIRROR.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 
-# The lock file's name without its ending -> whether dependencies are locked too.
+# The lock file's path without its suffix -> whether dependencies are locked, too.
 WHEELS = {
     "third_party/cc/zig": True,
     "third_party/lint/node": True,
@@ -34,41 +34,41 @@ DEBIAN = (
     "third_party/python/debian.lock",
 )
 HEADER = "# Made by ./bazelw run //third_party:lock, which says how to change it.\n"
-# Debian 12's C library is 2.36; wheels that want a newer one are not looked at,
-# whatever the machine that makes the locks.
+# Debian 12 has glibc 2.36. Wheels that need a newer one are ignored, whichever machine updates the
+# locks.
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(36, 4, -1)]
 PLATFORMS += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"]
 
 
 class LockError(Exception):
-    """A lock file cannot be made; the message says why, and what to do."""
+    """A lock file cannot be updated; the message says why, and what to do."""
 
 
 def canonical(name: str) -> str:
-    """A package's name as PEP 503 normalises it."""
+    """Returns a package's name, normalised as in PEP 503."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def constraints(lock: str, requirements: str) -> list[str]:
-    """The pins NAME==VERSION of a lock file, but for what the requirements pin themselves."""
+    """Returns a lock file's pins NAME==VERSION, without those that the requirements pin."""
     fixed = {canonical(m[1]) for m in re.finditer(r"^([\w.-]+)\s*==", requirements, re.M)}
     pins = re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)
     return [f"{name}=={version}" for name, version in pins if canonical(name) not in fixed]
 
 
 def wheel_lock(report: dict) -> str:
-    """The lock file's text for a report of `pip install --report`.
+    """Returns the lock file's text for a report of `pip install --report`.
 
     Raises:
-      LockError: a wheel comes from a folder of this machine, which others have not.
+      LockError: if a wheel comes from a folder of this machine, which others do not have.
     """
     lines = []
     for item in report["install"]:
         name, info = item["metadata"]["name"], item["download_info"]
         if info["url"].startswith("file:"):
             raise LockError(
-                f"{name} would come from a folder of this machine, where a wheel of the package"
-                " index was expected; take that folder out of pip's machine-wide configuration."
+                f"expected {name} from the package index, got it from a folder of this machine;"
+                " remove that folder from pip's machine-wide configuration"
             )
         sha256 = info["archive_info"]["hashes"]["sha256"]
         lines.append(f"{canonical(name)}=={item['metadata']['version']} --hash=sha256:{sha256}\n")
@@ -76,10 +76,10 @@ def wheel_lock(report: dict) -> str:
 
 
 def debian_lock(names: list[str], stanzas: str) -> str:
-    """The lock file's text for packages, out of what `apt-cache show` prints.
+    """Returns the lock file's text for packages, from the output of `apt-cache show`.
 
     Raises:
-      LockError: the archive has no such package, or several versions of one.
+      LockError: if the archive does not have exactly one version of a package.
     """
     lines = []
     for name in sorted(set(names)):
@@ -90,38 +90,38 @@ def debian_lock(names: list[str], stanzas: str) -> str:
                 found.append(f"{fields['Version']} {fields['Architecture']} {fields['SHA256']}")
         if len(found) != 1:
             raise LockError(
-                f"Expected one version of {name} in Debian 12's main archive, got {len(found)};"
-                " is the name right?"
+                f"expected one version of {name} in Debian 12's main archive, got {len(found)};"
+                " check the name"
             )
         lines.append(f"{name} {found[0]}\n")
     return HEADER + "".join(lines)
 
 
 def changes(old: str, new: str) -> list[str]:
-    """What to tell of a lock file's change: a line `name: old version -> new` for each."""
+    """Returns a line `name: old version -> new version` for each changed package."""
 
     def versions(text: str) -> dict[str, tuple[str, str]]:
         rows = re.findall(r"^([^#\s=]+)(?:==| )(\S+) (.*)$", text, re.M)
         return {canonical(name): (version, rest) for name, version, rest in rows}
 
     before, after = versions(old), versions(new)
-    told = []
+    found = []
     for name in sorted(before.keys() | after.keys()):
         was, now = before.get(name), after.get(name)
         if was != now:
             same = was and now and was[0] == now[0]
-            told.append(
+            found.append(
                 f"{name}: {was[0] if was else 'none'} -> {now[0] if now else 'none'}"
                 + (" (another file of the same version)" if same else "")
             )
-    return told
+    return found
 
 
 def resolve_wheels(stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool) -> str:
-    """Asks pip what the requirements in `stem`.txt come to.
+    """Resolves the requirements in `stem`.txt with pip, and returns the lock file's text.
 
     Raises:
-      LockError: pip found no answer; it has said why.
+      LockError: if pip fails, after it has printed why.
     """
     requirements, lock = stem.with_suffix(".txt"), stem.with_suffix(".lock")
     with tempfile.TemporaryDirectory() as folder:
@@ -137,22 +137,22 @@ def resolve_wheels(stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool) -
         command += [f"--report={folder}/report.json"]
         if subprocess.run(command).returncode:
             raise LockError(
-                f"pip found no set of wheels for {requirements.name} (see above); where it is"
-                " the locked versions that stand in the way, add `-- --upgrade`."
+                f"expected wheels that fit {requirements.name}, but pip found none (see above); if"
+                " locked versions are the reason, add `-- --upgrade`"
             )
         return wheel_lock(json.loads(pathlib.Path(folder, "report.json").read_text()))
 
 
 def resolve_debian(locks: list[pathlib.Path], apt: pathlib.Path) -> dict[pathlib.Path, str]:
-    """Asks apt for the packages that the locks name, and returns each lock's new text.
+    """Looks up the packages in the locks with apt, and returns each lock's new text.
 
     Raises:
-      LockError: apt failed, having said why, or lacks a package.
+      LockError: if apt fails, after it has printed why, or if a package is missing.
     """
     names = {lock: re.findall(r"^([^#\s]+)", lock.read_text(), re.M) for lock in locks}
     with tempfile.TemporaryDirectory() as folder:
         if subprocess.run(["/bin/sh", str(apt), folder]).returncode:
-            raise LockError("apt could not be asked for Debian 12's packages (see above).")
+            raise LockError("expected apt to find Debian 12's packages, but it failed (see above)")
         wanted = sorted({name for packages in names.values() for name in packages})
         env = {**os.environ, "APT_CONFIG": f"{folder}/apt.conf", "LC_ALL": "C"}
         command = ["apt-cache", "show", *wanted]
@@ -161,30 +161,30 @@ def resolve_debian(locks: list[pathlib.Path], apt: pathlib.Path) -> dict[pathlib
 
 
 def write(lock: pathlib.Path, text: str) -> None:
-    """Writes a lock file, whole or not at all, and prints what that changes."""
+    """Writes a lock file atomically, and prints the changes."""
     old = lock.read_text() if lock.exists() else ""
-    told = changes(old, text)
-    print(f"{lock.name} of {lock.parent.name}: {len(told) or 'no'} change(s)")
-    for line in told:
+    lines = changes(old, text)
+    print(f"{lock.name} of {lock.parent.name}: {len(lines) or 'no'} change(s)")
+    for line in lines:
         print("  " + line)
     if text != old:
-        beside = lock.with_suffix(".lock.new")
-        beside.write_text(text)
-        beside.replace(lock)
+        temporary = lock.with_suffix(".lock.new")
+        temporary.write_text(text)
+        temporary.replace(lock)
 
 
 def main() -> None:
-    """Makes all lock files, each as soon as its answer is known."""
+    """Updates all lock files; each is written as soon as it is resolved."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--upgrade", action="store_true", help="take each wheel's newest version")
     options = parser.parse_args()
     if "BUILD_WORKSPACE_DIRECTORY" not in os.environ:
-        raise SystemExit("Start this by ./bazelw run //third_party:lock.")
+        raise SystemExit("lock: expected to be started by ./bazelw run //third_party:lock")
     root = pathlib.Path(os.environ["BUILD_WORKSPACE_DIRECTORY"])
     here = pathlib.Path(__file__).parent
-    # In the runfiles tree, @python3 lies beside this workspace.
+    # In the runfiles tree, @python3 is next to this workspace.
     (pip,) = (here.parent.parent / "python3/usr/share/python-wheels").glob("pip-*.whl")
     try:
         for name, deps in WHEELS.items():

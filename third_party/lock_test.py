@@ -1,4 +1,4 @@
-"""Tests of lock.py: what it makes of pip's and apt's answers."""
+"""Tests of the lock files that are made from the output of pip and apt."""
 
 from absl.testing import absltest
 
@@ -28,15 +28,15 @@ class WheelLockTest(absltest.TestCase):
             "a-b-c==1.0 --hash=sha256:11\nzed==2 --hash=sha256:22\n",
         )
 
-    def test_a_wheel_of_this_machine_is_refused(self):
-        with self.assertRaisesRegex(lock.LockError, "zed would come from a folder"):
+    def test_a_wheel_from_a_folder_is_an_error(self):
+        with self.assertRaisesRegex(lock.LockError, "zed from the package index, got it from a"):
             lock.wheel_lock(_report(("zed", "2", "file:///wheels/zed.whl", "22")))
 
     def test_no_address_is_written(self):
         text = lock.wheel_lock(_report(("zed", "2", "https://index/zed.whl", "22")))
         self.assertNotIn("index", text)
 
-    def test_what_the_requirements_pin_is_no_constraint(self):
+    def test_requirements_that_pin_a_version_are_not_constraints(self):
         text = "a-b==1 --hash=sha256:11\nc==2 --hash=sha256:22\n# d==3\n"
         self.assertEqual(lock.constraints(text, "# why\nA_b == 4\nc\n"), ["c==2"])
 
@@ -51,11 +51,11 @@ class DebianLockTest(absltest.TestCase):
         text = lock.debian_lock(["libz", "data"], self.STANZAS)
         self.assertEqual(text.removeprefix(lock.HEADER), "data 3 all bb\nlibz 1:1.2-1 amd64 aa\n")
 
-    def test_an_unknown_package_is_named(self):
+    def test_an_unknown_package_is_an_error(self):
         with self.assertRaisesRegex(lock.LockError, "one version of libc6 .* got 0"):
             lock.debian_lock(["libc6"], self.STANZAS)
 
-    def test_two_versions_are_refused(self):
+    def test_two_versions_are_an_error(self):
         with self.assertRaisesRegex(lock.LockError, "got 2"):
             lock.debian_lock(["data"], self.STANZAS + "\n" + self.STANZAS)
 

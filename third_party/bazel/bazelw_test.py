@@ -1,4 +1,4 @@
-"""What bazelw and tools/bazel do before Bazel starts; the machine's programs are scripts here."""
+"""Tests of bazelw and tools/bazel; scripts replace the programs of the machine."""
 
 import os
 import pathlib
@@ -18,7 +18,7 @@ _FILES = [
     "third_party/pip/requirements.lock",
 ]
 _TOOLS = "awk cat chmod cp cut dirname env grep head mkdir mktemp readlink rm sed sh tail".split()
-# Each says what the test's folder says in a file of its name.
+# Scripts that print the contents of files in the test's folder, named in the scripts.
 _MACHINE = {
     "apt-cache": "echo 'bazel-bootstrap:'; echo \"  Candidate: $(cat $here/candidate)\"",
     "apt-config": "",
@@ -76,7 +76,7 @@ class BazelwTest(parameterized.TestCase):
         for name, text in _MACHINE.items():
             self.program(name, f"#!/bin/sh\nhere={self.folder}\n{text}\n")
         (self.folder / "bazel").write_text(_BAZEL)
-        # A new machine: Debian 13, an ordinary user in a folder of his own.
+        # A new machine: Debian 13, and a user without root's rights in their own folder.
         self.say(candidate="4.2.3+ds-11", address="http://debian.test/debian/", libc="glibc 2.41")
         self.say(user="1000", owner="1000", machine="Linux x86_64")
         self.say(passwd=str(self.folder / "home"))
@@ -110,16 +110,16 @@ class BazelwTest(parameterized.TestCase):
             text=True,
         )
 
-    def asked_of_apt(self):
+    def apt_log(self):
         log = self.folder / "log"
         return log.read_text() if log.exists() else ""
 
     def assert_refused(self, done, *words):
-        """Nothing was installed or started, and one message says why."""
+        """Checks that nothing was installed or started, and that a message has all words."""
         self.assertEqual((done.returncode, done.stdout), (1, ""), done.stderr)
         for word in words:
             self.assertIn(word, done.stderr)
-        self.assertNotIn("install", self.asked_of_apt())
+        self.assertNotIn("install", self.apt_log())
 
     def test_a_new_machine(self):
         self.keyring.unlink()
@@ -133,9 +133,9 @@ class BazelwTest(parameterized.TestCase):
         self.assertRegex(lines[2], "root or sudo is needed to install .* nothing else")
         self.assertIn("installing bazel-bootstrap ca-certificates debian-archive-keyring", lines[3])
         self.assertIn("much output", pathlib.Path(lines[3].split()[-1]).read_text())
-        self.assertEqual(self.asked_of_apt().count("sudo\n"), 2)
+        self.assertEqual(self.apt_log().count("sudo\n"), 2)
 
-    def test_wrong_paths_of_the_user_s_own(self):
+    def test_wrong_paths_of_checkpoint_and_images(self):
         for variable, what in (
             ("CHECKPOINT", "expected a checkpoint"),
             ("IMAGES", "a folder of JP"),
@@ -144,7 +144,7 @@ class BazelwTest(parameterized.TestCase):
                 done = self.bazelw("build", "x", **{variable: path})
                 self.assert_refused(done, f"bazelw: {variable}={path}: expected", what)
                 self.assertLen(done.stderr.splitlines(), 1)
-        # Nobody asks for them then.
+        # `run` does not use them.
         self.assertEqual(self.bazelw("run", "train", CHECKPOINT="gone").returncode, 0)
 
     @parameterized.parameters(
@@ -182,7 +182,7 @@ class BazelwTest(parameterized.TestCase):
         )
 
     @parameterized.parameters(
-        # Bazel is installed, and its cache is empty: a build is announced, and nothing else is.
+        # Bazel is installed, and its cache is empty: only builds print how much they download.
         (["build", "x"], 3),
         (["--max_idle_secs=5", "test", "--jobs=1", "x"], 3),
         (["run", "x"], 3),
@@ -190,7 +190,7 @@ class BazelwTest(parameterized.TestCase):
         (["shutdown"], 0),
         ([], 0),
     )
-    def test_says_what_a_first_build_downloads(self, arguments, lines):
+    def test_first_build_prints_what_it_downloads(self, arguments, lines):
         self.program("bazel-4")
         done = self.bazelw(*arguments)
         self.assertEndsWith(done.stdout, " ".join(["bazel4.bazelrc", *arguments]) + "\n")
@@ -223,7 +223,7 @@ class BazelwTest(parameterized.TestCase):
         self.assertEqual((done.returncode, done.stderr), (0, ""))
 
     @parameterized.parameters("environment", "argument", "user.bazelrc", "home")
-    def test_the_archives_address_may_stand_in_several_places(self, where):
+    def test_places_of_the_archives_address(self, where):
         self.program("bazel-4")
         self.say(address="http://other.test/")
         self.assert_refused(self.bazelw("build"), "DEBIAN_MIRROR=http://HOST/debian ./bazelw")
@@ -241,10 +241,10 @@ class BazelwTest(parameterized.TestCase):
         done = self.bazelw(*arguments, **environment)
         self.assertEqual(done.returncode, 0, done.stderr)
 
-    def test_asks_for_the_archive_before_anything_is_installed(self):
+    def test_archive_is_checked_before_anything_is_installed(self):
         self.say(address="http://other.test/")
         self.assert_refused(self.bazelw("build"), "DEBIAN_MIRROR=http://HOST/debian ./bazelw")
-        self.assertEqual(self.asked_of_apt(), "")
+        self.assertEqual(self.apt_log(), "")
 
     @parameterized.parameters(
         ({"candidate": "3.5.1+ds-3"}, "got bazel-bootstrap 3.5.1+ds-3 (Some Linux 1)"),
@@ -252,36 +252,36 @@ class BazelwTest(parameterized.TestCase):
         ({"libc": "glibc 2.9"}, "got glibc 2.9 (Some Linux 1)"),
         ({"machine": "Linux aarch64"}, "got Linux aarch64"),
     )
-    def test_systems_that_are_not_supported(self, answers, expected):
+    def test_unsupported_systems(self, answers, expected):
         self.say(**answers)
         done = self.bazelw("build")
         self.assert_refused(done, expected, "Supported are Debian 12, Debian 13 and Ubuntu 24.04")
-        self.assertEqual(self.asked_of_apt(), "")
+        self.assertEqual(self.apt_log(), "")
 
-    def test_bazelisk_changes_nothing_about_the_c_library(self):
+    def test_bazelisk_needs_the_same_c_library(self):
         self.program("bazelisk")
         self.say(libc="glibc 2.31")
         self.assert_refused(self.bazelw("build"), "got glibc 2.31")
 
-    def test_a_system_without_apt(self):
+    def test_system_without_apt(self):
         (self.bin / "apt-get").unlink()
         self.assert_refused(self.bazelw("build"), "expected apt-get", "Some Linux 1", "Supported")
 
     @parameterized.parameters("(none)", "3.5.1")
-    def test_apt_knows_only_after_an_update(self, candidate):
+    def test_candidate_is_checked_again_after_apt_update(self, candidate):
         self.say(candidate="(none)", later=candidate)
         self.assert_refused(self.bazelw("build"), "Supported are Debian 12")
         self.say(candidate="(none)", later="4.2.3")
         self.assertIn("/bazel-4 ", self.bazelw("build").stdout)
 
-    def test_root_in_the_folder_of_another(self):
+    def test_root_in_the_folder_of_another_user(self):
         self.program("bazel-4")
         self.say(user="0")
-        self.assert_refused(self.bazelw("info"), "expected somebody, to whom", "without sudo")
+        self.assert_refused(self.bazelw("info"), "expected the user somebody", "without sudo")
 
     def test_links_left_by_root(self):
         if os.access("/root", os.W_OK) or os.getuid() == 0:
-            self.skipTest("root may write everywhere")
+            self.skipTest("root can write everywhere")
         self.program("bazel-4")
         (self.workspace / ".bazel").mkdir(mode=0o555)
         self.assert_refused(self.bazelw("info"), "belongs to somebody; remove it: sudo rm -r")
@@ -292,7 +292,7 @@ class BazelwTest(parameterized.TestCase):
         ours.rename(theirs)
         self.workspace = theirs
         self.assert_refused(self.bazelw("build"), "neither spaces nor letters beyond ASCII", name)
-        # Where the user stands is another matter.
+        # The user's current folder may have such a path.
         self.workspace = theirs.rename(ours)
         self.program("bazel-4")
         theirs.mkdir()
@@ -317,7 +317,7 @@ class BazelwTest(parameterized.TestCase):
         self.assertEqual(done.stdout, f"{self.bin}/bazelisk info\n")
         self.assertEqual((self.workspace / ".bazelversion").read_text(), "4.2.3\n")
 
-    def test_another_version_is_bazelisks(self):
+    def test_another_version_needs_bazelisk(self):
         self.program("bazel-4")
         done = self.bazelw("info", USE_BAZEL_VERSION="7.4.1")
         self.assertEqual(done.returncode, 1)
@@ -345,7 +345,7 @@ class BazelwTest(parameterized.TestCase):
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertStartsWith(
             done.stderr,
-            f"bazelw: expected the program's flags behind --, got {first}, which is none of",
+            f"bazelw: expected the program's flags after --, got {first}, which is not a flag of",
         )
         self.assertEndsWith(done.stderr, f"; type: ./bazelw {' '.join(run)} {command}\n")
 
@@ -353,13 +353,13 @@ class BazelwTest(parameterized.TestCase):
         (["run", "train"],),
         (["run", "train", "--", "--steps=3", "--"],),
         (["run", "--jobs=1", "train", "--", "--steps=3"],),
-        # Bazel says itself what is wrong with a flag of its own.
+        # Bazel prints its own error for its own flags.
         (["run", "--jobs", "train"],),
         (["build", "--steps=3", "train"],),
-        # Whatever the last word is to Bazel, that is no `run`.
+        # `--startup x` is unknown here, and `x` could be the command instead of `run`.
         (["--startup", "x", "run", "train", "--steps=3"],),
     )
-    def test_all_other_flags_are_bazels_matter(self, arguments):
+    def test_other_flags_are_left_to_bazel(self, arguments):
         self.program("bazel-4")
         (self.workspace / ".bazel/out").mkdir(parents=True)
         done = self.bazelw(*arguments)
@@ -375,7 +375,7 @@ class BazelwTest(parameterized.TestCase):
         self.assertEqual(done.stdout, f"{real} --bazelrc={self.workspace}/{rc} info\n")
         self.assertTrue(runfiles.path(rc).exists())
 
-    def test_debians_bazel_finds_debians_package(self):
+    def test_debians_bazel_starts_debians_bazel_4(self):
         self.program("bazel-4")
         missing = str(self.bin / "bazel-4.2.3")
         done = self.bazelw("info", program="tools/bazel", BAZEL_REAL=missing)

@@ -1,10 +1,10 @@
 #!/bin/sh
-# prepare.sh ARGUMENTS...: what must hold before Bazel starts with these arguments; bazelw runs it,
-# in the workspace's root. On a new machine it says what is to come, sees to it that nothing will be
-# missing, and installs Bazel, before anything is downloaded.
+# prepare.sh ARGUMENTS...: checks that Bazel can start with these arguments; bazelw runs it in the
+# workspace's root. On a new machine, it first prints what will be downloaded, and checks that
+# everything is available; then it installs Bazel.
 set -eu
 export LC_ALL=C
-system=${SYSTEM_ROOT-} # Where /etc and /usr/share lie; tests have their own.
+system=${SYSTEM_ROOT-} # The folder of etc and usr/share; tests set it.
 
 fail() {
   printf 'bazelw: %s\n' "$*" >&2
@@ -17,15 +17,15 @@ case $PWD in (*[!!-~]*)
 esac
 owner=$(stat -c %U .)
 if [ "$(id -u)" = 0 ] && [ "$(stat -c %u .)" != 0 ]; then
-  fail "expected $owner, to whom $PWD belongs, got root, whose files $owner could not replace;" \
-    "run it without sudo, which it calls itself to install Bazel; in a container, give root the folder"
+  fail "expected the user $owner, who owns $PWD, got root, whose files $owner could not replace;" \
+    "run it without sudo (it calls sudo itself to install Bazel); in a container, make root the owner"
 fi
 if [ -d .bazel ] && [ ! -w .bazel ]; then
-  fail "expected to be able to write in $PWD/.bazel, which belongs to $(stat -c %U .bazel); remove" \
-    "it: sudo rm -r $PWD/.bazel $PWD/bazel-out"
+  fail "expected $PWD/.bazel to be writable, but it belongs to $(stat -c %U .bazel); remove it:" \
+    "sudo rm -r $PWD/.bazel $PWD/bazel-out"
 fi
 
-# What Bazel will keep its files in, and the archive's address, from where these may stand.
+# Bazel's folders and the archive's address, from the arguments, the settings and the environment.
 cache=
 mirror=${DEBIAN_MIRROR-}
 root=$(getent passwd "$(id -u)" | cut -d : -f 6)/.cache/bazel/_bazel_${USER:-$(id -un)}
@@ -48,7 +48,7 @@ for argument; do
   case $argument in (-*) ;; (*) command=$argument; break ;; esac
 done
 
-# A wrong path of the user's own is told here in a sentence: Bazel tells it three times, in tracebacks.
+# Check the user's paths here, in one sentence: Bazel would print the error three times, as tracebacks.
 case $command in (build | test)
   for variable in CHECKPOINT IMAGES; do
     eval "given=\${$variable-}"
@@ -57,12 +57,13 @@ case $command in (build | test)
     case $path in (/*) ;; (*) path=$BAZELW_USER_DIRECTORY/$path ;; esac
     [ ! -d "$path" ] || continue
     if [ $variable = IMAGES ]; then
-      fail "IMAGES=$given: expected a folder of JPEG, PNG or TFRecord files; there is no such folder"
+      fail "IMAGES=$given: expected a folder of JPEG, PNG or TFRecord files, got no such folder;" \
+        "correct the path"
     fi
     prefix=$(printf '%s' "$path" | sed 's/\.index$//; s/\.meta$//; s/\.data-[0-9]*-of-[0-9]*$//')
     [ -f "$prefix.index" ] || [ -f "$prefix" ] ||
       fail "CHECKPOINT=$given: expected a checkpoint (its prefix, the name of its files without" \
-        ".index), or a folder of checkpoints; there is none"
+        ".index), or a folder of checkpoints, got neither; correct the path"
   done ;;
 esac
 
@@ -71,7 +72,7 @@ largest=$(sed -n 's/^tensorflow-cpu==.*sha256://p' third_party/pip/requirements.
 case $command in (build | coverage | fetch | run | test) builds=1 ;; (*) builds= ;; esac
 if [ -n "$bazel" ]; then
   [ "$builds" ] || exit 0
-  # Built here before, or fetched for a folder elsewhere.
+  # Exit if this folder was built before, or the files were downloaded for another folder.
   [ ! -e .bazel/out ] && [ ! -e "$cache/content_addressable/sha256/$largest/file" ] || exit 0
 fi
 
@@ -88,19 +89,21 @@ esac
 command -v apt-get >/dev/null ||
   fail "expected apt-get, which fetches Bazel and the interpreter, got $name without. $supported"
 
-# Fails where apt knows of another Bazel only; with no lists yet, it knows of none.
+# check_bazel perhaps|surely: fails if apt has only another Bazel. Before its first update, apt knows
+# no packages, which `perhaps` accepts.
 check_bazel() {
   candidate=$(apt-cache policy bazel-bootstrap | sed -n 's/^  Candidate: //p')
   case $candidate in
     (4.*) ;;
-    ("" | "(none)") [ "$1" = perhaps ] || fail "apt knows no package bazel-bootstrap ($name). $supported" ;;
+    ("" | "(none)")
+      [ "$1" = perhaps ] || fail "expected Bazel 4 from apt, got no bazel-bootstrap ($name). $supported" ;;
     (*) fail "expected Bazel 4 from apt, got bazel-bootstrap $candidate ($name). $supported" ;;
   esac
 }
 [ -n "$bazel" ] || check_bazel perhaps
 
 cat >&2 <<'TEXT'
-bazelw: the first build downloads 560 MB; Bazel with its Java, where it is missing, is 290 MB more.
+bazelw: the first build downloads 560 MB, and another 290 MB if Bazel and Java are not installed.
 bazelw: it takes 4 GB of disk and, on two cores, three to eight minutes; later builds take seconds.
 bazelw: root or sudo is needed to install Bazel (and Debian's keys) with apt, and for nothing else.
 TEXT
@@ -124,7 +127,7 @@ if [ "$(id -u)" != 0 ]; then
 fi
 log=$(mktemp -t bazelw-apt.XXXXXX)
 apt() {
-  # A new machine may be updating itself just now.
+  # A new machine may be running its own updates: wait for the lock.
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=600 "$@" \
     </dev/null >>"$log" 2>&1 && return
   tail -n 5 "$log" >&2

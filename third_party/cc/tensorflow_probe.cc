@@ -1,5 +1,5 @@
-// A Python extension linked with the TensorFlow libraries of the wheel: what the build must be
-// able to make. It asks both libraries something that only they know.
+// A Python extension that is linked with TensorFlow's libraries in the wheel, to test that the build
+// can make one. It calls a function of each library.
 
 #include <string>
 

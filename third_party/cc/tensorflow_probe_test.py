@@ -1,4 +1,4 @@
-"""A pybind11 extension on the wheel's C++ libraries loads beside TensorFlow, and answers."""
+"""Tests that a pybind11 extension with the wheel's C++ libraries works, alone and with TensorFlow."""
 
 import importlib.metadata
 import sys
@@ -9,12 +9,12 @@ from third_party.cc import tensorflow_probe
 
 
 class TensorflowProbeTest(absltest.TestCase):
-    def test_the_extension_alone(self):
+    def test_extension_alone(self):
         self.assertEqual(tensorflow_probe.version(), importlib.metadata.version("tensorflow-cpu"))
         self.assertTrue(tensorflow_probe.is_op("Conv2D"))
         self.assertFalse(tensorflow_probe.is_op("NoSuchOp"))
 
-    def test_beside_tensorflow(self):
+    def test_extension_with_tensorflow(self):
         import tensorflow
 
         self.assertEqual(tensorflow_probe.version(), tensorflow.__version__)

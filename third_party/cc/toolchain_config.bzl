@@ -1,4 +1,4 @@
-"""The C++ toolchain: zig's clang and lld, on GNU's libstdc++."""
+"""The C++ toolchain: zig's clang and lld, with GNU's libstdc++."""
 
 load("@bazel_tools//tools/build_defs/cc:action_names.bzl", "ACTION_NAMES")
 load(
@@ -51,8 +51,8 @@ def _impl(ctx):
         feature(name = "dbg"),
         feature(name = "fastbuild"),
         feature(name = "supports_pic", enabled = True),
-        # zig puts its C library's headers before every -isystem, where
-        # libstdc++'s #include_next would not find them: hence -I.
+        # -I instead of -isystem: zig puts its C library's headers before every -isystem, where
+        # libstdc++'s #include_next would not find them.
         _flags("default_compile_flags", _COMPILE, [
             "-target",
             _TARGET,

@@ -1,5 +1,5 @@
-// A C++17 program of the toolchain: it compiles, throws and catches, and runs on the C++ library
-// of the build, not on the host's.
+// Tests that the toolchain compiles C++17, that exceptions work, and that programs run with the C++
+// library of the build, not the host's.
 
 #include <charconv>
 #include <fstream>

@@ -1,9 +1,8 @@
 #!/bin/sh
-# apt.sh FOLDER [NAME=VERSION...]: readies apt in FOLDER, and downloads packages to FOLDER/debs.
+# apt.sh FOLDER [NAME=VERSION...]: configures apt in FOLDER, and downloads packages to FOLDER/debs.
 #
-# They come from the archive that archive.sh finds; only its main part, since its
-# packages stay for good; those of the security and updates archives are replaced,
-# and a pin on one of them breaks.
+# They come from the archive that archive.sh finds, and only from its main part, which keeps its
+# packages. The security and updates archives replace theirs, which would break pins.
 set -eu
 root=$1
 shift
@@ -11,14 +10,14 @@ export LC_ALL=C
 
 mirror=$(/bin/sh "$(dirname "$0")/archive.sh" "$root")
 if ! grep -q 'signed-by=' "$root/sources.list"; then
-  echo "Debian's keys were expected in ${SYSTEM_ROOT-}/usr/share/keyrings; install the package" >&2
-  echo "debian-archive-keyring." >&2
+  echo "expected Debian's keys in ${SYSTEM_ROOT-}/usr/share/keyrings, got none; install the package" >&2
+  echo "debian-archive-keyring" >&2
   exit 1
 fi
 export APT_CONFIG="$root/apt.conf"
 if ! apt-get -q -o APT::Update::Error-Mode=any update >"$root/log" 2>&1; then
   cat "$root/log" >&2
-  echo "apt could not read Debian 12's main archive at $mirror; is the address right?" >&2
+  echo "expected Debian 12's main archive at $mirror, but apt cannot read it; check the address" >&2
   exit 1
 fi
 mkdir -p "$root/debs"

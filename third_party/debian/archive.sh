@@ -1,25 +1,25 @@
 #!/bin/sh
-# archive.sh FOLDER: prints the address of an archive of Debian 12, and readies apt in FOLDER for it.
+# archive.sh FOLDER: prints the address of an archive of Debian 12, and configures apt in FOLDER for it.
 #
-# That is DEBIAN_MIRROR where it is set. Otherwise it is what the machine's apt knows: an archive of
-# bookworm, else one of any Debian release, since one archive holds all of them. An address counts
-# once apt has read from it that it is Debian's and has bookworm: others have a bookworm, too.
+# The address is DEBIAN_MIRROR if it is set. Otherwise it is one that the machine's apt knows: an
+# archive of bookworm or, if there is none, of any Debian release, since one archive has all of them.
+# An address is used only after apt has confirmed that it is Debian's and has bookworm, since other
+# vendors have a bookworm, too.
 #
-# FOLDER/apt.conf makes apt know Debian 12's main archive and nothing else: of the
-# host's apt it takes how to reach an archive (proxies, certificates, passwords),
-# but no sources, pins or installed packages.
+# With FOLDER/apt.conf, apt uses only Debian 12's main archive. It has the host's settings to reach an
+# archive (proxies, certificates, passwords), but not its sources, pins or installed packages.
 set -eu
 root=$1
 export LC_ALL=C
 tab=$(printf '\t')
 
 if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-  echo "The interpreter and the C++ library are unpacked from Debian packages, for which apt-get" >&2
-  echo "and dpkg-deb are needed; they were not found. Build on Debian, Ubuntu or kin." >&2
+  echo "expected apt-get and dpkg-deb, which fetch the interpreter and the C++ library from Debian" >&2
+  echo "packages, got none; build on Debian or Ubuntu" >&2
   exit 1
 fi
 
-# Before Debian's keys are installed, bazelw asks which address will do; apt.sh insists on them.
+# bazelw looks for the address before Debian's keys are installed; apt.sh requires the keys.
 signed=trusted=yes
 for keyring in "${SYSTEM_ROOT-}"/usr/share/keyrings/debian-archive-keyring.gpg \
   "${SYSTEM_ROOT-}"/usr/share/keyrings/debian-archive-keyring.pgp; do
@@ -50,11 +50,11 @@ Acquire::Retries "3";
 CONF
 } >"$root/apt.conf"
 
-# has_bookworm ADDRESS: whether it is Debian's and has bookworm; if not, $why says what came.
+# has_bookworm ADDRESS: whether it is Debian's and has bookworm; if not, sets $why.
 has_bookworm() {
   echo "deb [$signed] $1 bookworm main" >"$root/sources.list"
   rm -f "$root"/state/lists/*Release
-  # The Release file alone: the list of packages is not needed yet.
+  # Only the Release file, since the list of packages is not needed yet.
   if ! APT_CONFIG="$root/apt.conf" apt-get -q -o APT::Update::Error-Mode=any \
     -o Acquire::IndexTargets::deb::Packages::DefaultEnabled=false update >"$root/log" 2>&1; then
     why=$(sed -n 's/^E: //p' "$root/log" | head -n 1)
@@ -62,14 +62,14 @@ has_bookworm() {
   fi
   origin=$(sed -n 's/^Origin: //p' "$root"/state/lists/*Release | head -n 1)
   label=$(sed -n 's/^Label: //p' "$root"/state/lists/*Release | head -n 1)
-  why="that is no archive of Debian's releases (Origin: $origin, Label: $label)"
+  why="that is not an archive of Debian's releases (Origin: $origin, Label: $label)"
   [ "$origin $label" = "Debian Debian" ]
 }
 
 if [ -n "${DEBIAN_MIRROR-}" ]; then
   addresses=$DEBIAN_MIRROR
 else
-  # Where the machine's apt has no lists yet, it does not know the origin, and all are tried.
+  # Before the machine's first `apt-get update`, the origins are unknown, and all addresses are tried.
   known=$(apt-get indextargets \
     --format "\$(COMPONENT)$tab\$(ORIGIN)$tab\$(REPO_URI)$tab\$(RELEASE) \$(CODENAME) " \
     'Created-By: Packages' | grep -E "^main$tab(Debian)?$tab" | cut -f 3,4 | grep -v '^cdrom:') ||
@@ -88,22 +88,22 @@ for address in $addresses; do
     echo "$address"
     exit 0
   fi
-  # An address may hold a password.
+  # An address may contain a password.
   shown=$(echo "$address" | sed 's#//[^/@]*@#//#')
   tried="$tried
   tried $shown: $why"
 done
 {
   if [ -n "${DEBIAN_MIRROR-}" ]; then
-    echo "Expected DEBIAN_MIRROR to be the address of an archive of Debian 12 (bookworm, main):$tried"
+    echo "expected DEBIAN_MIRROR to be the address of an archive of Debian 12 (bookworm, main):$tried"
   else
-    echo "The interpreter and the C++ library come from packages of Debian 12 (bookworm, main), of" \
-      "which this machine's apt knows no archive.$tried"
+    echo "expected an archive of Debian 12 (bookworm, main), from which the interpreter and the C++" \
+      "library come; this machine's apt knows no archive of it.$tried"
   fi
-  echo "Give the address of one, the folder that holds dists/ and pool/ (every mirror of Debian has" \
-    "it), for one command:"
+  echo "Give the address of one: the folder with dists/ and pool/, which every mirror of Debian has." \
+    "For one command:"
   echo "  DEBIAN_MIRROR=http://HOST/debian ./bazelw ..."
-  echo "or for good:"
+  echo "For all commands:"
   echo "  echo 'build --repo_env=DEBIAN_MIRROR=http://HOST/debian' >>user.bazelrc"
 } >&2
 exit 1

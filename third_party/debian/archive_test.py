@@ -1,4 +1,4 @@
-"""Which archive of Debian 12 is taken; apt, which the machine may lack, is a script here."""
+"""Tests of which archive of Debian 12 is used; a script replaces apt, which a machine may lack."""
 
 import os
 import pathlib
@@ -8,8 +8,8 @@ from absl.testing import absltest, parameterized
 
 _HERE = pathlib.Path(__file__).parent
 _TOOLS = "awk cat cut dirname grep head mkdir printf rm sed sh".split()
-# Knows the lines of `known`, and of archives what lies in `archives`, a file for each host:
-# origin and label of its bookworm.
+# It reads the sources that apt knows from the file `known`, and the Release file of each host's
+# bookworm from the folder `archives`.
 _APT_GET = """#!/bin/sh
 here=$(dirname "$0")
 if [ "$1" = indextargets ]; then cat "$here/known"; exit; fi
@@ -57,7 +57,7 @@ class ArchiveTest(parameterized.TestCase):
         (self.bin / "archives" / host).write_text(text)
 
     def run_script(self, script, *known, mirror=None, arguments=()):
-        """Runs a script; known are (component, origin, address, release, codename)."""
+        """Runs a script; each of `known` is (component, origin, address, release, codename)."""
         lines = ["\t".join([*target[:3], " ".join(target[3:]) + " "]) for target in known]
         (self.bin / "known").write_text("".join(line + "\n" for line in lines))
         env = {"PATH": str(self.bin), "SYSTEM_ROOT": str(self.folder / "system")}
@@ -84,10 +84,10 @@ class ArchiveTest(parameterized.TestCase):
         self.assertLen(self.tries(), 1)
 
     @parameterized.parameters(
-        # Of several, that of bookworm, wherever it stands, by whichever name.
+        # The source may name the release or its suite.
         ("bookworm", "bookworm"),
         ("oldstable", "bookworm"),
-        # Without lists, apt has only the name in sources.list.
+        # Before the first update, apt knows only the name in sources.list.
         ("bookworm", ""),
     )
     def test_bookworm_comes_before_other_releases(self, release, codename):
@@ -97,12 +97,12 @@ class ArchiveTest(parameterized.TestCase):
         self.assertEqual(self.found(new, old), "http://debian.test/debian/")
 
     @parameterized.parameters("Debian", "")
-    def test_the_archive_of_another_release_does(self, origin):
+    def test_archive_of_another_release_is_used(self, origin):
         target = ("main", origin, "http://debian.test/debian/", "trixie", "")
         self.assertEqual(self.found(target), "http://debian.test/debian/")
 
-    def test_not_the_archives_of_others(self):
-        # Some have a bookworm with a component main, which only the origin tells from Debian's.
+    def test_archives_of_other_vendors_are_not_used(self):
+        # Some have a bookworm with a component main, and differ from Debian's only in the origin.
         self.archive("vendor.test", origin="Vendor")
         self.archive("security.test", label="Debian-Security")
         known = [
@@ -114,13 +114,13 @@ class ArchiveTest(parameterized.TestCase):
         ]
         done = self.run_script("archive.sh", *known)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("tried http://vendor.test/: that is no archive of Debian's", done.stderr)
+        self.assertIn("tried http://vendor.test/: that is not an archive of Debian's", done.stderr)
         self.assertLen(self.tries(), 2)
         last = ("main", "Debian", "http://debian.test/debian/", "sid", "sid")
         self.assertEqual(self.found(*known, last), "http://debian.test/debian/")
 
     @parameterized.parameters("Ubuntu", "")
-    def test_asks_where_none_is_known(self, origin):
+    def test_error_if_no_archive_is_known(self, origin):
         ubuntu = ("main", origin, "http://ubuntu.test/ubuntu/", "noble", "")
         done = self.run_script("archive.sh", ubuntu)
         self.assertEqual((done.returncode, done.stdout), (1, ""))
@@ -128,15 +128,15 @@ class ArchiveTest(parameterized.TestCase):
         tried = "tried http://ubuntu.test/ubuntu/: Failed to fetch ubuntu.test/dists/bookworm"
         self.assertEqual(tried in done.stderr, not origin)
 
-    def test_a_wrong_address_of_the_users_is_an_error_that_keeps_the_password(self):
+    def test_error_for_a_wrong_address_hides_the_password(self):
         known = ("main", "Debian", "http://debian.test/debian/", "bookworm", "bookworm")
         done = self.run_script("archive.sh", known, mirror="http://me:secret@wrong.test/debian")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
-        self.assertStartsWith(done.stderr, "Expected DEBIAN_MIRROR to be the address of an archive")
+        self.assertStartsWith(done.stderr, "expected DEBIAN_MIRROR to be the address of an archive")
         self.assertIn("tried http://wrong.test/debian: Failed to fetch", done.stderr)
         self.assertNotIn("secret", done.stderr)
 
-    def test_signatures_are_checked_with_the_keys_by_either_name(self):
+    def test_signatures_are_checked_with_either_file_of_keys(self):
         target = ("main", "Debian", "http://debian.test/debian/", "bookworm", "bookworm")
         self.found(target)
         (self.keys / "debian-archive-keyring.gpg").rename(self.keys / "debian-archive-keyring.pgp")
@@ -157,11 +157,11 @@ class ArchiveTest(parameterized.TestCase):
         self.assertIn("install the package\ndebian-archive-keyring", done.stderr)
         self.assertFalse(downloads.exists())
 
-    def test_a_machine_without_apt(self):
+    def test_machine_without_apt(self):
         (self.bin / "dpkg-deb").unlink()
         done = self.run_script("archive.sh", mirror="http://debian.test/debian")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("apt-get and dpkg-deb are needed", done.stderr.replace("\n", " "))
+        self.assertIn("expected apt-get and dpkg-deb", done.stderr.replace("\n", " "))
 
 
 if __name__ == "__main__":

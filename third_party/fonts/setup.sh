@@ -1,3 +1,3 @@
-# Runs in the repository @fonts, over the unpacked packages.
+# Runs in the repository @fonts, after the packages were unpacked.
 mv usr/share/fonts/truetype/wqy/wqy-microhei.ttc usr/share/doc/fonts-wqy-microhei/copyright .
 rm -rf usr etc

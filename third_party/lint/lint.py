@@ -1,8 +1,8 @@
-"""`./bazelw run //third_party/lint`: the formatters and linters, over the whole project.
+"""`./bazelw run //third_party/lint`: runs the formatters and linters on all files of the project.
 
-Says a sentence for each tool and exits with 1 where one has something to mend;
-`-- --fix` formats the files, and mends what the tools can mend. Paths keep it to
-what lies under them: `-- third_party tests/x_test.py`.
+Prints a sentence for each tool, and exits with status 1 if one of them has found something.
+`-- --fix` formats the files, and fixes what the tools can fix. Paths restrict it to files and
+folders: `-- third_party tests/x_test.py`.
 """
 
 import argparse
@@ -14,22 +14,22 @@ import sys
 import time
 from collections.abc import Iterator
 
-# Where the tools lie in the runfiles tree.
+# The tools are in the runfiles tree.
 RUNFILES = pathlib.Path(__file__).parents[3]
 BUILDIFIER = "buildifier/buildifier-linux_amd64"
 CLANG_FORMAT = "lint/site/clang_format/clang_format/data/bin/clang-format"
 RUFF = "lint/site/ruff/bin/ruff"
-# Of buildifier's warnings, not those that ask for a load of what Bazel 4 has built
-# in: mended, they load files that this workspace's stand-ins for rules_cc lack.
+# Without buildifier's warnings that ask for a load of rules that are built into Bazel 4: the fix would
+# load files that this workspace's replacement of rules_cc does not have.
 BUILT_IN = ("binary", "common", "import", "info", "library", "shared-library", "test", "toolchain")
 WARNINGS = ",".join([*(f"-native-cc-{name}" for name in BUILT_IN), "-native-py"])
-# What programs of this project write in the workspace, and no one formats.
+# Folders that programs write in the workspace, and that are not formatted.
 NOT_OURS = {"bazel-out", "models", "__pycache__"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Tool:
-    """A formatter or linter: how it checks, and how it mends (if it can)."""
+    """A formatter or linter, with its commands to check and (if it can) to fix files."""
 
     name: str
     files: list[str]
@@ -37,7 +37,7 @@ class Tool:
     fix: list[str] | None = None
 
     def run(self, *, fix: bool) -> bool:
-        """Runs the tool, prints a sentence about it, and returns whether all is well."""
+        """Runs the tool, prints a sentence, and returns whether it found nothing."""
         if not self.files:
             print(f"{self.name}: there are no files for it.", flush=True)
             return True
@@ -56,7 +56,7 @@ class Tool:
 
 
 def files(root: pathlib.Path) -> Iterator[str]:
-    """The project's files, as paths from the root, in order; without hidden ones but .ci."""
+    """Yields the paths of the project's files from the root, in order, without hidden ones but .ci."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             f for f in folders if f not in NOT_OURS and (f == ".ci" or not f.startswith("."))
@@ -66,7 +66,7 @@ def files(root: pathlib.Path) -> Iterator[str]:
 
 
 def tools(paths: list[str], *, cache: str) -> list[Tool]:
-    """The tools, in the order in which they run, each with the files that it looks at."""
+    """Returns the tools with their files, in the order in which they run."""
 
     def those(*endings: str) -> list[str]:
         return [p for p in paths if p.endswith(endings)]
@@ -115,22 +115,22 @@ def tools(paths: list[str], *, cache: str) -> list[Tool]:
 
 
 def main() -> None:
-    """Runs every tool, also after one that found something."""
+    """Runs all tools, even if earlier ones find something."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fix", action="store_true", help="mend the files instead of checking")
-    parser.add_argument("paths", nargs="*", help="files and folders [all]")
+    parser.add_argument("--fix", action="store_true", help="fix the files instead of checking them")
+    parser.add_argument("paths", nargs="*", help="files and folders; default: all")
     options = parser.parse_args()
     if "BUILD_WORKSPACE_DIRECTORY" not in os.environ:
-        raise SystemExit("Start this by ./bazelw run //third_party/lint.")
+        raise SystemExit("lint: expected to be started by ./bazelw run //third_party/lint")
     root = pathlib.Path(os.environ["BUILD_WORKSPACE_DIRECTORY"])
     under = [pathlib.Path(path).resolve() for path in options.paths] or [root.resolve()]
     os.chdir(root)
     paths = [p for p in files(root) if any((root / p).resolve().is_relative_to(u) for u in under)]
     well = [tool.run(fix=options.fix) for tool in tools(paths, cache=".bazel/lint")]
     if not all(well):
-        raise SystemExit("lint: `./bazelw run //third_party/lint -- --fix` mends formatting.")
+        raise SystemExit("lint: `./bazelw run //third_party/lint -- --fix` fixes formatting.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""External repositories made of the wheels that a lock file names.
+"""External repositories with the wheels of a lock file.
 
-`pip download --require-hashes`, run by the hermetic interpreter, fetches the
-wheels that Bazel's repository cache lacks.
+Wheels that are not in Bazel's repository cache are downloaded by `pip download --require-hashes`,
+which runs with the hermetic interpreter.
 """
 
 load("//third_party:fetch.bzl", "from_cache", "run", "to_cache")
@@ -26,7 +26,7 @@ _ATTRS = {
 }
 
 def _requirements(text):
-    """The lock file's requirements, as (line, [sha256, ...])."""
+    """Returns the lock file's requirements as (line, [sha256, ...])."""
     found = []
     for line in text.replace("\\\n", " ").splitlines():
         words = [w for w in line.split("#")[0].split(" ") if w]
@@ -36,11 +36,11 @@ def _requirements(text):
     return found
 
 def _fetch_wheels(rctx):
-    """Puts each of the lock file's wheels at wheels/SHA256.whl."""
+    """Copies or downloads each wheel of the lock file to wheels/SHA256.whl."""
     missing = []
     for line, hashes in _requirements(rctx.read(rctx.attr.lock)):
         if not hashes:
-            fail("%s: no --hash for %s; make the file anew with //third_party:lock" % (rctx.attr.lock, line))
+            fail("%s: expected a --hash for %s, got none; update the file with //third_party:lock" % (rctx.attr.lock, line))
         if not any([from_cache(rctx, h, "wheels/%s.whl" % h) for h in hashes]):
             missing.append(line)
     if not missing:
@@ -88,12 +88,11 @@ def _pip_repository_impl(rctx):
     _finish(rctx, build)
 
 pip_repository = repository_rule(
-    doc = """A library for each wheel, named as the wheel is, with _ for - and in lower case.
+    doc = """A library for each wheel, with the wheel's name in lower case and _ instead of -.
 
-Each wheel is unpacked into a folder of its own, site/NAME, which its py_library
-exports as ONE source directory. TensorFlow's wheel holds twelve thousand files:
-named one by one they would be as many links in every runfiles tree and every
-sandbox.
+Each wheel is unpacked into its own folder, site/NAME, which its py_library exports as ONE source
+directory. TensorFlow's wheel has twelve thousand files, which would otherwise be as many links in
+every runfiles tree and sandbox.
 """,
     implementation = _pip_repository_impl,
     attrs = dict(
@@ -101,7 +100,7 @@ sandbox.
         compile = attr.bool(default = True, doc = "write .pyc files beside the modules"),
         extra_build = attr.label(
             allow_single_file = True,
-            doc = "more targets: a text that is put at the end of the BUILD file",
+            doc = "more targets: a file that is appended to the BUILD file",
         ),
         _unpack = attr.label(default = "//third_party/pip:unpack.py"),
     ),
@@ -118,7 +117,7 @@ def _wheel_files_impl(rctx):
     _finish(rctx, "exports_files(%r, visibility = [\"//visibility:public\"])\n" % names)
 
 wheel_files = repository_rule(
-    doc = "A few files out of the wheels of a lock file, and nothing else of them.",
+    doc = "A few files from the wheels of a lock file.",
     implementation = _wheel_files_impl,
     attrs = dict(
         _ATTRS,

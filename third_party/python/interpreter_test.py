@@ -1,4 +1,4 @@
-"""Programs run under the build's interpreter, and see nothing of the host's."""
+"""Tests that programs run with the build's interpreter, and import nothing from the host."""
 
 import importlib
 import os
@@ -10,7 +10,7 @@ from absl.testing import absltest
 
 
 class InterpreterTest(absltest.TestCase):
-    def test_it_is_the_one_of_the_build(self):
+    def test_interpreter_is_from_the_build(self):
         self.assertTrue(sys.executable.endswith("/python3/usr/bin/python3.11"), sys.executable)
         self.assertIn("/external/python3/", os.path.realpath(sys.executable))
         self.assertEqual(sys.version_info[:2], (3, 11))
@@ -29,7 +29,7 @@ class InterpreterTest(absltest.TestCase):
             with self.subTest(name):
                 self.assertIsNotNone(importlib.import_module(name))
 
-    def test_libraries_that_are_not_the_c_librarys_come_with_it(self):
+    def test_shared_libraries_are_from_the_build(self):
         for name in ("bz2", "ctypes", "lzma", "sqlite3", "ssl"):
             importlib.import_module(name)
         with open("/proc/self/maps") as maps:
@@ -39,9 +39,8 @@ class InterpreterTest(absltest.TestCase):
                 (path,) = (p for p in loaded if pathlib.Path(p).name.startswith(name + "."))
                 self.assertIn("/external/python3/", path)
 
-    def test_nothing_of_the_host_is_on_the_path(self):
-        # Of the build are the runfiles tree, and what its interpreter has beside it, wherever
-        # they lie.
+    def test_nothing_from_the_host_is_on_the_path(self):
+        # Only the runfiles tree and the interpreter's own library, wherever they are.
         runfiles = pathlib.Path(__file__).absolute().parents[3]
         self.assertEqual(runfiles.suffix, ".runfiles")
         library = pathlib.Path(os.__file__).parent
@@ -54,10 +53,10 @@ class InterpreterTest(absltest.TestCase):
 
 
 class LauncherTest(absltest.TestCase):
-    """The head of a py_binary's launcher (stub.bzl), started by hand."""
+    """Tests of the first lines of a py_binary's launcher (stub.bzl)."""
 
-    def _ask(self, expression, *, cwd=None, **environment):
-        launcher = pathlib.Path(__file__).parent / "tell"
+    def _evaluate(self, expression, *, cwd=None, **environment):
+        launcher = pathlib.Path(__file__).parent / "evaluate"
         done = subprocess.run(
             [launcher, expression],
             cwd=cwd,
@@ -75,41 +74,41 @@ class LauncherTest(absltest.TestCase):
 
     def test_python_variables_of_the_user_are_ignored(self):
         pathlib.Path(self.folder, "json.py").write_text("raise ImportError")
-        told = self._ask("__import__('json').__file__, sys.path", PYTHONPATH=self.folder)
-        self.assertNotIn(self.folder, told)
+        found = self._evaluate("__import__('json').__file__, sys.path", PYTHONPATH=self.folder)
+        self.assertNotIn(self.folder, found)
 
-    def test_runs_where_the_user_stands(self):
-        told = self._ask("os.getcwd()", cwd=self.other, BUILD_WORKING_DIRECTORY=self.folder)
-        self.assertEqual(told, self.folder)
+    def test_runs_in_the_users_folder(self):
+        found = self._evaluate("os.getcwd()", cwd=self.other, BUILD_WORKING_DIRECTORY=self.folder)
+        self.assertEqual(found, self.folder)
 
-    def test_bazelw_knows_better_than_bazel(self):
-        told = self._ask(
+    def test_folder_of_bazelw_comes_before_that_of_bazel(self):
+        found = self._evaluate(
             "os.getcwd()", BUILD_WORKING_DIRECTORY=self.other, BAZELW_USER_DIRECTORY=self.folder
         )
-        self.assertEqual(told, self.folder)
+        self.assertEqual(found, self.folder)
 
-    def test_does_not_tell_programs_that_it_starts(self):
-        told = self._ask(
+    def test_variables_are_not_inherited(self):
+        found = self._evaluate(
             "sorted(os.environ)",
             BUILD_WORKING_DIRECTORY=self.other,
             BAZELW_USER_DIRECTORY=self.folder,
         )
-        self.assertNotIn("DIRECTORY", told)
+        self.assertNotIn("DIRECTORY", found)
 
-    def test_stays_in_actions(self):
-        self.assertEqual(self._ask("os.getcwd()", cwd=self.other), self.other)
+    def test_does_not_change_folder_in_actions(self):
+        self.assertEqual(self._evaluate("os.getcwd()", cwd=self.other), self.other)
 
-    def test_stays_in_tests(self):
-        told = self._ask(
+    def test_does_not_change_folder_in_tests(self):
+        found = self._evaluate(
             "os.getcwd()", cwd=self.other, TEST_SRCDIR="x", BUILD_WORKING_DIRECTORY=self.folder
         )
-        self.assertEqual(told, self.other)
+        self.assertEqual(found, self.other)
 
-    def test_a_folder_with_spaces(self):
+    def test_folder_with_spaces(self):
         folder = pathlib.Path(self.folder, "my photos; $HOME")
         folder.mkdir()
-        told = self._ask("os.getcwd()", BAZELW_USER_DIRECTORY=str(folder))
-        self.assertEqual(told, str(folder))
+        found = self._evaluate("os.getcwd()", BAZELW_USER_DIRECTORY=str(folder))
+        self.assertEqual(found, str(folder))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Macros for BUILD files: a Python module with its test, and what a package has as a whole."""
+"""Macros for BUILD files: `py_module`, a module with its test, and `py_package`, for all of a package."""
 
 _SIZES = ("small", "medium", "large", "enormous")
 _RUNNER = "//third_party/python:run_tests.py"
 
-# What every test may import without naming it.
+# Dependencies of every test.
 _TEST_DEPS = [
     "@pypi//:absl_py",
     "@pypi//:numpy",
@@ -24,30 +24,30 @@ def py_module(
         test_data = [],
         test_size = None,
         visibility = None):
-    """The library or the program in NAME.py, and the test of it in NAME_test.py.
+    """Declares the library or program in NAME.py, and its test in NAME_test.py.
 
     Args:
-      name: of the target and of the file, without ".py".
+      name: the name of the target and of the file, without ".py".
       deps: what NAME.py imports.
-      data: files and programs that NAME.py needs when it runs.
+      data: files and programs that NAME.py needs at run time.
       binary: whether NAME.py is a program.
       testonly: whether only tests may use it.
       test: whether there is a NAME_test.py.
-      test_deps: what NAME_test.py imports besides NAME, what that depends on, absl, numpy and
+      test_deps: what NAME_test.py imports, without NAME and its dependencies, absl, numpy and
         TensorFlow.
-      test_data: files and programs that NAME_test.py needs when it runs.
+      test_data: files and programs that NAME_test.py needs at run time.
       test_size: see `py_module_test`.
-      visibility: where it differs from the package's.
+      visibility: the visibility, if it is not the package's default.
     """
     _check_name(name)
     _check_file("py_module", name, name + ".py")
     has_test = bool(native.glob([name + "_test.py"], allow_empty = True))
     if test and not has_test:
-        fail("py_module %s: expected %s_test.py beside %s.py, got no such file; write it, or say test = False" % (name, name, name))
+        fail("py_module %s: expected %s_test.py next to %s.py, got no such file; write it, or set test = False" % (name, name, name))
     if has_test and not test:
-        fail("py_module %s: expected no %s_test.py with test = False, got one, which would never run; leave test = False out" % (name, name))
+        fail("py_module %s: expected no %s_test.py with test = False, got one, which would never run; remove test = False" % (name, name))
     if not test and (test_deps or test_data or test_size):
-        fail("py_module %s: expected no test_deps, test_data or test_size with test = False; leave them out" % name)
+        fail("py_module %s: expected no test_deps, test_data or test_size with test = False, got some; remove them" % name)
 
     rule = native.py_binary if binary else native.py_library
     rule(
@@ -67,30 +67,30 @@ def py_module(
         )
 
 def py_module_test(name, deps = [], data = [], size = None, tags = []):
-    """The test cases in NAME.py.
+    """Declares the test in NAME.py.
 
-    Loading TensorFlow takes longer than most tests do. So tests without a size run in one process
-    with the others of their package, by the target that `py_package` makes; a target of their own
-    is there to be run by name.
+    Loading TensorFlow takes longer than most tests. So tests without a size share a process with the
+    others of their package, in the target that `py_package` makes. They also have their own target,
+    to be run by name.
 
     Args:
-      name: of the target and of the file, without ".py"; ends with "_test".
-      deps: what NAME.py imports besides absl, numpy and TensorFlow.
-      data: files and programs that NAME.py needs when it runs.
-      size: small, medium, large or enormous, for tests that need a process of their own.
-      tags: of the target.
+      name: the name of the target and of the file, without ".py"; it ends with "_test".
+      deps: what NAME.py imports, without absl, numpy and TensorFlow.
+      data: files and programs that NAME.py needs at run time.
+      size: small, medium, large or enormous, for a test that needs its own process.
+      tags: the target's tags.
     """
     _check_name(name)
     if not name.endswith("_test"):
-        fail("py_module_test %s: expected a name that ends with _test" % name)
+        fail("py_module_test %s: expected a name that ends with _test, got another; rename the file" % name)
     _check_file("py_module_test", name, name + ".py")
     if size and size not in _SIZES:
-        fail("py_module_test %s: expected a size of %s, got %s" % (name, ", ".join(_SIZES), size))
+        fail("py_module_test %s: expected a size out of %s, got %s" % (name, ", ".join(_SIZES), size))
     for dep in deps:
         if dep in _TEST_DEPS:
-            fail("py_module_test %s: expected no %s among the deps, since every test has it; leave it out" % (name, dep))
+            fail("py_module_test %s: expected no %s in deps, since every test has it; remove it" % (name, dep))
     if tags and not size:
-        fail("py_module_test %s: expected a size beside tags, since tags need a target of its own" % name)
+        fail("py_module_test %s: expected a size with tags, since tests without one share a process, got none; set a size" % name)
     _py_test(
         name = name,
         size = size or "medium",
@@ -102,18 +102,17 @@ def py_module_test(name, deps = [], data = [], size = None, tags = []):
     )
 
 def py_package(test_size = "medium", test_tags = []):
-    """The package as a whole, at the end of its BUILD file.
+    """Declares targets for all of a package; call it at the end of the BUILD file.
 
-    Makes `modules`, a library of all its libraries but those for tests alone, and, if there are
-    tests that share a process, `tests`, which runs them.
-    `--test_filter=CLASS.METHOD` chooses among these.
+    They are `modules`, a library of all libraries that are not testonly, and `tests`, which runs the
+    tests that share a process, if there are any. `--test_filter=CLASS.METHOD` selects some of them.
 
     Args:
-      test_size: of `tests`.
-      test_tags: of `tests`.
+      test_size: the size of `tests`.
+      test_tags: the tags of `tests`.
     """
     if test_size not in _SIZES:
-        fail("py_package: expected a test_size of %s, got %s" % (", ".join(_SIZES), test_size))
+        fail("py_package: expected a test_size out of %s, got %s" % (", ".join(_SIZES), test_size))
     native.exports_files(["BUILD"], visibility = ["//tests:__subpackages__"])
     rules = native.existing_rules()
     native.py_library(
@@ -148,8 +147,8 @@ def _module(name):
 
 def _check_name(name):
     if name.endswith(".py") or "/" in name or "-" in name:
-        fail("expected the name of a module, such as batch_norm, got %s" % name)
+        fail("expected the name of a module, such as batch_norm, got %s; leave out folders and .py" % name)
 
 def _check_file(macro, name, file):
     if not native.glob([file], allow_empty = True):
-        fail("%s %s: expected a file %s, got none beside the BUILD file; correct the name" % (macro, name, file))
+        fail("%s %s: expected a file %s next to the BUILD file, got none; correct the name" % (macro, name, file))

@@ -1,8 +1,7 @@
-"""`./bazelw run python -- ARGUMENTS`: the interpreter of this build, as `python3` is run.
+"""`./bazelw run python -- ARGUMENTS`: runs the build's interpreter as `python3 ARGUMENTS`.
 
-ARGUMENTS are a script and its arguments, `-c`, `-m`, `-`, or nothing, for an
-interactive session. The project and its dependencies are on the path, and
-behind them, as ever, the script's folder or the one where the user stands.
+ARGUMENTS are a script and its arguments, `-c`, `-m`, `-`, or nothing for an interactive session. The
+project and its dependencies are on the path, followed by the script's folder or the current one.
 """
 
 import os
@@ -10,9 +9,9 @@ import sys
 
 
 def main() -> None:
-    """Becomes the interpreter."""
-    # The launchers' guard against imports that no target declares; here a script
-    # may import what lies beside it.
+    """Replaces this process by the interpreter."""
+    # Launchers set it against imports that no target declares. Here, a script may import modules in
+    # its own folder.
     os.environ.pop("PYTHONSAFEPATH", None)
     os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 

@@ -1,6 +1,6 @@
-"""Runs the tests of several files in one process, which loads TensorFlow once for all of them.
+"""Runs the tests of several modules in one process, so that TensorFlow is loaded only once.
 
-Its arguments are the files' modules; flags are absltest's.
+The arguments are the names of modules, and flags of absltest.
 """
 
 import gc
@@ -13,7 +13,7 @@ from absl.testing import absltest
 
 
 def main() -> None:
-    """Makes the modules' test cases this one's, where absltest looks for them."""
+    """Copies the modules' test cases into this module, where absltest looks for them."""
     names = [argument for argument in sys.argv[1:] if not argument.startswith("-")]
     here = sys.modules[__name__]
     for name in names:
@@ -22,7 +22,7 @@ def main() -> None:
             if issubclass(value, unittest.TestCase) and value.__module__ == name:
                 taken = hasattr(here, case)
                 setattr(here, f"{name.rpartition('.')[2]}_{case}" if taken else case, value)
-    # Graphs are made of many objects, of which none is garbage while the collector looks for it.
+    # Graphs consist of many objects, and the collector would often search them in vain.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     absltest.main(argv=[argument for argument in sys.argv if argument not in names])

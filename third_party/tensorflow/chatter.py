@@ -1,7 +1,7 @@
-"""Keeps back what TensorFlow's libraries always print when they are loaded.
+"""Hides messages that TensorFlow's libraries always print when they are loaded.
 
-TensorFlow 2.21 tells then, before any log level counts, that it uses oneDNN and which
-instructions the processor has.
+TensorFlow 2.21 prints, at any log level, that it uses oneDNN, and which instructions the processor
+has.
 """
 
 import contextlib
@@ -18,10 +18,10 @@ _CHATTER = re.compile(
 
 @contextlib.contextmanager
 def held_back() -> Iterator[None]:
-    """Within it, those lines do not reach stderr; what else is printed comes through at its end."""
+    """Within it, these lines do not reach stderr; all other lines are printed at its end."""
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as printed:
-        # The lines come from C++: nothing less than the file descriptor catches them.
+        # The lines come from C++, so the file descriptor itself is redirected.
         os.dup2(printed.fileno(), 2)
         try:
             yield

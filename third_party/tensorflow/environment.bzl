@@ -1,8 +1,8 @@
-"""The environment of actions that run TensorFlow, in which numbers and bytes stay the same."""
+"""The environment of actions that run TensorFlow, which makes their results reproducible."""
 
-# Sums are split among threads, so that their number shows in the last digits: it is the same on
-# all machines, however many processors they have. And oneDNN's matrix products, which are used
-# even with its other operations off, would take the widest instructions that the processor has.
+# Threads share the terms of a sum, so the last digits depend on the number of threads: it is the same
+# on all machines. oneDNN's matrix products, which TensorFlow uses even if oneDNN is off, would use the
+# widest instructions of the processor.
 ENVIRONMENT = {
     "CUDA_VISIBLE_DEVICES": "-1",
     "HOME": "/nonexistent",

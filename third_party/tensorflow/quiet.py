@@ -1,4 +1,4 @@
-"""Imports TensorFlow without what it always prints: programs import this module first."""
+"""Imports TensorFlow without its messages; programs import this module first."""
 
 from third_party.tensorflow import chatter
 

@@ -1,4 +1,4 @@
-"""Imports TensorFlow quietly, in processes of its own."""
+"""Tests of importing TensorFlow without its messages, in other processes."""
 
 import os
 import subprocess
@@ -18,14 +18,14 @@ def _stderr(code: str) -> str:
 
 
 class QuietTest(absltest.TestCase):
-    def test_nothing_is_printed_and_tensorflow_is_there(self) -> None:
+    def test_imports_tensorflow_and_prints_nothing(self):
         code = (
             "import third_party.tensorflow.quiet, sys; "
             "assert 'tensorflow' in sys.modules; sys.stderr.write('mine')"
         )
         self.assertEqual(_stderr(code), "mine")
 
-    def test_other_lines_come_through(self) -> None:
+    def test_other_messages_are_printed(self):
         code = (
             "import os, sys, types\n"
             "class Finder:\n"

@@ -1,10 +1,9 @@
 """tf-slim 1.1.0 on TensorFlow 2.21: import `slim` from here, never `tf_slim` itself.
 
-tf-slim reaches into TensorFlow modules for names that have since moved, and for
-Keras layers that are gone. Importing this module puts those names back where
-tf-slim looks for them, and switches TensorFlow to graph mode with reference
-variables, so that variables, nodes and checkpoints have the names and types that
-ten years of published checkpoints have.
+tf-slim uses names in TensorFlow's modules that have moved since, and Keras layers that no longer
+exist. This module adds the names where tf-slim looks for them. It also switches TensorFlow to graph
+mode with reference variables, so that variables, nodes and checkpoints have the same names and types
+as in published checkpoints.
 """
 
 import logging as _logging
@@ -41,7 +40,7 @@ for _module, _name, _value in _MOVED:
 
 _logger = _tf.get_logger()
 _level = _logger.level
-# It warns that reference variables will go: they are what this is about.
+# It warns that reference variables are deprecated, but they are needed.
 _logger.setLevel(_logging.ERROR)
 _tf.compat.v1.disable_eager_execution()
 _tf.compat.v1.disable_resource_variables()

@@ -1,4 +1,4 @@
-"""tf-slim builds layers under their old names, and trains, on the pinned TensorFlow."""
+"""Tests that tf-slim builds layers with their old names, and trains, with the pinned TensorFlow."""
 
 import numpy as np
 import tensorflow as tf
@@ -18,7 +18,7 @@ class SlimTest(absltest.TestCase):
 
     def test_names_and_kinds_of_variables(self):
         images = tf1.placeholder(tf.float32, [None, 8, 8, 3])
-        # With this very list of collections, slim's batch norm keeps clear of Keras.
+        # With this list of collections, slim's batch norm does not use Keras.
         updates = [tf1.GraphKeys.UPDATE_OPS]
         with (
             slim.arg_scope([slim.batch_norm], updates_collections=updates),

@@ -1,6 +1,0 @@
-"""Prints what an expression comes to, for interpreter_test.py."""
-
-import os  # noqa: F401
-import sys
-
-print(eval(sys.argv[1]))
