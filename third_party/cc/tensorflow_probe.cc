@@ -1,5 +1,5 @@
-// A Python extension that is linked with TensorFlow's libraries in the wheel, to test that the build
-// can make one. It calls a function of each library.
+// A Python extension that is linked with TensorFlow's libraries in the wheel, to test that the
+// build can make one. It calls a function of each library.
 
 #include <string>
 

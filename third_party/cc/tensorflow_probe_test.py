@@ -1,4 +1,4 @@
-"""Tests that a pybind11 extension with the wheel's C++ libraries works, alone and with TensorFlow."""
+"""Tests a pybind11 extension with the wheel's C++ libraries, alone and with TensorFlow."""
 
 import importlib.metadata
 import sys

@@ -19,8 +19,8 @@ RUNFILES = pathlib.Path(__file__).parents[3]
 BUILDIFIER = "buildifier/buildifier-linux_amd64"
 CLANG_FORMAT = "lint/site/clang_format/clang_format/data/bin/clang-format"
 RUFF = "lint/site/ruff/bin/ruff"
-# Without buildifier's warnings that ask for a load of rules that are built into Bazel 4: the fix would
-# load files that this workspace's replacement of rules_cc does not have.
+# Without buildifier's warnings that ask for a load of rules that are built into Bazel 4: the fix
+# would load files that this workspace's replacement of rules_cc does not have.
 BUILT_IN = ("binary", "common", "import", "info", "library", "shared-library", "test", "toolchain")
 WARNINGS = ",".join([*(f"-native-cc-{name}" for name in BUILT_IN), "-native-py"])
 # Folders that programs write in the workspace, and that are not formatted.
@@ -56,7 +56,7 @@ class Tool:
 
 
 def files(root: pathlib.Path) -> Iterator[str]:
-    """Yields the paths of the project's files from the root, in order, without hidden ones but .ci."""
+    """Yields the paths of the project's files from the root, sorted, without hidden ones but .ci."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             f for f in folders if f not in NOT_OURS and (f == ".ci" or not f.startswith("."))

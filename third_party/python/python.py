@@ -1,7 +1,8 @@
 """`./bazelw run python -- ARGUMENTS`: runs the build's interpreter as `python3 ARGUMENTS`.
 
-ARGUMENTS are a script and its arguments, `-c`, `-m`, `-`, or nothing for an interactive session. The
-project and its dependencies are on the path, followed by the script's folder or the current one.
+ARGUMENTS are a script and its arguments, `-c`, `-m`, `-`, or nothing for an interactive session.
+The project and its dependencies are on the path, followed by the script's folder or the current
+one.
 """
 
 import os

@@ -2,8 +2,8 @@
 
 tf-slim uses names in TensorFlow's modules that have moved since, and Keras layers that no longer
 exist. This module adds the names where tf-slim looks for them. It also switches TensorFlow to graph
-mode with reference variables, so that variables, nodes and checkpoints have the same names and types
-as in published checkpoints.
+mode with reference variables, so that variables, nodes and checkpoints have the same names and
+types as in published checkpoints.
 """
 
 import logging as _logging
