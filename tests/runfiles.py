@@ -1,13 +1,13 @@
-"""Finds the files and programs that a test names in its `data`."""
+"""Finds files and programs in the `data` of a test."""
 
 import pathlib
 
-# Not resolved: in the runfiles tree, files are links to where they really are.
+# Not resolved, since the files in the runfiles tree are links to other folders.
 _WORKSPACE = pathlib.Path(__file__).absolute().parents[1]
 
 
 def path(name: str) -> pathlib.Path:
-    """The absolute path of a file, a folder or a program of this workspace.
+    """Returns the absolute path of a file, a folder or a program of this workspace.
 
     Args:
       name: its path from the workspace's root, such as "classification/digits_network".
@@ -18,7 +18,7 @@ def path(name: str) -> pathlib.Path:
     found = _WORKSPACE / name
     if not found.exists():
         raise FileNotFoundError(
-            f"expected {name} among the test's runfiles, got none; name its target in the test's "
+            f"expected {name} among the test's runfiles, got none; add its target to the test's "
             "data in BUILD"
         )
     return found

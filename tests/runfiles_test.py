@@ -1,4 +1,4 @@
-"""Tests of runfiles: what a test's data has is found, anything else is an error."""
+"""Tests of finding runfiles."""
 
 from absl.testing import absltest
 

@@ -1,17 +1,17 @@
-r"""Measures the way from a checkpoint to a checked .tflite, step by step.
+r"""Measures each step from a checkpoint to a checked .tflite.
 
   ./bazelw run //tests/benchmarks:freeze_to_tflite
   ./bazelw run //tests/benchmarks:freeze_to_tflite -- --checkpoint=CKPT --build
 
-Prints for each step what its first run in a process took, the median of --runs more, and the
-most memory that its process had, Python, TensorFlow (`imports`) and its input included. Freezing
-and folding are compared with TensorFlow's own Python tools, in the same run, from and to the
-same bytes. With --build, the target frozen_tflite is built in the workspace, three times: with
-all actions to run but the sampling of images; with those that depend on the checkpoint; with none.
+Prints for each step the time of its first run in a process, the median of --runs more runs, and the
+peak memory of its process, including Python, TensorFlow (`imports`) and its input. Freezing and
+folding are compared with TensorFlow's own Python tools, in the same run, from and to bytes. With
+--build, the target frozen_tflite is built in the workspace three times: all actions run, except
+that which samples images; those that depend on the checkpoint run; no action runs.
 
-The network is a quantised one of 1001 classes, 224 x 224 pixels and depth multiplier 1: that of
-the digits, widened, with ranges and class vectors of the images that it is checked on. What is
-beyond its limit is told so; the exit status is 0.
+By default, the network is quantised, with 1001 classes, 224 x 224 pixels and depth multiplier 1. It
+is not trained; its ranges and class vectors come from the images of the check. Each measurement
+with a limit says whether the limit is met; the exit status is 0 in either case.
 """
 
 import json
@@ -28,27 +28,27 @@ from transforms.base import path_flags, program
 _CHECKPOINT = path_flags.define(
     "checkpoint",
     "",
-    "Prefix of a checkpoint to measure with. If there is no model.json beside it, it is one of "
-    "the network that the other flags describe; it may be a published one of slim's. Default: "
-    "one that is made for it.",
+    "Prefix of a checkpoint to measure with. If there is no model.json next to it, the other flags "
+    "describe its network; it may be a published checkpoint of tf-slim. Default: a network that is "
+    "made for the measurement.",
 )
 _RUNS = flags.DEFINE_integer("runs", 5, "Runs of each step after the first.", lower_bound=1)
 _BUILD = flags.DEFINE_bool(
     "build",
     False,
-    "Also build frozen_tflite. Its first build compiles the C++ anew, and so does the next after "
-    "this measurement.",
+    "Also build frozen_tflite. The first of these builds compiles the C++ code again, and so does "
+    "the next build after the measurement.",
 )
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Pixels.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 1001, "Classes.")
 _DEPTH_MULTIPLIER = flags.DEFINE_float("depth_multiplier", 1.0, "Of the base's channels.")
 
-# In seconds.
+# Limits in seconds.
 _MOST_FREEZE_AND_FOLD = 0.15
 _MOST_COLD = 60.0
 _MOST_UNCHANGED = 1.0
 
-# TensorFlow's step -> ours that it is compared with, and what is compared.
+# TensorFlow's step -> our step that it is compared with, and a description.
 _COMPARED = {
     "freeze_graph": (
         "freeze",
@@ -57,8 +57,8 @@ _COMPARED = {
     ),
     "convert_variables": (
         "freeze",
-        "tf.compat.v1.graph_util.convert_variables_to_constants, with graph and variables in "
-        "memory already",
+        "tf.compat.v1.graph_util.convert_variables_to_constants, with graph and variables already "
+        "in memory",
     ),
     "transform_graph": (
         "fold",
@@ -68,14 +68,14 @@ _COMPARED = {
     ),
     "optimize_for_inference": (
         "fold",
-        "tensorflow.python.tools.optimize_for_inference_lib, bytes to bytes: it strips, and "
-        "leaves what is computed of constants, kernels' norms too",
+        "tensorflow.python.tools.optimize_for_inference_lib, bytes to bytes: it strips nodes, and "
+        "does not fold constants such as kernels' norms",
     ),
 }
 
 
 def table(heads: list[str], rows: list[list[str]]) -> str:
-    """Rows as text, the first column to the left, the others to the right."""
+    """Returns rows as text, with the first column aligned left and the others right."""
     widths = [max(len(row[i]) for row in [heads, *rows]) for i in range(len(heads))]
     return "\n".join(
         "  ".join(
@@ -87,19 +87,19 @@ def table(heads: list[str], rows: list[list[str]]) -> str:
 
 
 def verdict(what: str, value: float, most: float, unit: str = " s") -> str:
-    """A sentence that says whether a limit is met."""
+    """Returns a sentence that says whether a limit is met."""
     met = "met" if value <= most else "missed"
     return f"{what}: {value:.3g}{unit}, at most {most:g}{unit}: {met}"
 
 
 def step_lines(measured: dict[str, Measured], runs: int) -> list[str]:
-    """What the steps took, ours and TensorFlow's, compared and beside their limits."""
+    """Returns the lines to print for our steps and TensorFlow's, with ratios and limits."""
     heads = ["step", "first run", f"median of {runs}", "peak memory"]
     rows = [
         [
             name,
             f"{figures.first:.3f} s",
-            # What is imported is there.
+            # Later runs import nothing.
             "" if name == "imports" else f"{figures.median:.3f} s",
             f"{figures.peak / 2**20:,.0f} MiB",
         ]
@@ -123,7 +123,7 @@ def step_lines(measured: dict[str, Measured], runs: int) -> list[str]:
 
 
 def build_lines(builds: dict[str, target_build.Build]) -> list[str]:
-    """What the builds of the target took, beside their limits."""
+    """Returns the lines to print for the builds of the target, with their limits."""
     limits = {
         "all cold": _MOST_COLD,
         "checkpoint changed": _MOST_COLD,
@@ -136,10 +136,10 @@ def build_lines(builds: dict[str, target_build.Build]) -> list[str]:
 
 
 def main() -> None:
-    """Measures, and prints."""
+    """Measures, and prints the results."""
     workspace = os.environ.get("BUILD_WORKSPACE_DIRECTORY", "")
     if _BUILD.value and not workspace:
-        raise ValueError("expected to be started by ./bazelw run, with --build")
+        raise ValueError("expected to be started by ./bazelw run, which --build needs")
     config = {
         "image_size": _IMAGE_SIZE.value,
         "num_classes": _NUM_CLASSES.value,
@@ -147,7 +147,7 @@ def main() -> None:
         "quantize": True,
     }
     checkpoint = os.path.abspath(_CHECKPOINT.value) if _CHECKPOINT.value else ""
-    print("Making a network ready …", file=sys.stderr)
+    print("Preparing a network …", file=sys.stderr)
     with tempfile.TemporaryDirectory() as scratch:
         folder = os.path.join(scratch, "network")
         measuring.run(

@@ -1,18 +1,19 @@
-"""How long imprinting takes, beside the interpreter's own time for the same images.
+"""Measures imprinting, and compares it with the interpreter's time for the same images.
 
   ./bazelw run //tests/benchmarks:imprint
   ./bazelw run //tests/benchmarks:imprint -- --model=MODEL.tflite
 
-Measured are, as medians of runs that take turns:
+The measurements take turns; the results are medians:
 
-  inference  the extractor's interpreters alone, on pixels that are there already, on as many
-             threads as there are processors
-  imprint    the same images as JPEG files of 256 pixels, 20 of each of 10 classes: read, decoded,
-             cut, embedded on as many threads, imprinted and written
-  write      1,000 new classes of an embedding each behind those that the model has, and the file
+  inference  the extractor's interpreters alone, on decoded pixels, with as many threads as
+             processors
+  imprint    the same images as JPEG files of 256 pixels, 20 of each of 10 classes: read, decode,
+             crop, embed with as many threads, imprint and write
+  write      add 1,000 new classes with one embedding each to those of the model, and write the file
 
-The limits are 1.15 times inference, and 100 ms. What is beyond is told so; the exit status is 0.
-Without --model, a network of 1.0/224 and 1001 classes is made first.
+The limits are 1.15 times inference for imprint, and 100 ms for write. The output says whether they
+are met; the exit status is 0 in either case. Without --model, a network with depth multiplier 1.0,
+224 x 224 pixels and 1001 classes is made first.
 """
 
 import concurrent.futures
@@ -44,8 +45,8 @@ from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
-path_flags.define("model", "", "A quantised classifier. Default: one that is made.")
-flags.DEFINE_integer("runs", 5, "Of each measurement, behind one that warms up.")
+path_flags.define("model", "", "A quantised .tflite classifier. Default: one is made.")
+flags.DEFINE_integer("runs", 5, "Runs of each measurement, after one to warm up.")
 
 _NETWORK = ModelConfig(image_size=224, depth_multiplier=1.0, num_classes=1001, quantize=True)
 _CLASSES, _PHOTOS = 10, 20
@@ -54,22 +55,22 @@ _MOST_TIMES, _MOST_SECONDS = 1.15, 0.1
 
 
 def make(config: ModelConfig = _NETWORK) -> Model:
-    """A model to measure with, calibrated and not trained."""
+    """Returns a TFLite model to measure with, which is calibrated but not trained."""
     images = check_images.of_photographs(64, image_size=config.image_size).images
     with tempfile.TemporaryDirectory() as folder:
         prefix = calibrated_network.write(folder, config, images)
         return checkpoint_products.build(config, prefix).tflite_model
 
 
-def measure(model: Model, *, runs: int) -> dict[str, list[float]]:
-    """Seconds that each measurement took, by its name, one behind another in turns."""
+def measure(tflite_model: Model, *, runs: int) -> dict[str, list[float]]:
+    """Runs the measurements in turns; returns name -> seconds of each run."""
     with tempfile.TemporaryDirectory() as folder:
         jpeg_images.make(folder, _CLASSES * _PHOTOS)
         paths = sorted(map(str, pathlib.Path(folder, "train").rglob("*.jpg")))
         tasks: dict[str, Callable[[], None]] = {
-            "inference": _inference(model, paths),
-            "imprint": lambda: _imprint(model, paths, os.path.join(folder, "out.tflite")),
-            "write": _write(model, os.path.join(folder, "out.tflite")),
+            "inference": _inference(tflite_model, paths),
+            "imprint": lambda: _imprint(tflite_model, paths, os.path.join(folder, "out.tflite")),
+            "write": _write(tflite_model, os.path.join(folder, "out.tflite")),
         }
         seconds: dict[str, list[float]] = {name: [] for name in tasks}
         for run in range(runs + 1):
@@ -82,7 +83,7 @@ def measure(model: Model, *, runs: int) -> dict[str, list[float]]:
 
 
 def describe(seconds: dict[str, list[float]]) -> str:
-    """A line for each measurement, with its limit."""
+    """Returns a line for each measurement, with its limit."""
     median = {name: statistics.median(values) for name, values in seconds.items()}
     times = median["imprint"] / median["inference"]
     images = _CLASSES * _PHOTOS
@@ -98,16 +99,16 @@ def describe(seconds: dict[str, list[float]]) -> str:
 
 
 def main() -> None:
-    """Measures, and prints."""
+    """Measures, and prints the results."""
     if FLAGS.runs < 1:
         raise ValueError(f"expected --runs to be at least 1, got {FLAGS.runs}")
-    model = model_file.read(FLAGS.model) if FLAGS.model else make()
+    tflite_model = model_file.read(FLAGS.model) if FLAGS.model else make()
     print(f"{os.cpu_count()} threads, medians of {FLAGS.runs} runs:", flush=True)
-    print(describe(measure(model, runs=FLAGS.runs)))
+    print(describe(measure(tflite_model, runs=FLAGS.runs)))
 
 
-def _inference(model: Model, paths: list[str]) -> Callable[[], None]:
-    extractor = split.split(model).extractor
+def _inference(tflite_model: Model, paths: list[str]) -> Callable[[], None]:
+    extractor = split.split(tflite_model).extractor
     (image,) = model_graph.graph(extractor).inputs
     with PixelReader(image.shape[1]) as reader:
         pixels = np.concatenate([reader.read(path) for path in paths])
@@ -126,11 +127,11 @@ def _inference(model: Model, paths: list[str]) -> Callable[[], None]:
     return run
 
 
-def _imprint(model: Model, paths: list[str], output: str) -> None:
-    embeddings, bad = tflite_embedder.embed(model, paths)
+def _imprint(tflite_model: Model, paths: list[str], output: str) -> None:
+    embeddings, bad = tflite_embedder.embed(tflite_model, paths)
     if bad:
         raise ValueError(f"expected images that can be read, got {bad}")
-    engine = ImprintingEngine(model, keep_classes=False)
+    engine = ImprintingEngine(tflite_model, keep_classes=False)
     for number in range(_CLASSES):
         engine.add(number, embeddings[number * _PHOTOS : (number + 1) * _PHOTOS, 0])
     names = [f"new {number}" for number in range(_CLASSES)]
@@ -139,13 +140,13 @@ def _imprint(model: Model, paths: list[str], output: str) -> None:
     )
 
 
-def _write(model: Model, output: str) -> Callable[[], None]:
-    depth = ImprintingEngine(model, keep_classes=True).depth
+def _write(tflite_model: Model, output: str) -> Callable[[], None]:
+    depth = ImprintingEngine(tflite_model, keep_classes=True).depth
     vectors = np.random.default_rng(0).normal(size=[_NEW_CLASSES, 1, depth])
     vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
 
     def run() -> None:
-        engine = ImprintingEngine(model, keep_classes=True)
+        engine = ImprintingEngine(tflite_model, keep_classes=True)
         for vector in vectors:
             engine.add(engine.num_classes, vector)
         names = [f"class {number}" for number in range(engine.num_classes)]

@@ -1,4 +1,4 @@
-"""Measures with a small model, to see that the benchmark measures."""
+"""Tests of the benchmark of imprinting, with a small model."""
 
 from absl.testing import absltest
 
@@ -15,7 +15,7 @@ class ImprintTest(absltest.TestCase):
             self.assertLen(values, 2)
             self.assertGreater(min(values), 0)
 
-    def test_tells_medians_beside_their_limits(self):
+    def test_describes_medians_with_limits(self):
         seconds = {"inference": [2.0, 1.0, 9.0], "imprint": [2.2, 2.2, 2.4], "write": [0.2]}
         self.assertEqual(
             imprint.describe(seconds).splitlines(),

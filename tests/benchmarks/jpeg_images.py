@@ -1,4 +1,4 @@
-"""JPEG files to measure with what reads them: parts of the photographs that come with the build."""
+"""Writes JPEG files for benchmarks: parts of the photos that come with the build."""
 
 import os
 
@@ -14,14 +14,14 @@ _QUALITY = 90
 
 
 def make(folder: str, number: int) -> None:
-    """Writes JPEG files, 256 pixels on their short side, of parts of two photographs.
+    """Writes JPEG files with parts of two photos, 256 pixels on their short side.
 
     Args:
-      folder: gets two class folders in each of `train` and `validation`.
-      number: how many files train gets; validation, which conversion wants, gets a few.
+      folder: where to write; `train` and `validation` in it get two class folders each.
+      number: the number of files in `train`; `validation`, which conversion needs, gets two.
 
     Raises:
-      FileNotFoundError: the photographs are missing.
+      FileNotFoundError: if the photos are missing.
     """
     for photograph in _PHOTOGRAPHS:
         path = shipped_files.find(photograph, variable=photograph.upper().replace(".", "_"))

@@ -1,4 +1,4 @@
-"""Time and memory of a step that runs in a process of its own."""
+"""Measures time and memory of a step in another process."""
 
 import dataclasses
 import json
@@ -7,18 +7,18 @@ import statistics
 import subprocess
 import sys
 
-# By its path: imported, it would bring its flags along.
+# Its path, since importing it would define its flags.
 _PROCESS = os.path.join(os.path.dirname(__file__), "process.py")
 
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A step's figures.
+    """Time and memory of a step.
 
     Attributes:
-      first: what its first run in a process took, in seconds.
-      median: of the runs after it, likewise.
-      peak: the most memory that the process had, imports and input included, in bytes.
+      first: the time of its first run in a process, in seconds.
+      median: the median time of the other runs, in seconds.
+      peak: the peak memory of the process, including imports and input, in bytes.
     """
 
     first: float
@@ -27,10 +27,15 @@ class Measured:
 
 
 def step(name: str, folder: str, runs: int) -> Measured:
-    """Runs a step of `steps.STEPS`.
+    """Measures a step of `steps.STEPS`.
+
+    Args:
+      name: the step's name.
+      folder: the folder of its files.
+      runs: the number of runs after the first.
 
     Raises:
-      RuntimeError: if it fails; it has then said why on standard error.
+      RuntimeError: if it fails, after it has printed why on standard error.
     """
     output, peak = run("--task=step", f"--step={name}", f"--folder={folder}", f"--runs={runs}")
     times = json.loads(output.splitlines()[-1])
@@ -41,11 +46,11 @@ def run(*arguments: str) -> tuple[str, int]:
     """Runs `process` with arguments.
 
     Returns:
-      What it printed on standard output, and the most memory that it had, in bytes. Linux counts
-      that of this process, too, as it is where the other starts: it must be small.
+      Its standard output, and its peak memory in bytes. Linux includes the memory that this process
+      has when it starts the other, so it must be small.
 
     Raises:
-      RuntimeError: if it fails; it has then said why on standard error.
+      RuntimeError: if it fails, after it has printed why on standard error.
     """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     child = subprocess.Popen(
@@ -61,7 +66,7 @@ def run(*arguments: str) -> tuple[str, int]:
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(
-            f"expected a process to end with 0, got {child.returncode} of "
-            f"{os.path.basename(_PROCESS)} {' '.join(arguments)}: see what it said above"
+            f"expected exit status 0 of {os.path.basename(_PROCESS)} {' '.join(arguments)}, got "
+            f"{child.returncode}; see its output above"
         )
     return output, usage.ru_maxrss * 1024

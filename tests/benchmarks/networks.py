@@ -1,4 +1,4 @@
-"""The checkpoints that are measured: a made one or a given one, and changed copies."""
+"""Prepares checkpoints for benchmarks: a new or a given one, and changed copies."""
 
 import os
 
@@ -16,17 +16,16 @@ from tests.end_to_end import calibrated_network
 
 
 def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
-    """Writes a network that is ready for deployment, and images, for the steps to work on.
+    """Writes a network that is ready for deployment, and images, as input of the steps.
 
     Args:
-      folder: where to.
-      checkpoint: its prefix or folder, with model.json beside it or of the network that
-        config describes; a published one, too. '' for one that is made here.
-      config: the network.
+      folder: the folder to write.
+      checkpoint: a checkpoint's prefix or folder, possibly a published one; '' to make one.
+      config: the network of a checkpoint without model.json.
 
     Raises:
       FileNotFoundError: if there is no such checkpoint.
-      ValueError: if it cannot be read, or is not of that network.
+      ValueError: if it cannot be read, or is of another network.
     """
     size = config.image_size
     images = check_images.of_photographs(steps.NUM_IMAGES, image_size=size).images
@@ -46,12 +45,12 @@ def change(checkpoint: str, prefix: str, number: int) -> None:
     """Writes a copy of a checkpoint with one weight changed.
 
     Args:
-      checkpoint: the prefix of the one to copy.
-      prefix: that of the copy.
-      number: copies of different numbers differ.
+      checkpoint: the prefix of the checkpoint to copy.
+      prefix: the prefix of the copy.
+      number: copies with different numbers differ.
 
     Raises:
-      ValueError: if there is no weight in it.
+      ValueError: if the checkpoint has no batch norm.
     """
     reader = tf.train.load_checkpoint(checkpoint)
     values = {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}

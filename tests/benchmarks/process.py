@@ -1,8 +1,8 @@
-"""What is done in a process of its own, so that its peak of memory is its own.
+"""Runs a task of a benchmark; in another process, its peak memory can be measured.
 
   process --task=step --folder=DIR --step=freeze --runs=7
 
-The last line on standard output is a step's times, in JSON.
+The last line on standard output has the times of the step, as JSON.
 """
 
 import json
@@ -13,25 +13,27 @@ from absl import flags
 from tests.benchmarks import steps
 from transforms.base import path_flags, program
 
-_TASK = flags.DEFINE_enum("task", "step", ["step", "prepare", "change"], "What to do.")
-_FOLDER = flags.DEFINE_string("folder", "", "Of a step's files; where to prepare a network.")
-_STEP = flags.DEFINE_enum("step", "imports", list(steps.STEPS), "Which step to time.")
-_RUNS = flags.DEFINE_integer("runs", 1, "How often, after a first time.", lower_bound=1)
-_CHECKPOINT = path_flags.define("checkpoint", "", "What to prepare, or to change a copy of.")
-_NETWORK = flags.DEFINE_string("network", "{}", "The network to prepare, a ModelConfig in JSON.")
-_PREFIX = flags.DEFINE_string("prefix", "", "Of the changed copy.")
-_NUMBER = flags.DEFINE_integer("number", 0, "Which change.")
+_TASK = flags.DEFINE_enum("task", "step", ["step", "prepare", "change"], "The task.")
+_FOLDER = flags.DEFINE_string(
+    "folder", "", "Folder of the step's files, or in which to prepare a network."
+)
+_STEP = flags.DEFINE_enum("step", "imports", list(steps.STEPS), "The step to measure.")
+_RUNS = flags.DEFINE_integer("runs", 1, "Number of runs after the first.", lower_bound=1)
+_CHECKPOINT = path_flags.define("checkpoint", "", "Checkpoint to prepare, or to copy and change.")
+_NETWORK = flags.DEFINE_string("network", "{}", "The network to prepare, a ModelConfig as JSON.")
+_PREFIX = flags.DEFINE_string("prefix", "", "Prefix of the changed copy.")
+_NUMBER = flags.DEFINE_integer("number", 0, "Number of the change.")
 
 
 def main() -> None:
-    """Does the task."""
-    # TensorFlow warns that it has deprecated what is compared with.
+    """Runs the task."""
+    # Hides the warnings that TensorFlow's tools for comparison are deprecated.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     if _TASK.value == "step":
         times = steps.run(_STEP.value, _FOLDER.value, _RUNS.value)
         print(json.dumps(times._asdict()))
         return
-    # TensorFlow, which some of the steps go without.
+    # Imported here, since they import TensorFlow, which some steps do not use.
     from classification.nets.model_config import ModelConfig
     from tests.benchmarks import networks
 

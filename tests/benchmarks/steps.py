@@ -1,8 +1,8 @@
-"""The steps from a checkpoint to its products, and what TensorFlow's Python tools do instead.
+"""The steps from a checkpoint to its products, and the same steps with TensorFlow's Python tools.
 
-Each step is a function of a folder. It reads what it needs of the files that those before it
-left there, and returns what is to be timed: a function that returns the files to leave. What is
-imported is imported by the step that uses it, so that no step's memory is that of another.
+Each step is a function whose argument is a folder. It reads the files that earlier steps wrote to
+it, and returns the function to measure, which returns the files to write. Each step imports the
+modules that it uses, so that modules of other steps do not count as its memory.
 """
 
 import os
@@ -16,11 +16,11 @@ CHECKPOINT = "model.ckpt"
 IMAGES = "images.npy"
 NUM_IMAGES = 64
 
-# As the rule l2norm_tflite has them.
+# The same names as in the rule l2norm_tflite.
 _INPUT = "input"
 _OUTPUT = "MobilenetV1/Predictions/Reshape_1"
-# What comes to the same where nothing but TensorFlow is at hand: our fold_constants gives these
-# parameters itself, and fold_l2_norm is what it folds besides.
+# With these parameters, TensorFlow's transforms give the same result as ours. Our fold_constants
+# sets them itself, and TensorFlow's fold_constants also does the work of our fold_l2_norm.
 _TENSORFLOW_TRANSFORMS = (
     "strip_unused_nodes fold_constants(exclude_op=FakeQuantWithMinMaxVars, "
     "exclude_op=FakeQuantWithMinMaxArgs, exclude_op=FakeQuantWithMinMaxVarsPerChannel, "
@@ -29,11 +29,11 @@ _TENSORFLOW_TRANSFORMS = (
 
 
 class Times(NamedTuple):
-    """What a step took.
+    """The times of a step's runs.
 
     Attributes:
-      first: its first run, in seconds.
-      others: those after it, likewise.
+      first: the time of the first run, in seconds.
+      others: the times of the other runs, in seconds.
     """
 
     first: float
@@ -41,10 +41,10 @@ class Times(NamedTuple):
 
 
 def run(name: str, folder: str, runs: int) -> Times:
-    """Runs a step once and then `runs` times more, and writes the files that it makes.
+    """Runs a step once and then `runs` more times, and writes its files.
 
     Raises:
-      ValueError: if it cannot do its work.
+      ValueError: if the step fails.
     """
     timed = STEPS[name](folder)
     seconds = []
@@ -66,7 +66,7 @@ def _read(folder: str, name: str) -> bytes:
 
 
 def _imports(folder: str) -> Timed:
-    """What every step with TensorFlow starts with; its memory is in that of each of them."""
+    """Imports TensorFlow; the memory of all steps that use it includes this."""
     del folder
 
     def timed() -> dict[str, bytes]:
@@ -172,7 +172,7 @@ def _check(folder: str) -> Timed:
 
 
 def _freeze_graph(folder: str) -> Timed:
-    """TensorFlow's freeze_graph, from and to bytes, as ours."""
+    """TensorFlow's freeze_graph, from and to bytes like ours."""
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split
@@ -200,7 +200,7 @@ def _freeze_graph(folder: str) -> Timed:
 
 
 def _convert_variables(folder: str) -> Timed:
-    """The part of it that makes constants of variables, these being in memory already."""
+    """The part of freeze_graph that converts variables, already in memory, to constants."""
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split
@@ -226,7 +226,7 @@ def _convert_variables(folder: str) -> Timed:
 
 
 def _transform_graph(folder: str) -> Timed:
-    """What TensorFlow's Python function TransformGraph calls; the wheel has no more of it."""
+    """The C++ function behind TensorFlow's TransformGraph; the wheel lacks its Python module."""
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split
@@ -241,7 +241,7 @@ def _transform_graph(folder: str) -> Timed:
 
 
 def _optimize_for_inference(folder: str) -> Timed:
-    """TensorFlow's optimize_for_inference, all Python: it does not compute constants."""
+    """TensorFlow's optimize_for_inference in Python, which does not fold constants."""
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split

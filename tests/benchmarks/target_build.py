@@ -1,4 +1,4 @@
-"""How long `./bazelw build frozen_tflite` takes: everything anew, a changed checkpoint, nothing."""
+"""Measures `./bazelw build frozen_tflite`: a cold build, a changed checkpoint, and no change."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from tests.benchmarks import measuring
 
-# Of the launchers and of Python: Bazel, and what it runs, has its own.
+# Variables of this process's launcher and of Python, which must not be passed to Bazel.
 _NOT_FOR_BAZEL = re.compile("PYTHON|TF_|RUNFILES|TEST_|BAZELW_USER_DIRECTORY")
 
 
@@ -17,8 +17,8 @@ class Build(NamedTuple):
     """A build.
 
     Attributes:
-      seconds: what it took.
-      processes: Bazel's line of how many processes ran, for people.
+      seconds: its time.
+      processes: Bazel's text about how many processes ran.
     """
 
     seconds: float
@@ -30,15 +30,15 @@ def measure(
 ) -> dict[str, Build]:
     """Builds the target with copies of a checkpoint, each with one weight changed.
 
-    The first has all actions to run but the sampling of images, compilations included, since a
-    variable in their environment has changed; the second those that depend on the checkpoint; the
-    last none.
+    The first build runs all actions, including compilations, except that which samples images,
+    since a variable in their environment has changed. The second runs those that depend on the
+    checkpoint, and the last runs none.
 
     Args:
-      workspace: where ./bazelw is.
-      checkpoint: a checkpoint's prefix; a model.json beside it is copied, too.
-      folder: to work in, empty.
-      arguments: for the build, such as --//:quantize.
+      workspace: the folder of ./bazelw.
+      checkpoint: a checkpoint's prefix; a model.json next to it is copied, too.
+      folder: an empty folder for the copies.
+      arguments: arguments of the build, such as --//:quantize.
 
     Raises:
       RuntimeError: if a build fails.
@@ -49,7 +49,7 @@ def measure(
     for number, name in enumerate(("all cold", "checkpoint changed", "nothing changed")):
         copy = os.path.join(folder, "model.ckpt")
         if name != "nothing changed":
-            # Another than last time, too: Bazel would find what that has built.
+            # Also different from earlier measurements, whose results Bazel would use.
             change = stamp // 1_000_000_000 % 1000 + number
             measuring.run(
                 "--task=change", f"--checkpoint={checkpoint}", f"--prefix={copy}",
@@ -80,6 +80,6 @@ def _build(workspace: str, checkpoint: str, arguments: Sequence[str]) -> Build:
     )
     seconds = time.monotonic() - start
     if done.returncode:
-        raise RuntimeError(f"expected frozen_tflite to build, but it does not:\n{done.stdout}")
+        raise RuntimeError(f"expected frozen_tflite to build, got:\n{done.stdout}")
     found = re.search(r"INFO: (\d+ process.*)", done.stdout)
     return Build(seconds, found[1].rstrip(".") if found else "")

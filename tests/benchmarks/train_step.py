@@ -1,30 +1,31 @@
-r"""Measures training: seconds a step, images/s and peak memory.
+r"""Measures training: seconds per step, images/s and peak memory.
 
   ./bazelw run //tests/benchmarks:train_step
   ./bazelw run //tests/benchmarks:train_step -- --only=float_whole --only=quantised_whole
   ./bazelw run //tests/benchmarks:train_step -- --only=input_pipeline --dataset_dir=DIR
 
-All is of 1.0/224, 1001 classes and batches of 32. Each row is measured in a process of its own:
+The network has depth multiplier 1.0, 224 x 224 pixels and 1001 classes; batches have 32 images.
+Each row is measured in another process:
 
-  *_whole, *_frozen   steps on one random batch that stays the same, all of the network trained,
-                      or what stands above a frozen base
-  *_cached            steps on features that the frozen base gave before (random ones here), as
-                      --cache_features takes them: session, hooks and feeding included
-  input_pipeline      batches for training out of TFRecords, read, decoded and distorted
-  convert_images      JPEG files made TFRecords
+  *_whole, *_frozen   steps on the same random batch, for the entire network, or only for the layers
+                      above a frozen base
+  *_cached            steps on cached features of the frozen base (random ones here), as with
+                      --cache_features, including session, hooks and feeding
+  input_pipeline      batches for training from TFRecords: read, decode and distort
+  convert_images      conversion of JPEG files to TFRecords
 
-Images are 256 pixels on their short side: 512 parts of two photographs, unless --dataset_dir
-names others for the pipeline. Seconds are those a batch takes, by the median of --steps runs and
-the best of them, after others that warm up; images/s follow from the median. A run is a step, of
-*_cached 30 steps measured each, of the pipeline 16 batches; conversion has three runs.
+Images are 256 pixels on their short side: 512 parts of two photos, unless --dataset_dir names
+others for the pipeline. The table has seconds per batch: the median and the best of --steps runs,
+after some to warm up. Images/s are computed from the median. A run is one step; for *_cached, each
+of 30 steps is measured; for the pipeline, a run is 16 batches; conversion has three runs.
 
-Memory, in 10^9 bytes, is the most that the process had, Python and TensorFlow included. What is
-beyond its limit is told so; the exit status is 0.
+Memory, in 10^9 bytes, is the peak of the process, including Python and TensorFlow. The last column
+says whether limits are met; the exit status is 0 in either case.
 
-A matrix product before and after each row tells how much of the machine there was to be had.
-The limits in seconds were measured where it reached 220 GFLOP/s: beside a row's median stands
-what that comes to at this rate, if all that the row does scales as the product does. Verdicts
-are of the median itself; ratios of rows do not depend on the machine much.
+A matrix product before and after each row measures how fast the machine is at that time. The limits
+in seconds were measured on a machine on which it reached 220 GFLOP/s. The column "scaled" is the
+median, scaled to this rate, if the row's work scales like the product. Limits are compared with the
+median itself. Ratios of rows depend little on the machine.
 """
 
 import io
@@ -55,18 +56,18 @@ _ONLY = flags.DEFINE_multi_enum(
     "only",
     [],
     list(MEASUREMENTS),
-    "A row to measure; may be given several times. Default: all. The limit of *_cached is a "
-    "multiple of *_frozen, which it needs.",
+    "A row to measure. May be repeated. Default: all. The limit of *_cached is a multiple of "
+    "*_frozen, which must then be measured, too.",
 )
 _DATASET_DIR = path_flags.define(
     "dataset_dir",
     "",
-    "Folder of TFRecords, train-*, for the input pipeline. Default: those of the 512 images.",
+    "Folder of TFRecords, train-*, for the input pipeline. Default: TFRecords of the 512 images.",
 )
 
-# What a product of matrices reached, in FLOP/s, where the limits in seconds were measured.
+# The rate of a matrix product, in FLOP/s, on the machine on which limits in seconds were measured.
 _LIMITS_RATE = 220e9
-# Of 32 images: seconds, and bytes. Those of the whole network are what the reference takes.
+# Limits for 32 images in seconds, and in bytes. Those of the entire network are the reference's.
 _MOST_SECONDS = {
     "float_whole": 1.01,
     "quantised_whole": 2.12,
@@ -75,7 +76,7 @@ _MOST_SECONDS = {
 }
 _MOST_BYTES = {"float_whole": 3.6e9, "quantised_whole": 3.6e9}
 _LEAST_IMAGES_PER_SECOND = {"input_pipeline": 300, "convert_images": 300}
-# As many times the images/s of another row.
+# Limits of images/s as a multiple of another row.
 _LEAST_TIMES = {
     "float_cached": (20, "float_frozen"),
     "quantised_cached": (20, "quantised_frozen"),
@@ -85,11 +86,11 @@ _WIDTH_OF_A_FILE = 120
 
 
 def limits(name: str, measured: Mapping[str, Measured]) -> str:
-    """A measurement's limits, and whether they are met.
+    """Returns a measurement's limits, and whether they are met, as text.
 
     Args:
-      name: which.
-      measured: it, and others that it may be compared with.
+      name: the measurement's name.
+      measured: name -> result of all measurements.
     """
     figures = measured[name]
     found = []
@@ -119,14 +120,14 @@ def show(
     *,
     console: rich.console.Console | None = None,
 ) -> None:
-    """Prints a table of measurements: with a line on a terminal, elsewhere in plain columns.
+    """Prints a table of measurements, with a horizontal line on a terminal, else in plain columns.
 
-    Below it stands what the limits were measured at.
+    A sentence about the speed of the machine follows.
 
     Args:
-      measured: by their names, at least one; all with batches of one size.
-      rates: what a matrix product reached around each of them, in FLOP/s.
-      console: standard output by default.
+      measured: name -> result, at least one; all with the same batch size.
+      rates: name -> rate of a matrix product around that measurement, in FLOP/s.
+      console: where to print; standard output by default.
     """
     console = console or rich.console.Console(highlight=False)
     live = console.is_terminal
@@ -148,7 +149,7 @@ def show(
     if live:
         console.print(table)
     else:
-        # What is written to a file is else as narrow as the narrowest terminal.
+        # Without a width, output to a file would be as narrow as a small terminal.
         plain = io.StringIO()
         rich.console.Console(file=plain, width=_WIDTH_OF_A_FILE).print(table)
         text = "\n".join(line.rstrip() for line in plain.getvalue().splitlines())
@@ -157,7 +158,7 @@ def show(
 
 
 def machine() -> str:
-    """The processor, how many of its cores this process may use, and the memory."""
+    """Returns the processor's name, the number of usable cores, and the memory, as text."""
     with open("/proc/cpuinfo") as file:
         information = file.read()
     found = re.search(r"^model name\s*: (.*)$", information, re.MULTILINE)
@@ -168,18 +169,18 @@ def machine() -> str:
 
 
 def run(setting: Setting, names: Collection[str]) -> None:
-    """Measures, and prints what came of it with the machine.
+    """Measures, and prints the machine and the results.
 
     Args:
-      setting: what to measure on.
-      names: of the `MEASUREMENTS` to take.
+      setting: the setting of the measurements.
+      names: names of `MEASUREMENTS`.
 
     Raises:
       ValueError, OSError, ArithmeticError, tf.errors.OpError: see `training_speed.measure`.
     """
     print(machine(), flush=True)
     measured, rates = {}, {}
-    # Here, and not where a row is measured, whose peak of memory it would be part of.
+    # In this process, since it would change the peak memory of a row's process.
     after = training_speed.matrix_product()
     for name in names:
         before = after
@@ -191,22 +192,22 @@ def run(setting: Setting, names: Collection[str]) -> None:
 
 
 def main() -> None:
-    """Measures what flags ask for."""
+    """Takes the measurements that the flags select."""
     if _DATASET_DIR.value:
-        # What is wrong with it is told before minutes of other measurements.
+        # Report errors before minutes of other measurements.
         open_dataset(_DATASET_DIR.value, "train")
     setting = Setting(dataset_dir=_DATASET_DIR.value, steps=_STEPS.value)
     run(setting, [name for name in MEASUREMENTS if not _ONLY.value or name in _ONLY.value])
 
 
 def _scale(rates: Mapping[str, float]) -> str:
-    """What the limits were measured at, and what was reached, in a sentence."""
+    """A sentence with the rate for the limits and the rates of this machine."""
     least, most = (f"{rate / 1e9:.0f}" for rate in (min(rates.values()), max(rates.values())))
     reached = least if least == most else f"{least} to {most}"
     return (
-        "The limits in seconds were measured where a 4096 x 4096 matrix product reached "
-        f"{_LIMITS_RATE / 1e9:.0f} GFLOP/s; here it reached {reached}, and scaled is the median "
-        "times this, of before and after the row, over that."
+        "The limits in seconds were measured on a machine on which a 4096 x 4096 matrix product "
+        f"reached {_LIMITS_RATE / 1e9:.0f} GFLOP/s; here it reached {reached}. The column scaled "
+        "is the median, multiplied by the rate here before and after the row, divided by that rate."
     )
 
 

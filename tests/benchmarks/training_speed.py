@@ -1,7 +1,7 @@
-"""What is measured of training: steps, what feeds them, and what makes the files that do.
+"""Measurements of training: steps, the input pipeline, and the conversion of images.
 
-Each measurement is a function that returns the times of its runs, and needs a process of its own
-for its peak of memory to be its own: `measure` starts one.
+Each measurement is a function that returns the times of its runs. `measure` runs it in another
+process, so that the peak memory of that process is the measurement's.
 """
 
 import concurrent.futures
@@ -36,9 +36,9 @@ from classification.training.training_config import TrainingConfig
 from tests.benchmarks import jpeg_images
 
 _WARM_UP = 3
-# Where a step takes milliseconds, or batches come in bursts, a run is as many of them.
+# A step on cached features takes milliseconds, so more of them are measured.
 _CACHED_STEPS = 30
-# An epoch of 512 images, by default.
+# Batches come in bursts, so a run has several: by default, an epoch of 512 images.
 _PIPELINE_BATCHES = 16
 _CONVERSIONS = 3
 
@@ -48,14 +48,14 @@ _RELU6 = 6.0
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """What is measured on.
+    """The setting of the measurements.
 
     Attributes:
-      dataset_dir: of the input pipeline's record files, with a train split; '' makes them.
-      num_images: parts of photographs that those, and what is converted, are made of.
-      steps: how many are measured, behind those that warm up.
-      batch_size: images a step.
-      model: the network; it is quantised where the measurement is one of that.
+      dataset_dir: folder of record files with a train split, for the input pipeline; '' makes them.
+      num_images: the number of images that record files are made from.
+      steps: the number of runs to measure, after those that warm up.
+      batch_size: images per step.
+      model: the network; the name of a measurement says whether it is quantised.
     """
 
     dataset_dir: str = ""
@@ -67,12 +67,12 @@ class Setting:
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A measurement's figures.
+    """The result of a measurement.
 
     Attributes:
-      batch_size: images a step.
-      seconds: what each run took, divided by the steps, or batches, in it.
-      peak: the most memory that the process had, in bytes, Python and TensorFlow included.
+      batch_size: images per step.
+      seconds: the time of each run, divided by the number of its steps or batches.
+      peak: the peak memory of the process in bytes, including Python and TensorFlow.
     """
 
     batch_size: int
@@ -81,36 +81,36 @@ class Measured:
 
     @property
     def median(self) -> float:
-        """Seconds a step."""
+        """The median of the seconds per step."""
         return statistics.median(self.seconds)
 
     @property
     def images_per_second(self) -> float:
-        """By the median."""
+        """The number of images per second, by the median."""
         return self.batch_size / self.median
 
 
 def measure(name: str, setting: Setting) -> Measured:
-    """Takes one of the `MEASUREMENTS` in a process of its own.
+    """Takes one of the `MEASUREMENTS` in another process.
 
     Raises:
-      ValueError, OSError, ArithmeticError, tf.errors.OpError: what the measurement raises.
-      OSError: if the system ends the process.
+      ValueError, OSError, ArithmeticError, tf.errors.OpError: the errors of the measurement.
+      OSError: also if the process is killed.
     """
-    # A fork would start with this process's memory.
+    # A forked process would start with this process's memory.
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
         try:
             return pool.submit(_measure, name, setting).result()
         except BrokenProcessPool as error:
             raise OSError(
-                f"expected {name} to be measured, but its process was ended; free memory, of "
-                "which it may take 4 GB"
+                f"expected the process of {name} to end by itself, but it was killed; free memory, "
+                "since it may need 4 GB"
             ) from error
 
 
 def matrix_product(size: int = 4096, runs: int = 3) -> float:
-    """The fastest product of two float32 matrices [size, size] by numpy, in FLOP/s."""
+    """Returns the rate of the fastest of several float32 products [size, size] in FLOP/s."""
     matrix = np.random.default_rng(0).random([size, size], np.float32)
     seconds = []
     for _ in range(runs):
@@ -126,28 +126,28 @@ def _measure(name: str, setting: Setting) -> Measured:
 
 
 def _peak() -> int:
-    # Not getrusage's, which counts the process that has started this one.
+    # getrusage would include the memory of the process that started this one.
     with open("/proc/self/status") as file:
         found = re.search(r"^VmHWM:\s+(\d+) kB$", file.read(), re.MULTILINE)
     if not found:
-        raise OSError("expected VmHWM in /proc/self/status, got none: the system must be Linux")
+        raise OSError("expected VmHWM in /proc/self/status, got none; run it on Linux")
     return int(found[1]) * 1024
 
 
 def _step(setting: Setting, *, quantize: bool, freeze_base: bool) -> list[float]:
-    """Training steps on one batch that stays the same, so that no pipeline takes part."""
+    """Measures training steps on a constant batch, without an input pipeline."""
     with tf.Graph().as_default():
         graph = _build(setting, TrainingConfig(freeze_base_model=freeze_base), quantize=quantize)
         with tf.Session() as session:
             session.run(tf.global_variables_initializer())
-            # A frozen base's are made of the others.
+            # The local variables of a frozen base are computed from the global ones.
             session.run(tf.local_variables_initializer())
             session.run(graph.initialize)
             return _time(lambda: session.run([graph.step, graph.loss]), setting.steps)
 
 
 def _cached_step(setting: Setting, *, quantize: bool) -> list[float]:
-    """Steps on features kept, with all that training does at each besides."""
+    """Measures steps on cached features, including the rest of the training loop."""
     steps = setting.steps * _CACHED_STEPS
     config = TrainingConfig(freeze_base_model=True, number_of_steps=_WARM_UP + steps)
     clock = _Clock()
@@ -167,7 +167,7 @@ def _cached_step(setting: Setting, *, quantize: bool) -> list[float]:
 
 
 def _input_pipeline(setting: Setting) -> list[float]:
-    """Batches for training, decoded and distorted, with nobody who trains on them."""
+    """Measures batches for training, read, decoded and distorted, without training."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = setting.dataset_dir
         if not folder:
@@ -182,7 +182,7 @@ def _input_pipeline(setting: Setting) -> list[float]:
                 image_size=setting.model.image_size,
                 is_training=True,
             )
-            # Without the copy to Python, which training does not make.
+            # A group, since training does not copy batches to Python.
             batch = tf.data.make_one_shot_iterator(batches).get_next()
             taken = tf.group(*batch.values())
 
@@ -195,7 +195,7 @@ def _input_pipeline(setting: Setting) -> list[float]:
 
 
 def _convert_images(setting: Setting) -> list[float]:
-    """Whole conversions; the times are of as many images as a batch has."""
+    """Measures complete conversions; the times are per batch of images."""
     with tempfile.TemporaryDirectory() as scratch:
         images, output = (os.path.join(scratch, name) for name in ("images", "records"))
         jpeg_images.make(images, setting.num_images)
@@ -209,7 +209,7 @@ def _convert_images(setting: Setting) -> list[float]:
 def _build(
     setting: Setting, config: TrainingConfig, *, quantize: bool, features: Features | None = None
 ) -> Graph:
-    """The graph of a step, as training builds it, in the default graph."""
+    """Builds the graph of a step in the default graph, as training does."""
     _repeatable()
     tf.set_random_seed(0)
     tf.train.create_global_step()
@@ -219,12 +219,12 @@ def _build(
 
 
 def _repeatable() -> None:
-    """What training switches on, and slows it down."""
+    """Makes results repeatable as in training, which makes steps slower."""
     tf2.config.experimental.enable_op_determinism()
 
 
 def _one_batch(model: ModelConfig) -> Dataset:
-    """A data set of random images and labels, the same in every batch."""
+    """Returns a data set that repeats one batch of random images and labels."""
 
     def batches(*, batch_size: int, image_size: int, **_: object) -> tf.data.Dataset:
         random = np.random.default_rng(0)
@@ -259,7 +259,7 @@ def _features(model: ModelConfig) -> Features:
 
 
 class _Clock(Display):
-    """Notes when each step ends, and shows nothing."""
+    """Records when each step ends, and shows nothing."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
@@ -270,7 +270,7 @@ class _Clock(Display):
 
 
 def _time(run: Callable[[], object], number: int, *, warm_up: int = _WARM_UP) -> list[float]:
-    """What each of a number of runs takes, in seconds, behind those that warm up."""
+    """Returns the seconds of each of a number of runs, after some that warm up."""
     for _ in range(warm_up):
         run()
     seconds = []

@@ -1,8 +1,8 @@
 """Counts the test cases of Bazel invocations; .ci/run prints the result last.
 
-Reads the files that `bazel test --build_event_json_file=FILE` writes: they name the
-targets of that very invocation, cached ones too, and where each one's test.xml lies.
-A folder of test logs would hold those of earlier runs as well.
+Reads the files that `bazel test --build_event_json_file=FILE` writes. They list the targets of one
+invocation, including cached ones, and the paths of their test.xml. The folder of test logs would
+also have those of earlier runs.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from xml.etree import ElementTree
 
 @dataclasses.dataclass
 class Counts:
-    """How many cases passed and were skipped, and which failed."""
+    """The numbers of cases that passed and were skipped, and the names of those that failed."""
 
     passed: int = 0
     skipped: int = 0
@@ -39,7 +39,7 @@ def count_xml(text: str, label: str) -> Counts:
     """Counts the cases of one test.xml.
 
     Raises:
-      ElementTree.ParseError: the text is no XML.
+      ElementTree.ParseError: if the text is not XML.
     """
     counts = Counts()
     for case in ElementTree.fromstring(text).iter("testcase"):
@@ -57,12 +57,12 @@ def _path(uri: str) -> pathlib.Path:
 
 
 def _why(aborted: dict) -> str:
-    # JSON leaves a reason out where it is UNKNOWN.
+    # The JSON has no reason if it is UNKNOWN.
     return aborted.get("description") or aborted.get("reason", "aborted")
 
 
 def _count_run(label: str, event: dict) -> Counts:
-    """Counts one run of a test target: one shard, at its last attempt."""
+    """Counts the last attempt of one shard of a test target."""
     if "aborted" in event:
         return Counts(failed=[f"{label}: {_why(event['aborted'])}"])
     result = event.get("testResult", {})
@@ -73,21 +73,21 @@ def _count_run(label: str, event: dict) -> Counts:
                 counts = count_xml(_path(output["uri"]).read_text(errors="replace"), label)
             except (ElementTree.ParseError, OSError) as error:
                 counts.failed.append(f"{label}: test.xml cannot be read: {error}")
-    # A crash or a timeout after its last case, or before there was a test.xml.
+    # It crashed or timed out after its last case, or before it wrote a test.xml.
     status = result.get("status")
     if status not in ("PASSED", "FLAKY") and not counts.failed:
         counts.failed.append(f"{label}: {status}")
-    # A test that passes without a word of its cases is one case.
+    # A test that passes without a list of cases counts as one case.
     if counts == Counts():
         counts.passed = 1
     return counts
 
 
 def count_events(lines: Iterable[str]) -> Counts:
-    """Counts the cases of one invocation, out of its build events.
+    """Counts the cases of one invocation from its build events.
 
-    A test target that was to be run and has no result (it was not built, say) is
-    one failure, and so is whatever Bazel could not analyse or load.
+    A test target without a result, for example because it was not built, counts as one failure. So
+    does each target or pattern that Bazel could not load or analyse.
     """
     wanted: set[str] = set()
     results: dict[tuple[str, int, int], dict] = {}
@@ -111,7 +111,7 @@ def count_events(lines: Iterable[str]) -> Counts:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Prints the cases that failed, then the counts; returns 1 where one failed."""
+    """Prints the cases that failed, then the counts; returns 1 if a case failed."""
     parser = argparse.ArgumentParser(description="Counts the test cases of Bazel invocations.")
     parser.add_argument("events", nargs="+", type=pathlib.Path, help="build event files")
     parser.add_argument("--skipped", type=int, default=0, help="tests that were not started")

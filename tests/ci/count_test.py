@@ -1,4 +1,4 @@
-"""Tests of count.py, on what absltest writes, and on events of the form that Bazel writes."""
+"""Tests of count.py with the test.xml of absltest, and with events as Bazel writes them."""
 
 import contextlib
 import io
@@ -36,7 +36,7 @@ class CountTest(absltest.TestCase):
         self.folder = pathlib.Path(self.create_tempdir().full_path)
 
     def _run_absltest(self, *names, **environment):
-        """Runs cases of CASES; returns the test.xml, which a crash leaves empty."""
+        """Runs cases of CASES; returns the path of test.xml, which is empty after a crash."""
         program, xml = self.folder / "sample.py", self.folder / "test.xml"
         xml.unlink(missing_ok=True)
         program.write_text(CASES)
@@ -71,7 +71,7 @@ class CountTest(absltest.TestCase):
         self.assertLen(counts.failed, 2)
         self.assertEqual(str(counts), "5 passed, 2 failed, 1 skipped")
 
-    def test_cached_results_count(self):
+    def test_cached_results_are_counted(self):
         xml = self._run_absltest("test_good", "test_later")
         event = self._result("//a:b", "PASSED", xml)
         event["testResult"]["cachedLocally"] = True
@@ -91,7 +91,7 @@ class CountTest(absltest.TestCase):
         counts = self._count(self._result("//a:b", "FAILED", xml))
         self.assertEqual(str(counts), "1 passed, 1 failed")
 
-    def test_a_test_xml_that_is_cut_short(self):
+    def test_a_truncated_test_xml(self):
         xml = self._run_absltest("test_good")
         xml.write_text(xml.read_text()[:-20])
         counts = self._count(self._result("//a:b", "TIMEOUT", xml))
@@ -106,7 +106,7 @@ class CountTest(absltest.TestCase):
         )
         self.assertEqual(str(counts), "1 passed, 0 failed")
 
-    def test_shards_add_up(self):
+    def test_shards_are_added(self):
         xml = self._run_absltest("test_each0", "test_each1")
         counts = self._count(
             self._result("//a:b", "PASSED", xml, shard=1),
@@ -114,7 +114,7 @@ class CountTest(absltest.TestCase):
         )
         self.assertEqual(str(counts), "4 passed, 0 failed")
 
-    def test_a_shard_that_was_aborted_is_a_failure_with_its_reason(self):
+    def test_an_aborted_shard_is_a_failure_with_its_reason(self):
         first = self._result("//a:b", "PASSED", self._run_absltest("test_good"), shard=1)
         second = self._result("//a:b", None, shard=2)
         del second["testResult"]
@@ -127,7 +127,7 @@ class CountTest(absltest.TestCase):
             self.assertEqual(str(counts), "1 passed, 1 failed")
             self.assertEqual(counts.failed, [f"//a:b: {why}"])
 
-    def test_what_was_not_built_or_loaded_is_a_failure(self):
+    def test_targets_that_were_not_built_or_loaded_are_failures(self):
         counts = self._count(
             self._configured("//a:library", targetKind="py_library rule"),
             self._configured("//a:b", testSize="SMALL"),

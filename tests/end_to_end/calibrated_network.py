@@ -1,11 +1,11 @@
-"""Networks of any width and size that tell images apart, without training.
+"""Networks of any width and size that distinguish images without training.
 
-What training makes depends on the processor, and what is left of random weights after 27
-quantised layers is mostly rounding noise. So each layer here keeps what it is given: depthwise
-kernels are mostly the identity, pointwise ones orthogonal, and batch norm moves values to where
-Relu6 cuts off few. Batch norm's statistics and the quantisation ranges are those of the images
-that the network is shown. The embedding is centred on these, and class vectors are imprinted from
-them (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2).
+The result of training depends on the processor, and with random weights, the output of 27 quantised
+layers is mostly rounding noise. So each layer here preserves its input: depthwise kernels are close
+to the identity, pointwise kernels are orthogonal, and batch norm moves values to the range in which
+Relu6 clips few of them. Batch norm's statistics and the quantisation ranges are those of the given
+images. The mean of their embeddings is subtracted, and class vectors are imprinted from them (Qi,
+Brown and Lowe, arXiv 1712.07136, section 3.2).
 """
 
 import os
@@ -20,11 +20,12 @@ from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_BIASES, EMBEDDING_KERNEL
 from transforms.base import pixel_scaling
 
-# In standard deviations: of a layer's values, Relu6 cuts off those below zero, and above six.
+# Batch norm's beta: the mean of a layer's values, whose standard deviation is 1. Relu6 clips values
+# below 0 and above 6.
 _BETA = 2.0
 _BATCH_SIZE = 16
 _STEPS = 2
-# So that the statistics are those of the last batch.
+# So small that the statistics are those of the last batch.
 _DECAY = 0.01
 
 
@@ -32,10 +33,10 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
     """Writes a checkpoint and its model.json.
 
     Args:
-      folder: to write to; is made.
+      folder: the folder to create.
       config: the network.
-      images: uint8 [n, s, s, 3], n at least 16. Classes beyond n have random vectors.
-      seed: of all that is random.
+      images: uint8 [n, s, s, 3], n at least 16. Classes from n on have random vectors.
+      seed: the seed of all random values.
 
     Returns:
       The checkpoint's prefix.
@@ -77,7 +78,7 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
         vectors[:count] = embeddings[:count]
         kernel = vectors.T[np.newaxis, np.newaxis]
         variable_values.load(session, {variables[CLASS_VECTORS]: kernel})
-        # The ranges seen with other values are not those of these.
+        # Reset the head's ranges, which were measured with other class vectors and biases.
         session.run(
             [
                 v.initializer
@@ -93,7 +94,7 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
 
 
 def _values(shapes: dict[str, list[int]], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Kernels and batch norm's beta, of layers that keep what they are given."""
+    """Kernels and batch norm's beta for layers that preserve their input."""
     values = {}
     for name, shape in shapes.items():
         if name.endswith("/BatchNorm/beta"):

@@ -1,4 +1,4 @@
-"""The products of a checkpoint, made as the rule l2norm_tflite makes them, in this process."""
+"""Makes the products of a checkpoint as the rule l2norm_tflite does, but in this process."""
 
 import functools
 from collections.abc import Callable
@@ -24,9 +24,9 @@ def build(
 
     Args:
       config: the network.
-      prefix: the checkpoint's.
-      fold_fake_quant: whether kernels' ranges are lost on the way.
-      change: what is done to the folded graph before it is converted.
+      prefix: the checkpoint's prefix.
+      fold_fake_quant: whether to fold fake-quant nodes of kernels, too, which loses their ranges.
+      change: changes the folded graph in place before it is converted.
     """
     frozen, input_name, output_name = _frozen(config, prefix)
     folded = products.fold(

@@ -1,4 +1,4 @@
-"""Trains digits as a cluster on loopback, with the programs that people run."""
+"""Trains digits with a cluster of processes on this machine."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ _STEP = r"(?m)^step (\d+)/"
 
 class ClusterTrainingTest(absltest.TestCase):
     def _cluster(self, *flags: str) -> tuple[Processes, str]:
-        """A cluster, of which nothing is started yet, and the folder of its checkpoints."""
+        """Returns a cluster whose processes are not started, and the folder of its checkpoints."""
         folder = self.create_tempdir().full_path
         command = [
             _PROGRAMS / "mobilenet_v1_l2norm_train",
@@ -30,7 +30,7 @@ class ClusterTrainingTest(absltest.TestCase):
         return self.enter_context(Processes(command, _JOBS, printed)), folder
 
     def _accuracy(self, folder: str) -> float:
-        """In percent, of the images held out."""
+        """Returns the accuracy on the held-out images in percent."""
         done = subprocess.run(
             [_PROGRAMS / "mobilenet_v1_l2norm_eval", f"--checkpoint_dir={folder}"],
             capture_output=True,
@@ -41,27 +41,27 @@ class ClusterTrainingTest(absltest.TestCase):
         assert match is not None, done.stdout + done.stderr
         return float(match[1])
 
-    def test_a_killed_worker_comes_back(self):
+    def test_a_killed_worker_is_started_again(self):
         processes, folder = self._cluster("--number_of_steps=300", "--batch_size=32")
         processes.start("ps 0", "chief 0")
         processes.wait_for("chief 0", _STEP)
-        # So that steps are left for those that come later, however fast the machine.
+        # The chief is suspended so that steps are left for the worker on a fast machine.
         with processes.suspended("chief 0"):
             processes.start("worker 0")
             processes.wait_for("worker 0", _STEP)
         processes.wait_for("chief 0", r"(?m)^step ([5-9]\d|[12]\d\d)/")
         processes.kill("worker 0")
-        # The others do not mind.
+        # The chief continues.
         processes.wait_for("chief 0", r"(?m)^step ([12]\d\d)/")
         with processes.suspended("chief 0"):
             processes.start("worker 0")
             self.assertGreater(int(processes.wait_for("worker 0", _STEP)), 50)
         processes.end()
         self._check_end(processes, folder, 300)
-        # Guessing comes to 10 %, and how much more it is depends on who took which step when.
+        # Guessing gives 10 %. The exact accuracy depends on the order of the processes' steps.
         self.assertGreater(self._accuracy(folder), 50.0)
 
-    def test_workers_take_steps_together(self):
+    def test_synchronous_workers(self):
         processes, folder = self._cluster(
             "--number_of_steps=20", "--batch_size=8", "--sync_replicas"
         )
@@ -69,7 +69,7 @@ class ClusterTrainingTest(absltest.TestCase):
         processes.end()
         self._check_end(processes, folder, 20)
 
-    def test_a_server_that_comes_after_the_end_of_the_digits_ends(self):
+    def test_a_server_that_starts_after_training_ends(self):
         processes, folder = self._cluster()
         with tf.Graph().as_default(), tf.Session() as session:
             step = tf.train.create_global_step()

@@ -1,7 +1,6 @@
-"""The programs have the flags of the training set that they replace, with its defaults.
+"""Tests that the programs have the flags and defaults of the programs that they replace.
 
-People's scripts name these flags, or rely on what they are when not named. Flags of our
-own may come beside them.
+Users' scripts set these flags, or rely on their defaults. The programs may have other flags, too.
 """
 
 import subprocess
@@ -13,7 +12,7 @@ from tests import runfiles
 
 _PROGRAMS = runfiles.path("classification")
 
-# Defaults as a command line would give them; '' stands for None, too.
+# Defaults as on a command line; '' may also be None.
 _FLAGS = {
     "train": {
         "master": "",
@@ -61,7 +60,7 @@ _FLAGS = {
 class ContractFlagsTest(parameterized.TestCase):
     @parameterized.parameters(*_FLAGS)
     def test_names_and_defaults(self, name):
-        # Having printed its flags, a program exits with status 1.
+        # The exit status of --helpxml is 1.
         done = subprocess.run(
             [_PROGRAMS / f"mobilenet_v1_l2norm_{name}", "--helpxml"],
             capture_output=True,

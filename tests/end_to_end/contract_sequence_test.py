@@ -1,6 +1,6 @@
-"""Export, freeze, strip_unused_nodes, fold_constants: typed as people know them from TensorFlow.
+"""Runs export, freeze_graph and transform_graph with the flags that users know from TensorFlow.
 
-In a new folder, with the programs as they are started by hand, on a network trained on digits.
+The programs run in a new folder, on a network that was trained on digits.
 """
 
 import os
@@ -43,11 +43,11 @@ class ContractSequenceTest(absltest.TestCase):
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
         cls.run_program(_EXPORT, f"--checkpoint_dir={_NETWORK}", "--output_file=graph.pb")
         cls.run_program(_FREEZE, "--input_graph=graph.pb", "--input_binary", *_FREEZE_FLAGS)
-        cls.said = cls.run_program(_TRANSFORM, *_FOLD)
+        cls.printed = cls.run_program(_TRANSFORM, *_FOLD)
 
     @classmethod
     def run_program(cls, name: str, *flags: str, fails: bool = False) -> str:
-        """Returns what it printed; stderr where it is to fail."""
+        """Returns what a program printed: stdout, or stderr if it is expected to fail."""
         done = subprocess.run(
             [runfiles.path(name), *flags],
             cwd=cls.folder,
@@ -63,7 +63,7 @@ class ContractSequenceTest(absltest.TestCase):
         return tf.GraphDef.FromString(pathlib.Path(self.folder, name).read_bytes())
 
     def ranges(self, name: str) -> dict[str, tuple[float, float]]:
-        """The range of every fake-quant node."""
+        """Returns the range of every fake-quant node."""
         graph = self.graph(name)
         nodes = {node.name: node for node in graph.node}
 
@@ -87,24 +87,24 @@ class ContractSequenceTest(absltest.TestCase):
         before, after = self.ranges("frozen.pb"), self.ranges("folded.pb")
         self.assertLen(before, 2 * 29 + 3)
         self.assertEqual(after, before)
-        self.assertIn("fold_constants kept the fake-quant nodes", self.said)
-        self.assertIn("--fold_fake_quant folds them, as TensorFlow does", self.said)
+        self.assertIn("fold_constants kept the fake-quant nodes", self.printed)
+        self.assertIn("--fold_fake_quant folds them, as TensorFlow does", self.printed)
 
-    def test_nothing_is_computed_of_constants_any_more(self):
+    def test_constants_are_folded(self):
         ops = Counter(node.op for node in self.graph("folded.pb").node)
-        # One norm is left: that of the embedding.
+        # One norm remains: that of the embedding.
         self.assertEqual([ops[op] for op in ("Square", "Sum", "Rsqrt")], [1, 1, 1])
         self.assertEqual([ops[op] for op in ("Identity", "VariableV2", "Sub")], [0, 0, 0])
 
-    def test_bit_for_bit_the_same_outputs(self):
+    def test_outputs_are_exactly_the_same(self):
         images = np.random.default_rng(0).uniform(-1, 1, [16, 32, 32, 3])
         before, after = (self.run_graph(self.graph(n), images) for n in ("frozen.pb", "folded.pb"))
         np.testing.assert_array_equal(after, before)
         self.assertGreater(np.ptp(before, axis=0).min(), 0)
 
-    def test_as_tensorflow_folds(self):
+    def test_fold_fake_quant(self):
         self.run_program(_TRANSFORM, *_FOLD, "--out_graph=lost.pb", "--fold_fake_quant")
-        # What is left are the activations'.
+        # Only the ranges of activations remain.
         self.assertLen(self.ranges("lost.pb"), 29 + 3)
 
     def test_text_as_input(self):
@@ -118,9 +118,9 @@ class ContractSequenceTest(absltest.TestCase):
         self.run_program(_FREEZE, "--input_graph=graph.pbtxt", *flags)
         self.assertEqual(self.graph("from_text.pb"), self.graph("frozen.pb"))
 
-    def test_errors_are_a_sentence_and_leave_nothing(self):
+    def test_errors_are_one_sentence_and_write_no_file(self):
         out = "--output_graph=none.pb"
-        for program, flags, said in (
+        for program, flags, expected in (
             (_FREEZE, (), "freeze_graph: expected --input_graph, --input_checkpoint, "),
             (
                 _FREEZE,
@@ -161,7 +161,7 @@ class ContractSequenceTest(absltest.TestCase):
                 'transform_graph: expected a tensor of the graph as output, got "nothing"',
             ),
         ):
-            self.assertStartsWith(self.run_program(program, *flags, fails=True), said)
+            self.assertStartsWith(self.run_program(program, *flags, fails=True), expected)
         self.assertFalse(os.path.exists(os.path.join(self.folder, "none.pb")))
 
 

@@ -1,4 +1,4 @@
-"""Train, eval and export, one after the other as people type them, in a new folder."""
+"""Runs train, eval and export one after the other in a new folder."""
 
 import os
 import pathlib
@@ -15,11 +15,11 @@ from tests import runfiles
 _PROGRAMS = runfiles.path("classification")
 _NETWORK = _PROGRAMS / "digits_network"
 
-# Kernels: Conv2d_0, thirteen depthwise and thirteen pointwise ones, two of the head.
+# Kernels: Conv2d_0, thirteen depthwise and thirteen pointwise ones, and two of the head.
 _KERNELS = 1 + 2 * 13 + 2
-# Activations: what each layer of the base returns, the average pool's, the head's first
-# convolution's, the embedding, the cosines and the logits. The reference has one fewer: it
-# quantises nothing behind the pool, where a .tflite does.
+# Activations: the outputs of the base's layers, of the average pool and of the head's first
+# convolution, the embedding, the cosines and the logits. The reference has one fewer: it does not
+# quantise the average pool's output, as a .tflite does.
 _ACTIVATIONS = (1 + 2 * 13) + 5
 
 
@@ -31,7 +31,7 @@ class EndToEndTest(absltest.TestCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.folder = cls.enterClassContext(tempfile.TemporaryDirectory())
-        # Too few to learn anything: that is for the network that the build trains.
+        # Too few steps to learn anything. Another test checks the network that the build trains.
         steps = ("--number_of_steps=20", "--quant_delay=10", "--save_summaries_secs=0")
         cls.outputs = {
             name: cls.run_program(name, *flags)
@@ -40,7 +40,7 @@ class EndToEndTest(absltest.TestCase):
 
     @classmethod
     def run_program(cls, name: str, *flags: str) -> str:
-        """Returns what it printed."""
+        """Returns what a program printed on stdout."""
         done = subprocess.run(
             [_PROGRAMS / f"mobilenet_v1_l2norm_{name}", *flags],
             cwd=cls.folder,
@@ -53,13 +53,13 @@ class EndToEndTest(absltest.TestCase):
         return done.stdout
 
     def path(self, name: str, pattern: str) -> str:
-        """A path that a program printed, in the folder that it ran in."""
+        """Returns a path that a program printed, in the folder where it ran."""
         match = re.search(pattern, self.outputs[name])
         assert match is not None, self.outputs[name]
         return os.path.join(self.folder, match[1])
 
     def accuracy(self, printed: str) -> float:
-        """In percent, of the images held out."""
+        """Returns the accuracy on the held-out images in percent."""
         match = re.search(r"Accuracy: (\S+) % \(\d+ of 360 images\)", printed)
         assert match is not None, printed
         return float(match[1])
@@ -70,9 +70,9 @@ class EndToEndTest(absltest.TestCase):
         self.assertEqual(os.path.dirname(evaluated), trained)
         self.accuracy(self.outputs["eval"])
 
-    def test_the_network_that_the_build_trains_as_train_does_knows_digits(self):
+    def test_accuracy_of_the_network_that_the_build_trains(self):
         printed = self.run_program("eval", f"--checkpoint_dir={_NETWORK}")
-        # It comes to 98 % or 99 %, by the processor.
+        # It is 98 % or 99 %, depending on the processor.
         self.assertGreaterEqual(self.accuracy(printed), 90.0)
 
     def test_export_writes_the_quantised_graph(self):

@@ -1,4 +1,4 @@
-"""Runs `evaluate_low_shot` on a .tflite and on the checkpoint that it was made of."""
+"""Runs `evaluate_low_shot` on a .tflite and on the checkpoint that it was made from."""
 
 import os
 import pathlib
@@ -40,7 +40,7 @@ class LowShotTest(absltest.TestCase):
         for label in range(10):
             for index, pixels in enumerate(images[labels == label][:4]):
                 split = "train" if index < 2 else "test"
-                # Upside down, digits are others, but alike among themselves.
+                # Digits that are rotated by 180 degrees serve as novel classes.
                 for part, image in (
                     (f"base/{split}/{label}", pixels),
                     (f"novel/{split}/turned {label}", pixels[::-1, ::-1]),
@@ -48,7 +48,7 @@ class LowShotTest(absltest.TestCase):
                     os.makedirs(part, exist_ok=True)
                     Image.fromarray(image).save(f"{part}/{index}.png")
 
-    def test_tells_what_each_step_costs(self):
+    def test_reports_the_cost_of_each_step(self):
         status, out, err = program_testing.run_program(
             evaluate_low_shot.main,
             "--model=digits.tflite",
@@ -72,13 +72,13 @@ class LowShotTest(absltest.TestCase):
             ],
         )
         costs = np.array([[float(cost) for cost in row] for _, *row in named])
-        # Each is rounded to a tenth.
+        # Each number is rounded to a tenth.
         np.testing.assert_allclose(costs[:3].sum(axis=0), costs[3], atol=0.21)
         self.assertRegex(out, r"imprinting, checkpoint +2 ")
         self.assertRegex(out, r"imprinting, float activations +2 ")
         before = re.search(r"joined: (.*) \(.tflite\), (.*) \(checkpoint\), (.*) \(float", out)
         for accuracy in before.groups():
-            # Guessing comes to 0.1.
+            # Guessing gives 0.1.
             self.assertGreater(float(accuracy), 0.5)
 
 

@@ -1,7 +1,8 @@
-"""20,000 broken graphs, checkpoints and transform strings: each a result, or an exception.
+"""Tests that 20,000 broken graphs, checkpoints and transform strings do not crash the process.
 
-The cases run in a process of their own, so that one that ends it can be named. To run one again:
-`graph_transforms_fuzz_test --case=N`. Its number is all that a case depends on.
+Each case gives a result or an exception.
+The cases run in another process, so that a case that crashes it can be reported. To run one again:
+`graph_transforms_fuzz_test --case=N`. A case depends only on its number.
 """
 
 import collections
@@ -26,18 +27,18 @@ from transforms import graph_transforms
 
 FLAGS = flags.FLAGS
 
-flags.DEFINE_string("folder", "", "Of the material, for the process that runs the cases.")
+flags.DEFINE_string("folder", "", "Folder of the valid files, for the process that runs the cases.")
 flags.DEFINE_integer("first", 0, "The first case to run.")
 flags.DEFINE_integer("case", -1, "The only case to run.")
-flags.DEFINE_integer("cases", 20_000, "How many there are.")
+flags.DEFINE_integer("cases", 20_000, "The number of cases.")
 
 _EXCEPTIONS = (ValueError, FileNotFoundError, PermissionError, MemoryError, RuntimeError)
-# The transforms that a parameter names a file to.
+# The transforms with a parameter that names a file.
 _READ_FILES = ("freeze_requantization_ranges", "sparsify_gather")
 _CONFIG = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=3, quantize=True)
 _HEAD = "MobilenetV1/Logits/"
 _OUTPUT = "MobilenetV1/Predictions/Reshape_1"
-# Where the small graphs start and end: cutting them out keeps a case short.
+# The inputs and outputs of parts of the graph. Small graphs make cases faster.
 _PARTS = {
     "base": (
         "input",
@@ -90,8 +91,8 @@ _PARAMETERS = (
 )
 
 
-def write_material(folder: str) -> None:
-    """Writes the network's graphs, whole and in parts, and its checkpoints of three kinds."""
+def write_files(folder: str) -> None:
+    """Writes the network's graph and parts of it, and checkpoints of three kinds."""
     graph = export.build(config=_CONFIG, batch_size=1).graph_def
     prefix = os.path.join(folder, "v2")
     with tf.Graph().as_default(), tf.Session() as session:
@@ -122,7 +123,7 @@ def write_material(folder: str) -> None:
 
 
 def _write_objects(prefix: str) -> None:
-    """A checkpoint by object of a graph with variables by handle, and that graph."""
+    """Writes an object-based checkpoint of a graph with resource variables, and that graph."""
     with tf.Graph().as_default() as graph, tf.Session() as session:
         x = tf.placeholder(tf.float32, [1, 4], name="x")
         w = tf.get_variable("w", [4, 3], use_resource=True)
@@ -134,7 +135,7 @@ def _write_objects(prefix: str) -> None:
 
 
 class Cases:
-    """The cases, over the material in a folder."""
+    """The cases, for the files in a folder."""
 
     def __init__(self, folder: str):
         self._folder = folder
@@ -150,7 +151,7 @@ class Cases:
         self._fitting = {n: [p for p in _PARAMETERS if _known(n, p)] for n in self._names}
 
     def run(self, case: int) -> str:
-        """Runs a case; returns what came of it, in a word."""
+        """Runs a case; returns its kind, and "result" or the name of the exception."""
         rng = random.Random(case)
         part = rng.choices(("base", "head", "whole"), (48, 48, 4))[0]
         start, end = _PARTS.get(part, ("input", _OUTPUT))
@@ -160,7 +161,7 @@ class Cases:
             result = kind(part, start, end, rng)
         except _EXCEPTIONS as error:
             if isinstance(error, FileNotFoundError) and not self._reads_files:
-                raise AssertionError("no file was to be read") from error
+                raise AssertionError("expected no file to be read") from error
             return f"{kind.__name__[1:]}: {type(error).__name__}"
         tf.GraphDef.FromString(result)
         return f"{kind.__name__[1:]}: result"
@@ -172,7 +173,7 @@ class Cases:
         self._reads_files = any(name in text for name in _READ_FILES)
         inputs, outputs = [start], [end]
         if rng.random() < 0.2:
-            # An inner node is fed: strip_unused_nodes makes a placeholder of it.
+            # With an inner node as input, strip_unused_nodes replaces it by a placeholder.
             inputs = [rng.choice(self._inner[part])]
         what = rng.randrange(12)
         if what < 9:
@@ -242,7 +243,7 @@ def _known(name: str, parameter: str) -> bool:
 
 
 def run_cases() -> None:
-    """Runs cases in this process, after telling each one's number."""
+    """Runs cases in this process; prints the number of each before it starts."""
     cases = Cases(FLAGS.folder)
     which = range(FLAGS.first, FLAGS.cases) if FLAGS.case < 0 else [FLAGS.case]
     for case in which:
@@ -255,7 +256,7 @@ def run_cases() -> None:
 class FuzzTest(absltest.TestCase):
     def test_every_case_ends_in_a_result_or_an_exception(self):
         folder = self.create_tempdir().full_path
-        write_material(folder)
+        write_files(folder)
         outcomes: collections.Counter[str] = collections.Counter()
         first, ended, slowest = max(FLAGS.first, FLAGS.case), [], (0.0, -1)
         while first < FLAGS.cases:
@@ -286,10 +287,11 @@ class FuzzTest(absltest.TestCase):
         print(f"{outcomes}; slowest: case {slowest[1]}, {slowest[0]:.1f} s")
         self.assertEmpty(ended)
         if FLAGS.case < 0 and FLAGS.first == 0 and FLAGS.cases >= 1000:
-            # Cases that all fail the same way would find nothing.
+            # Cases that all fail in the same way would find nothing.
             for kind in ("transform: result", "transform: ValueError", "freeze: result"):
                 self.assertGreater(outcomes[kind], FLAGS.cases // 100, msg=kind)
-            # What is wrong is told, not that TensorFlow had an error inside.
+            # Errors must say what is wrong with the input; few may be internal errors of
+            # TensorFlow.
             internal = sum(n for outcome, n in outcomes.items() if "RuntimeError" in outcome)
             self.assertLess(internal, FLAGS.cases // 200)
 

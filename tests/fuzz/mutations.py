@@ -1,4 +1,4 @@
-"""Ways to break graphs, files and transform strings, each chosen by a seeded generator."""
+"""Changes graphs, files and transform strings at random, with a given random generator."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -7,12 +7,12 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 _INTERESTING = (-1, 0, 1, 2, 7, 255, 65536, 2**31 - 1, 2**31, 2**40, 2**62, -(2**31), -(2**62))
-# Letters of transform strings, and some that have no business there.
+# Characters of transform strings, and some that are not allowed in them.
 _ALPHABET = "abcxyz_0123456789()=,. \"'\\/:^-\n\t\0é"
 
 
 class _Place(NamedTuple):
-    """Where a graph is changed: at a node, which may take something over from another."""
+    """A node of a graph to change, and another node to copy something from."""
 
     graph: tf.GraphDef
     node: tf.NodeDef
@@ -21,7 +21,7 @@ class _Place(NamedTuple):
 
 
 def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Flips, overwrites, removes, repeats or cuts off bytes, once or a few times."""
+    """Flips, overwrites, removes, repeats or truncates bytes, once or several times."""
     mutated = bytearray(data)
     for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
         if not mutated:
@@ -45,7 +45,7 @@ def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
 
 
 def mutate_text(text: str, rng: random.Random) -> str:
-    """Replaces, inserts, removes or cuts off characters."""
+    """Replaces, inserts, removes or truncates characters, once or several times."""
     for _ in range(rng.choice((1, 1, 2, 5))):
         at = rng.randrange(len(text) + 1)
         kind = rng.randrange(4)
@@ -61,7 +61,7 @@ def mutate_text(text: str, rng: random.Random) -> str:
 
 
 def mutate_graph(data: bytes, rng: random.Random) -> bytes:
-    """Changes a few things in a graph that its bytes stay well-formed for."""
+    """Changes a graph in one or several places; the result is a valid serialised message."""
     graph = tf.GraphDef.FromString(data)
     for _ in range(rng.choice((1, 1, 1, 2, 3, 8))):
         if not graph.node:

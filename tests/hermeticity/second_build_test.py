@@ -1,7 +1,7 @@
-"""Builds frozen_tflite a second time, elsewhere: a clean build with the host's tools hidden.
+"""Builds frozen_tflite a second time, in a copy of the workspace, with the host's tools hidden.
 
-What comes out must be, byte for byte, what this build has made. The copy also shows how the
-target takes a checkpoint of the user's own, and what the rule says of bad attributes.
+The products must have the same bytes as those of this build. The copy also serves to test the
+user's own checkpoints, and the errors of the rule.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from absl.testing import absltest, parameterized
 
 from tests import runfiles
 
-# Runfiles link to where the files are; this one is in the workspace.
+# Runfiles are links; this one points to the workspace.
 _WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
 _NOT_COPIED = (".git", ".bazel", "bazel-*", "models", "__pycache__")
 _PRODUCTS = [
@@ -37,7 +37,7 @@ _LOAD = 'load("//transforms:defs.bzl", "l2norm_tflite")\n'
 
 
 def _repository_cache() -> str:
-    """Where Bazel keeps what it has fetched, by default."""
+    """The folder in which Bazel keeps downloaded files by default."""
     user = pwd.getpwuid(os.getuid())
     return os.path.join(user.pw_dir, f".cache/bazel/_bazel_{user.pw_name}/cache/repos/v1")
 
@@ -57,7 +57,7 @@ class SecondBuildTest(parameterized.TestCase):
 
     @classmethod
     def bazel(cls, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        """Runs the copy's Bazel; stdout and stderr come together."""
+        """Runs Bazel in the copy; stdout and stderr are combined."""
         inherited = {k: os.environ[k] for k in ("PATH", "DEBIAN_MIRROR") if k in os.environ}
         return subprocess.run(
             [
@@ -82,7 +82,7 @@ class SecondBuildTest(parameterized.TestCase):
     @classmethod
     def stop(cls):
         cls.bazel("shutdown")
-        # Bazel takes the right to write from what it has made.
+        # Bazel makes its outputs read-only.
         subprocess.run(["chmod", "-R", "u+w", cls.output], check=False)
 
     def package(self, name: str, text: str) -> str:
@@ -91,7 +91,7 @@ class SecondBuildTest(parameterized.TestCase):
         (folder / "BUILD").write_text(_LOAD + text)
         return f"//{name}:all"
 
-    def test_a_strict_build_elsewhere_gives_the_same_bytes(self):
+    def test_strict_build_gives_the_same_bytes(self):
         done = self.build("--config=strict", "frozen_tflite")
         self.assertEqual(done.returncode, 0, done.stdout)
         made = self.workspace / ".bazel/bin"
@@ -101,7 +101,7 @@ class SecondBuildTest(parameterized.TestCase):
         self.assertNotIn(str(self.workspace), (made / "frozen_tflite_report.json").read_text())
         self.assertTrue(report["quantised"])
 
-    def test_a_checkpoint_of_ones_own_is_followed_as_it_changes(self):
+    def test_changes_of_the_users_checkpoint_are_noticed(self):
         folder = self.workspace.parent / "my checkpoints"
         folder.mkdir()
         for file in runfiles.path("classification/digits_network").iterdir():
@@ -116,7 +116,7 @@ class SecondBuildTest(parameterized.TestCase):
 
         self.assertIn("Checkpoint: ", built(folder / "a.ckpt"))
         self.assertNotIn("Checkpoint: ", built(folder / "a.ckpt"))
-        # The same folder, with a newer one and a file that tells so.
+        # A second checkpoint in the folder, and the file that says which is the newest.
         for ending in (".index", ".data-00000-of-00001"):
             shutil.copyfile(folder / f"a.ckpt{ending}", folder / f"b.ckpt{ending}")
         (folder / "checkpoint").write_text('model_checkpoint_path: "b.ckpt"\n')
@@ -134,7 +134,7 @@ class SecondBuildTest(parameterized.TestCase):
         self.assertIn("c.ckpt: expected a checkpoint (its prefix", missing.stdout)
 
     def check_forms(self, folder: pathlib.Path):
-        """Of a folder with checkpoints a.ckpt and b.ckpt, all that CHECKPOINT can name."""
+        """Tests all forms of CHECKPOINT for a folder with the checkpoints a.ckpt and b.ckpt."""
 
         def files(path: str) -> set[str]:
             done = self.bazel(
@@ -161,7 +161,7 @@ class SecondBuildTest(parameterized.TestCase):
         self.assertEqual(files(str(named)), both)
         named.rename(folder)
 
-    def test_a_forgotten_pair_of_dashes(self):
+    def test_missing_dashes_before_flags(self):
         done = self.bazel("run", "train", "--number_of_steps=3")
         self.assertEqual(done.returncode, 1)
         self.assertEndsWith(done.stdout, " run train -- --number_of_steps=3\n")

@@ -1,4 +1,4 @@
-"""Draws the answers of a small network for photos of one colour each."""
+"""Draws the answers of a small network for photos with one colour each."""
 
 import io
 import os
@@ -35,7 +35,7 @@ class BeforeAndAfterTest(absltest.TestCase):
         before_and_after.main()
         with Image.open(io.BytesIO((root / "out.jpg").read_bytes())) as picture:
             self.assertEqual(picture.format, "JPEG")
-            # Two lines of photos: four, and one.
+            # There are two rows of photos: four, and one.
             red, green, blue = picture.getpixel((100, 100))
             self.assertGreater(red, 240)
             self.assertLess(max(green, blue), 15)

@@ -2,10 +2,10 @@
 
   ./bazelw run //tests/reference:compare_with_reference -- --reference=FILE.npz --checkpoint=CKPT
 
-Prints the worst difference of each group of numbers beside its bound, and exits
-with 1 where one is exceeded. The recorded numbers are those of the network trained
-by TensorFlow 1's tools: losses, moving statistics, quantisation ranges, gradients,
-embeddings, logits and predictions, float and quantised.
+Prints the largest difference of each group of numbers and its bound, and exits with status 1 if a
+bound is exceeded. The numbers were recorded from the network trained with TensorFlow 1's tools:
+losses, moving statistics, quantisation ranges, gradients, embeddings, logits and predictions, float
+and quantised.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-# The recording was made with it off; with fake quantisation, roundings flip otherwise.
+# The recording was made without oneDNN, which would change the rounding of fake quantisation.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 import third_party.tensorflow.quiet  # noqa: E402, F401
@@ -38,11 +38,11 @@ class Group:
     """Numbers that share a bound.
 
     Attributes:
-      name: for people.
-      prefixes: what the numbers' names start with, behind `float/` or `quant/`.
-      bound: on the largest difference.
+      name: the name to print.
+      prefixes: the beginnings of the numbers' names, after `float/` or `quant/`.
+      bound: the bound of the largest difference.
       relative: whether differences are divided by the recorded tensor's largest value.
-      share: of each tensor's numbers that the bound holds for; the rest may differ by more.
+      share: the share of each tensor's numbers that must be within the bound.
     """
 
     name: str
@@ -52,25 +52,26 @@ class Group:
     share: float = 1.0
 
 
-# Behind each bound, the largest difference that was measured: of oneDNN off and on, with one thread
-# and with two, with the processor's own instructions and with AVX2's and SSE4.1's alone, and of
-# another make of processor. Bounds of float networks are about two to six times that; those of
-# quantised ones, of which one rounding may decide, at least a third above it.
+# The comment after each bound is the largest difference that was measured: without and with oneDNN,
+# with one and two threads, with all of the processor's instructions and with only AVX2 or SSE4.1,
+# and on a processor of another manufacturer. The bounds of float networks are about two to six
+# times that difference. Those of quantised networks, in which a single rounding can matter, are at
+# least a third larger than it.
 #
-# One operation in float32 rounds by u = 6e-8, relatively. Sums of n numbers add up to about
-# sqrt(n) u, and cancellation divides that by what is left of the sum:
-# - moving statistics take 0.0003 of a batch's, so that little more than their own four roundings is
-#   left of its sums' errors: 1.4 u;
-# - losses, embedding, logits and predictions are what 29 layers make of theirs: 13 u to 48 u;
-# - gradients of the head are sums of which much cancels: 350 u;
-# - further down, a Relu6's gradient is 0 or 1. Where an activation is within rounding of 0 or 6, it
-#   may be either, whatever u is. In Conv2d_13, next to the head, one or two of 256 channels show
-#   it; in the first layer, all that lies behind it does.
+# An operation in float32 has a relative rounding error of u = 6e-8. The error of a sum of n numbers
+# is about sqrt(n) u, and grows relatively if the terms cancel:
+# - moving statistics use 0.0003 of a batch's statistics, so little more than their own four
+#   rounding errors remains: 1.4 u;
+# - losses, embedding, logits and predictions accumulate the errors of 29 layers: 13 u to 48 u;
+# - gradients of the head are sums whose terms mostly cancel: 350 u;
+# - in lower layers, the gradient of a Relu6 is 0 or 1. If an activation is nearly 0 or 6, a
+#   rounding error decides which. This affects one or two of the 256 channels of Conv2d_13, next to
+#   the head, and all gradients of the first layer.
 #
-# With fake quantisation, a value within rounding of the middle between two quanta falls either way,
-# by 1/255 of its range, and what follows differs by that. In the first layers hardly any does:
-# their statistics and ranges tell a network that is wrong from one that rounds otherwise.
-# reference_mutants.py has such networks: each exceeds a bound at least tenfold.
+# With fake quantisation, a value near the middle between two quanta is rounded up or down, which
+# changes it by 1/255 of its range, and changes everything that follows. This is rare in the first
+# layers, so their statistics and ranges distinguish a wrong network from other rounding.
+# reference_mutants.py has wrong networks, each of which exceeds a bound at least tenfold.
 _FIRST = "grad/MobilenetV1/Conv2d_0/"
 _LAST = "grad/MobilenetV1/Conv2d_13_pointwise/"
 _HEAD = "grad/MobilenetV1/Logits/"
@@ -94,7 +95,7 @@ GROUPS = {
     ),
     "quant": (
         Group("losses", ("losses",), 0.01, False),  # 6.3e-3
-        # Nearly as large as the gradients: it tells little more than that they are numbers.
+        # Nearly as large as the gradients, so this checks little more than that they are finite.
         Group("gradients of the first layer", (_FIRST,), 0.05, False),  # 3.7e-2
         Group("other gradients", ("grad/",), 0.004, False),  # 1.6e-3
         Group("ranges, statistics up to Conv2d_3", _FIRST_LAYERS, 5e-7, True),  # 1.7e-7
@@ -110,15 +111,15 @@ GROUPS = {
 def difference(
     ours: np.ndarray, recorded: np.ndarray, *, relative: bool, share: float = 1.0
 ) -> float:
-    """The largest absolute difference, divided by the largest recorded value if relative.
+    """Returns the largest absolute difference, divided by the largest recorded value if relative.
 
-    It is infinite where shapes differ or where either has a number that is not finite.
+    It is infinite if shapes differ or if a number is not finite.
 
     Args:
-      ours: any numbers.
-      recorded: as many.
+      ours: numbers, any shape.
+      recorded: numbers, the same shape.
       relative: whether to divide.
-      share: of the numbers, the nearest of which are looked at.
+      share: the share of the numbers to consider, those with the smallest differences.
     """
     if ours.shape != recorded.shape:
         return float("inf")
@@ -134,7 +135,7 @@ def difference(
 
 
 class Worst(NamedTuple):
-    """The worst difference of a group, the name of what has it, and how many were compared."""
+    """The largest difference of a group, the tensor that has it, and how many were compared."""
 
     group: Group
     difference: float
@@ -145,20 +146,20 @@ class Worst(NamedTuple):
 def worst_of_groups(
     ours: Mapping[str, np.ndarray], recorded: Mapping[str, np.ndarray], groups: Iterable[Group]
 ) -> list[Worst]:
-    """The worst of each group.
+    """Returns the largest difference of each group.
 
-    A number belongs to the first group that has a prefix of its name, and to all others with the
-    same prefixes. One that was recorded and that we lack differs by infinity, and so does a group
-    with none.
+    A tensor belongs to the first group that has a prefix of its name, and to all others with the
+    same prefixes. The difference is infinite for a recorded tensor that `ours` lacks, and for a
+    group without tensors.
 
     Raises:
-      ValueError: if a recorded number belongs to no group.
+      ValueError: if a recorded tensor belongs to no group.
     """
     found: dict[Group, list[tuple[float, str]]] = {group: [] for group in groups}
     for name, value in recorded.items():
         prefixes = next((g.prefixes for g in found if name.startswith(g.prefixes)), None)
         if prefixes is None:
-            raise ValueError(f"no bound is known for the recorded {name}")
+            raise ValueError(f"expected a group for each recorded tensor, got none for {name}")
         for group in found:
             if group.prefixes == prefixes:
                 worst = np.inf
@@ -177,7 +178,7 @@ def read_recording(path: str) -> dict[str, np.ndarray]:
     """Reads an `.npz` file.
 
     Raises:
-      ValueError: if it is none.
+      ValueError: if it is not an `.npz` file of numbers.
       OSError: if it cannot be read.
     """
     try:
@@ -188,15 +189,15 @@ def read_recording(path: str) -> dict[str, np.ndarray]:
 
 
 def recorded_of(recording: Mapping[str, np.ndarray], tag: str) -> dict[str, np.ndarray]:
-    """The recorded results of `float` or `quant`, by names without that."""
+    """Returns the recorded results of `float` or `quant`, by their names without that prefix."""
     return {k.removeprefix(tag + "/"): recording[k] for k in recording if k.startswith(tag + "/")}
 
 
 def measure(recording: Mapping[str, np.ndarray], checkpoint: str, tag: str) -> list[Worst]:
-    """Runs the network in the recording's setting, and compares.
+    """Runs the network with the recording's inputs, and compares.
 
     Args:
-      recording: what `read_recording` returned.
+      recording: the result of `read_recording`.
       checkpoint: prefix of the checkpoint that the base's weights come from.
       tag: `float` or `quant`.
 
@@ -227,13 +228,13 @@ def show(tag: str, worst: Iterable[Worst]) -> bool:
 
 
 def main() -> None:
-    """Compares, as the flags say; raises ValueError where a bound is exceeded."""
+    """Compares the files that the flags name; raises a ValueError if a bound is exceeded."""
     program.require("reference", "checkpoint")
     recording = read_recording(_REFERENCE.value)
     print(f"{'':6}{'':34}{'count':>6}{'worst':>12}{'bound':>10}")
     if not all([show(tag, measure(recording, _CHECKPOINT.value, tag)) for tag in GROUPS]):
-        raise ValueError("a bound is exceeded, see above")
-    print("Every bound holds.")
+        raise ValueError("expected all differences within their bounds, got larger ones, see above")
+    print("All differences are within their bounds.")
 
 
 if __name__ == "__main__":

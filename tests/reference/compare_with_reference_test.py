@@ -1,4 +1,4 @@
-"""Tests of compare_with_reference.py on a recording of our own network."""
+"""Tests of compare_with_reference.py with a recording of our own network."""
 
 import contextlib
 import io
@@ -17,7 +17,7 @@ from tests.reference.reference_setting import Setting
 
 _CLASSES = 3
 _HEAD = "MobilenetV1/Logits/"
-# One for each group of gradients.
+# A variable for each group of gradients.
 _GRADIENTS = [
     _HEAD + "scale_factor",
     "MobilenetV1/Conv2d_0/BatchNorm/gamma",
@@ -84,7 +84,7 @@ class WorstOfGroupsTest(absltest.TestCase):
             [(whole, 1.0, "a/x", 1), (most, 0.0, "a/x", 1)],
         )
 
-    def test_what_we_lack_and_what_was_not_recorded_is_infinitely_far(self):
+    def test_missing_tensors_differ_by_infinity(self):
         rows = worst_of_groups({}, {"b/z": np.zeros(1)}, self._GROUPS)
         self.assertEqual(
             rows,
@@ -95,12 +95,12 @@ class WorstOfGroupsTest(absltest.TestCase):
         )
 
     def test_no_group(self):
-        with self.assertRaisesRegex(ValueError, "no bound is known for the recorded c/d"):
+        with self.assertRaisesRegex(ValueError, "group for each recorded tensor, got none for c/d"):
             worst_of_groups({}, {"c/d": np.zeros(1)}, self._GROUPS)
 
 
 def _write_checkpoint(folder):
-    """A base of random weights, its depth multiplied by 1/4."""
+    """Writes a checkpoint of a base with random weights and depth multiplier 1/4."""
     depths = (8, 16, 32, 32, 64, 64, *(6 * (128,)), 256, 256)
     random = np.random.default_rng(1)
     kernels = {"Conv2d_0/weights": (3, 3, 3, 8)}
@@ -129,7 +129,7 @@ def _write_checkpoint(folder):
 
 
 def _record(checkpoint):
-    """A recording by the network as it is, in the form of the reference's."""
+    """Returns a recording of the current network, in the form of the reference's."""
     random = np.random.default_rng(2)
     colours = random.integers(40, 216, [2, 8, 1, 1, 3])
     noise = random.integers(-40, 40, [2, 8, 32, 32, 3])
@@ -144,7 +144,7 @@ def _record(checkpoint):
     }
     for tag in ("float", "quant"):
         setting = Setting(recording, checkpoint, quantize=tag == "quant")
-        # Another number for each: it is the recording that tells.
+        # Different numbers: the program must use that of the recording.
         results = setting.run(_GRADIENTS, eval_batches=1 if tag == "float" else 2)
         for name, value in results.items():
             if not name.startswith("after/") or "quant" in name or name.endswith(_STATISTICS):
@@ -177,21 +177,21 @@ class ProgramTest(parameterized.TestCase):
         self.assertIn(status, (None, 0), err)
         lines = out.splitlines()
         self.assertStartsWith(lines[0].lstrip(), "count")
-        self.assertEqual(lines[-1], "Every bound holds.")
+        self.assertEqual(lines[-1], "All differences are within their bounds.")
         for tag, evaluated in (("float", 1), ("quant", 2)):
             (logits,) = (line.split() for line in lines if line.startswith(f"{tag:6}logits"))
             self.assertEqual(logits[2], str(evaluated))
         groups = sum(len(groups) for groups in GROUPS.values())
         self.assertLen([line for line in lines if "  ok  " in line], groups)
 
-    def test_networks_that_are_wrong_are_told_from_sound_ones_by_far(self):
+    def test_wrong_networks_exceed_bounds_by_far(self):
         with (
             reference_mutants.FLOAT["variance biased"](),
             reference_mutants.QUANT["kernels in 256 levels"](),
         ):
             status, out, err = self.run_program(self.write(self.recording))
         self.assertEqual(status, 1)
-        self.assertEqual(err, "prog: a bound is exceeded, see above\n")
+        self.assertStartsWith(err, "prog: expected all differences within their bounds, got larger")
         for tag, group in (
             ("float", "moving statistics"),
             ("quant", "ranges, statistics up to Conv2d_3"),
@@ -201,7 +201,7 @@ class ProgramTest(parameterized.TestCase):
             worst, bound = line[46:].split()[:2]
             self.assertGreater(float(worst), 10 * float(bound))
 
-    def test_a_number_out_of_bounds_is_found(self):
+    def test_numbers_outside_bounds_are_found(self):
         recording = dict(self.recording)
         logits = recording["quant/eval_logits/1"].copy()
         logits[3, 1] += 0.2
@@ -225,10 +225,10 @@ class ProgramTest(parameterized.TestCase):
         for text in texts:
             self.assertIn(text, err)
 
-    def test_no_such_recording(self):
+    def test_missing_recording(self):
         self.check_error(self.run_program("missing.npz"), "missing.npz: No such file")
 
-    @parameterized.parameters(b"", b"no numbers", b"PK\x03\x04 and no more")
+    @parameterized.parameters(b"", b"not numbers", b"PK\x03\x04 and nothing else")
     def test_not_an_npz(self, content):
         path = self.create_tempfile("other.npz", content, mode="wb").full_path
         self.check_error(self.run_program(path), f"expected an .npz file of numbers, got {path}")
@@ -238,11 +238,11 @@ class ProgramTest(parameterized.TestCase):
         np.save(path, np.zeros(3))
         self.check_error(self.run_program(path), f"expected an .npz file of numbers, got {path}")
 
-    def test_no_such_checkpoint(self):
+    def test_missing_checkpoint(self):
         path = self.write(self.recording)
         self.check_error(self.run_program(path, "missing.ckpt"), "expected a checkpoint", "missing")
 
-    def test_a_checkpoint_of_something_else(self):
+    def test_checkpoint_of_another_network(self):
         folder = self.create_tempdir().full_path
         with tf.Graph().as_default(), tf.Session() as session:
             variable = tf.get_variable("other", initializer=1.0)
@@ -254,7 +254,7 @@ class ProgramTest(parameterized.TestCase):
         )
 
     @parameterized.parameters("images", "labels", f"head/{_HEAD}Conv2d_1d_1x1_normalize/weights")
-    def test_a_recording_that_lacks_something(self, key):
+    def test_incomplete_recording(self, key):
         recording = {name: value for name, value in self.recording.items() if name != key}
         self.check_error(self.run_program(self.write(recording)), key.split("/")[-1])
 
@@ -264,11 +264,11 @@ class ProgramTest(parameterized.TestCase):
             self.run_program(self.write(recording)), "each of the 3 batches", "has 2 batches"
         )
 
-    def test_a_gradient_of_no_variable(self):
+    def test_gradient_of_an_unknown_variable(self):
         recording = self.recording | {"float/grad/other": np.zeros(1)}
-        self.check_error(self.run_program(self.write(recording)), "no variable other")
+        self.check_error(self.run_program(self.write(recording)), "variables of the network, got")
 
-    def test_flags_that_are_missing(self):
+    def test_missing_flags(self):
         result = program_testing.run_program(compare_with_reference.main)
         self.check_error(result, "expected --reference, --checkpoint; ")
 

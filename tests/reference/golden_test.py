@@ -1,10 +1,10 @@
-"""Tests that the network gives the reference's numbers, and that wrong ones do not."""
+"""Tests that the network gives the reference's numbers, and that wrong networks do not."""
 
 from absl.testing import absltest, parameterized
 
 from tests.reference import compare_with_reference, files, reference_mutants
 
-# Of the worst group, in bounds.
+# By how many times a wrong network exceeds a bound at least.
 _MARGIN = 10
 
 
@@ -15,7 +15,7 @@ class GoldenTest(parameterized.TestCase):
         return compare_with_reference.measure(recording, checkpoint, tag)
 
     @parameterized.parameters("float", "quant")
-    def test_every_bound_holds(self, tag):
+    def test_differences_are_within_bounds(self, tag):
         self.assertTrue(compare_with_reference.show(tag, self.measure(tag)))
 
     @parameterized.parameters(

@@ -1,4 +1,4 @@
-"""Tests that variables and fake-quant nodes are named as the reference's."""
+"""Tests that variables and fake-quant nodes have the reference's names."""
 
 import json
 
@@ -34,8 +34,8 @@ class NamesTest(parameterized.TestCase):
         self.build("quant", is_training=False)
         operations = tf.get_default_graph().get_operations()
         actual = [op.name for op in operations if op.type.startswith("FakeQuant")]
-        # Without their order: the reference's is that of a rewriting which took convolutions
-        # first and multiplications last; ours is that in which the layers are built.
+        # The order may differ. The reference's nodes were added later, convolutions first and
+        # multiplications last; ours are added when the layers are built.
         self.assertCountEqual(actual, _read("quant_eval_fakequant_nodes.json"))
 
 

@@ -1,4 +1,4 @@
-"""Test that the quantised network gives the features of the published extractor."""
+"""Tests that the quantised network gives the features of the published extractor."""
 
 import os
 
@@ -17,7 +17,7 @@ _BOUND = 0.999
 
 
 def _images():
-    """Names, and pixels uint8 [8, 224, 224, 3], of images from the whole of the sample."""
+    """Names and pixels, uint8 [8, 224, 224, 3], of images that are spread over the sample."""
     folder = files.path("data", "imagenet_sample")
     names = sorted(name for name in os.listdir(folder) if name.endswith(".jpg"))
     names = names[:: len(names) // _COUNT][:_COUNT]
@@ -38,7 +38,7 @@ def _dequantize(values, details):
 
 
 def _published(pixels):
-    """The extractor's inputs as it takes them for real numbers, and its features [8, 1024]."""
+    """The extractor's inputs as real numbers, and its features [8, 1024]."""
     interpreter = tf.lite.Interpreter(
         files.path("models", "mobilenet_v1_1.0_224_quant_embedding_extractor.tflite")
     )
@@ -60,7 +60,7 @@ def _ours(inputs):
         _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
             images, 0, quantization=Quantization(learned_embedding_range=True)
         )
-        # All of the base, ranges too, has to come from the checkpoint; of the head nothing can.
+        # The base with its ranges must come from the checkpoint, which has no head.
         base = [v for v in tf.global_variables() if "/Logits/" not in v.op.name]
         tf.train.Saver(base).restore(session, checkpoint)
         return session.run(end_points["AvgPool_1a"], {images: inputs}).reshape(len(inputs), -1)
@@ -80,7 +80,7 @@ class PublishedFeaturesTest(absltest.TestCase):
         for name, cosine in zip(names, cosines, strict=True):
             print(f"cosine {cosine:.6f}  {name}")
         self.assertGreaterEqual(cosines.min(), _BOUND)
-        # Features of another image would not pass.
+        # Features of other images are different.
         self.assertLess(_cosines(actual, np.roll(expected, 1, axis=0)).max(), 0.9)
 
 

@@ -1,6 +1,6 @@
-"""Networks that are wrong in one thing each, for tests that a comparison finds that.
+"""Networks with one error each, to test that a comparison finds it.
 
-Each is a context within which the network is built wrong.
+Each is a context manager within which the network is built with an error.
 """
 
 import contextlib
@@ -17,14 +17,14 @@ from tests.reference import reference_setting
 
 
 def _options(name: str, **changes: Any) -> contextlib.AbstractContextManager:
-    """With other options of the class of this name."""
+    """Changes options of the class with this name."""
     changed = functools.partial(getattr(reference_setting, name), **changes)
     return mock.patch.object(reference_setting, name, changed)
 
 
 @contextlib.contextmanager
 def _biased_variance() -> Iterator[None]:
-    """The moving variance follows that of the batch's n values, not n / (n - 1) times it."""
+    """Updates the moving variance with the biased variance of a batch, without n / (n - 1)."""
     fused, move = slim_layers.nn.fused_batch_norm, batch_norm.Statistics._move
 
     def biased(value: tf.Tensor, net: tf.Tensor) -> tf.Tensor:
@@ -53,7 +53,7 @@ def _biased_variance() -> Iterator[None]:
 
 
 def _fake_quant(change: Callable[..., tuple[tf.Tensor, tf.Tensor, bool]]) -> Any:
-    """With other arguments of the fake-quant nodes."""
+    """Changes arguments of the fake-quant nodes."""
     original = fake_quant._fake_quant
 
     def changed(
@@ -65,14 +65,14 @@ def _fake_quant(change: Callable[..., tuple[tf.Tensor, tf.Tensor, bool]]) -> Any
     return mock.patch.object(fake_quant, "_fake_quant", changed)
 
 
-# Of float networks and quantised ones.
+# Errors of float and quantised networks.
 FLOAT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "variance biased": _biased_variance,
     "decay of moving statistics .9996": lambda: _options("BatchNorm", decay=0.9996),
     "epsilon .0011": lambda: _options("BatchNorm", epsilon=0.0011),
     "weight decay 5e-5": lambda: _options("TrainingOptions", weight_decay=5e-5),
 }
-# Of quantised ones alone.
+# Errors of quantised networks only.
 QUANT: dict[str, Callable[[], contextlib.AbstractContextManager]] = {
     "kernels in 256 levels": lambda: _fake_quant(lambda low, high, _: (low, high, False)),
     "ranges a quantum wider": lambda: _fake_quant(

@@ -1,9 +1,8 @@
-"""The setting that the reference network's recorded numbers were made in, rebuilt.
+"""Runs our network as the reference network was run when its numbers were recorded.
 
-A recording is an `.npz` file: `images` uint8 [steps, batch, s, s, 3], `labels` int32
-[steps, batch], `head/NAME` the starting values of the variables under Logits, and
-for each of `float` and `quant` what `run` returns. The base's starting values come
-from a checkpoint.
+A recording is an `.npz` file with `images`, uint8 [steps, batch, s, s, 3]; `labels`, int32
+[steps, batch]; `head/NAME`, the initial values of the variables under Logits; and the results of
+`run`, for each of `float` and `quant`. The base's initial values come from a checkpoint.
 """
 
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _BASE_DEPTH = 1024
 _LAST_BASE_WEIGHTS = "MobilenetV1/Conv2d_13_pointwise/weights"
-# The recorded embedding is the one before it is quantised.
+# The embedding was recorded before it was quantised.
 _RECORDED_END_POINTS = (
     ("logits", "Logits"),
     ("embedding", "Normalize_1a"),
@@ -27,10 +26,10 @@ _RECORDED_END_POINTS = (
 
 
 class Setting:
-    """The network as the recording's, float or quantised."""
+    """The recording's network, float or quantised."""
 
     def __init__(self, recording: Mapping[str, np.ndarray], checkpoint: str, *, quantize: bool):
-        """Reads what varies from one recording to the next.
+        """Reads the network's properties from a recording and a checkpoint.
 
         Args:
           recording: an opened `.npz` file.
@@ -43,7 +42,7 @@ class Setting:
         """
         for key in ("images", "labels"):
             if key not in recording:
-                raise ValueError(f"expected a recording with {key!r} in it; it has none")
+                raise ValueError(f"expected a recording with {key!r}, got one without")
         self._images = recording["images"].astype(np.float32) / 127.5 - 1.0
         self._labels = recording["labels"]
         self._head = {
@@ -53,18 +52,21 @@ class Setting:
         }
         classes = [v.shape[-1] for k, v in self._head.items() if "1d_1x1_normalize/weights" in k]
         if len(classes) != 1:
-            raise ValueError("expected one head/…/Conv2d_1d_1x1_normalize/weights in the recording")
+            raise ValueError(
+                "expected one head/…/Conv2d_1d_1x1_normalize/weights in the recording, got "
+                f"{len(classes)}"
+            )
         self._num_classes = classes[0]
         self._checkpoint = checkpoint
         self._reader = tf.train.load_checkpoint(checkpoints.find(checkpoint).prefix)
         shapes = self._reader.get_variable_to_shape_map()
         if _LAST_BASE_WEIGHTS not in shapes:
-            raise ValueError(f"expected {_LAST_BASE_WEIGHTS} in {checkpoint}; it is not there")
+            raise ValueError(f"expected {_LAST_BASE_WEIGHTS} in {checkpoint}, got none")
         self._depth_multiplier = shapes[_LAST_BASE_WEIGHTS][-1] / _BASE_DEPTH
         self._quantization = Quantization(learned_embedding_range=True) if quantize else None
 
     def build(self, *, is_training: bool) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Builds the network; returns images' and labels' placeholders, and the end points."""
+        """Builds the network; returns placeholders for images and labels, and the end points."""
         if is_training:
             tf.train.create_global_step()
         images = tf.placeholder(tf.float32, self._images.shape[1:], "input")
@@ -80,11 +82,11 @@ class Setting:
         return images, labels, end_points
 
     def run(self, gradients_of: list[str], *, eval_batches: int) -> dict[str, np.ndarray]:
-        """Trains for as many steps as the recording, at a learning rate of zero.
+        """Trains for as many steps as the recording with learning rate zero, then evaluates.
 
         Args:
           gradients_of: names of the variables to return gradients for.
-          eval_batches: how many of the batches, from the first on, to evaluate afterwards.
+          eval_batches: how many batches to evaluate, from the first.
 
         Returns:
           `losses`, `after/NAME`, `grad/NAME`, `eval_logits/I`, `eval_embedding/I` and
@@ -96,10 +98,10 @@ class Setting:
         """
         if eval_batches > len(self._images):
             raise ValueError(
-                f"expected images for each of the {eval_batches} batches that were evaluated; "
-                f"the recording has {len(self._images)} batches"
+                f"expected images for each of the {eval_batches} batches that were evaluated, got "
+                f"a recording that has {len(self._images)} batches"
             )
-        # As in training: TensorFlow's rewriting of a graph takes longer than these few steps.
+        # Rewriting the graph (Grappler) takes longer than these few steps.
         options = tf.ConfigProto()
         options.graph_options.rewrite_options.disable_meta_optimizer = True
         results: dict[str, np.ndarray] = {}
@@ -113,7 +115,9 @@ class Setting:
             start = self._start(variables)
             unknown = {*gradients_of, *start} - variables.keys()
             if unknown:
-                raise ValueError(f"the network has no variable {', '.join(sorted(unknown))}")
+                raise ValueError(
+                    f"expected variables of the network, got {', '.join(sorted(unknown))}"
+                )
             gradients = tf.gradients(loss, [variables[name] for name in gradients_of])
             session.run(tf.global_variables_initializer())
             variable_values.load(session, {variables[name]: value for name, value in start.items()})
@@ -136,11 +140,11 @@ class Setting:
         return results
 
     def _start(self, variables: Mapping[str, tf.Variable]) -> dict[str, np.ndarray]:
-        """The starting values: the head's of the recording, the base's of the checkpoint."""
+        """The initial values: the head's from the recording, the base's from the checkpoint."""
         start = dict(self._head)
         for name in variables:
             if name.startswith("MobilenetV1/Conv2d_"):
                 if not self._reader.has_tensor(name):
-                    raise ValueError(f"expected {name} in {self._checkpoint}; it is not there")
+                    raise ValueError(f"expected {name} in {self._checkpoint}, got none")
                 start[name] = self._reader.get_tensor(name)
         return start
