@@ -299,7 +299,7 @@ class ImprintTest(absltest.TestCase):
         self.assert_fails("none", *flags[:1], "--checkpoint=none")
         pathlib.Path("names.txt").write_text("a\nb\n")
         self.assert_fails(
-            "10 classes, got 2 names in names.txt; correct the file, or name another with --labels,",
+            "10 classes, got 2 names in names.txt; correct the file, or name another with --labels",
             *flags,
             "--keep_classes",
             "--labels=names.txt",

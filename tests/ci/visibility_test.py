@@ -1,4 +1,4 @@
-"""Tests that CONTRIBUTING's table of packages says what visibility enforces."""
+"""Tests that CONTRIBUTING's table of packages agrees with their visibility."""
 
 import re
 
@@ -22,12 +22,12 @@ _PACKAGES = (
     "transforms/conversion",
     "transforms/tflite",
 )
-# By everybody: these need no mention in the table.
+# Packages that all others may use; the table does not list them as used.
 _GENERAL = {"classification/base", "classification/testing", "transforms/base"}
 
 
 def table():
-    """The packages that each package may use, by the table in CONTRIBUTING."""
+    """Package -> the packages that it may use, by the table in CONTRIBUTING."""
     text = runfiles.path("CONTRIBUTING.md").read_text()
     found = {}
     for row in re.findall(r"(?m)^\| `(?:classification|transforms)/.*\|$", text):
@@ -40,7 +40,7 @@ def table():
 
 
 def users(package):
-    """The packages that a package's visibility names, without the tests."""
+    """The packages to which a package is visible, without tests."""
     text = runfiles.path(f"{package}/BUILD").read_text()
     (group,) = re.findall(r'name = "users",\s+packages = \[(.*?)\]', text, re.DOTALL)
     return {name for name in re.findall(r'"//(.*?)"', group) if name != "tests/..."}
@@ -50,13 +50,13 @@ class VisibilityTest(absltest.TestCase):
     def test_table_lists_every_package(self):
         self.assertContainsSubset(_PACKAGES, table())
 
-    def test_table_says_what_visibility_enforces(self):
+    def test_table_agrees_with_visibility(self):
         rows = table()
         for package in sorted(set(_PACKAGES) - _GENERAL):
             expected = {user for user, used in rows.items() if package in used}
             self.assertEqual(users(package) - {"transforms"}, expected - {"transforms"}, package)
 
-    def test_general_packages_are_for_all(self):
+    def test_general_packages_are_visible_to_all(self):
         self.assertEqual(users("transforms/base"), {"classification/...", "transforms/..."})
         self.assertEqual(users("classification/base"), {"classification/..."})
 

@@ -56,7 +56,7 @@ class Tool:
 
 
 def files(root: pathlib.Path) -> Iterator[str]:
-    """Yields the paths of the project's files from the root, sorted, without hidden ones but .ci."""
+    """Yields the sorted paths of the project's files from the root, without hidden ones but .ci."""
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(
             f for f in folders if f not in NOT_OURS and (f == ".ci" or not f.startswith("."))
