@@ -209,7 +209,7 @@ class EvalTest(absltest.TestCase):
         self.assert_fails("validation-", "--dataset_dir=data")
         path = "data/validation-00000-of-00001"
         data_testing.write_records(path, [])
-        self.assert_fails("are empty", "--dataset_dir=data")
+        self.assert_fails("got 1 empty files", "--dataset_dir=data")
         good = data_testing.encode_png(np.zeros([12, 10, 3], np.uint8))
 
         def write(bad: bytes, label: int) -> None:

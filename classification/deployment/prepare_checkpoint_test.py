@@ -106,7 +106,7 @@ class PrepareTest(absltest.TestCase):
         ):
             _, out, _ = self.run_program(f"--checkpoint_dir={self.source}", "--output_dir=out")
         self.assertIn("\nHead: made of a published classifier's last layer", out)
-        self.assertEqual(read.call_args.args[0], f"{self.source}/model.ckpt-1234")
+        self.assertEqual(read.call_args.args[0].prefix, f"{self.source}/model.ckpt-1234")
         self.assertEqual(Checkpoint("out/model.ckpt").shapes, {name: [] for name in values})
 
     def test_bad_input_is_an_error_of_one_sentence(self):
