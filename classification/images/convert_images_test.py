@@ -136,7 +136,7 @@ class ConvertImagesTest(absltest.TestCase):
         self.assert_fails("expected --images_dir, --output_dir; --help explains them", *missing)
         self.assert_fails("on this machine, got gs://bucket/a;", "--output_dir=gs://bucket/a")
         self.assert_fails("outside the folder of images, .* got images/a", "--output_dir=images/a")
-        self.assert_fails("a folder .*/no/where .*make it first", "--output_dir=no/where/out")
+        self.assert_fails("a folder .*/no/where .*create it", "--output_dir=no/where/out")
         os.mkdir("full")
         pathlib.Path("full/mine").touch()
         self.assert_fails("got the file .*/full/mine", "--output_dir=full/mine")
