@@ -219,7 +219,7 @@ class ConvertTest(absltest.TestCase):
         with self.assertRaisesRegex(ValueError, "an output folder outside the folder of images"):
             self.convert()
         self.output = os.path.join(self.parent, "missing", "out")
-        with self.assertRaisesRegex(FileNotFoundError, "make it first"):
+        with self.assertRaisesRegex(FileNotFoundError, "create it"):
             self.convert()
 
     def test_refuses_other_file_system_first(self):
