@@ -320,7 +320,7 @@ class ImprintTest(absltest.TestCase):
             (
                 "small_edgetpu",
                 testing.compiled(data, kept=1),
-                "small_edgetpu.tflite: .*got one compiled for the Edge TPU, .*give the file",
+                "small_edgetpu.tflite: .*got one compiled for the Edge TPU, .*name the file",
             ),
             ("float", testing.small(quantise=False).model, "quantised: expected each tensor"),
         ):
