@@ -23,6 +23,7 @@ def py_module(
         test_deps = [],
         test_data = [],
         test_size = None,
+        test_tags = [],
         visibility = None):
     """Declares the library or program in NAME.py, and its test in NAME_test.py.
 
@@ -37,6 +38,7 @@ def py_module(
         TensorFlow.
       test_data: files and programs that NAME_test.py needs at run time.
       test_size: see `py_module_test`.
+      test_tags: see `py_module_test`.
       visibility: the visibility, if it is not the package's default.
     """
     _check_name(name)
@@ -46,8 +48,8 @@ def py_module(
         fail("py_module %s: expected %s_test.py next to %s.py, got no such file; write it, or set test = False" % (name, name, name))
     if has_test and not test:
         fail("py_module %s: expected no %s_test.py with test = False, got one, which would never run; remove test = False" % (name, name))
-    if not test and (test_deps or test_data or test_size):
-        fail("py_module %s: expected no test_deps, test_data or test_size with test = False, got some; remove them" % name)
+    if not test and (test_deps or test_data or test_size or test_tags):
+        fail("py_module %s: expected no test_deps, test_data, test_size or test_tags with test = False, got some; remove them" % name)
 
     rule = native.py_binary if binary else native.py_library
     rule(
@@ -63,6 +65,7 @@ def py_module(
             name = name + "_test",
             size = test_size,
             data = test_data,
+            tags = test_tags,
             deps = [":" + name] + test_deps,
         )
 
@@ -101,6 +104,8 @@ def py_module_test(name, deps = [], data = [], size = None, tags = []):
         deps = deps + _TEST_DEPS,
     )
 
+# Its targets have the same names in all packages.
+# buildifier: disable=unnamed-macro
 def py_package(test_size = "medium", test_tags = []):
     """Declares targets for all of a package; call it at the end of the BUILD file.
 

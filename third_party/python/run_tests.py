@@ -25,7 +25,9 @@ def main() -> None:
     # Graphs consist of many objects, and the collector would often search them in vain.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    absltest.main(argv=[argument for argument in sys.argv if argument not in names])
+    # Not as argv=…, with which absltest does not parse the flags that tests define.
+    sys.argv = [argument for argument in sys.argv if argument not in names]
+    absltest.main()
 
 
 if __name__ == "__main__":
