@@ -68,7 +68,7 @@ class Cluster:
     def session_config(self) -> tf.ConfigProto:
         """The configuration of sessions, which wait for parameter servers but not for workers."""
         config = tf.ConfigProto(device_filters=["/job:ps", self._device] if self.num_ps else [])
-        # It takes half of a training's starting time, and the steps do not become faster.
+        # The meta-optimizer takes half of the starting time of training, and makes no step faster.
         config.graph_options.rewrite_options.disable_meta_optimizer = True
         return config
 
@@ -84,8 +84,8 @@ class Cluster:
         """Creates the sessions of a `tf.train.MonitoredSession`, also after a failure.
 
         A chief initialises the variables, or restores them from the newest checkpoint. If the
-        parameter servers are those of TF_CONFIG and still hold the values, a chief that comes
-        back continues from these values instead.
+        parameter servers are those of TF_CONFIG and still hold the values, a restarted chief
+        continues from these values instead.
 
         Args:
           scaffold: what is initialised and restored.
@@ -93,7 +93,7 @@ class Cluster:
           ended: whether the training has ended. It is called while the servers or the chief's
             values are missing; if it returns True, creating the session raises `TrainingEnded`.
             It may also raise an error to end the waiting.
-          on_return: called when a chief has come back.
+          on_return: called with the session when a restarted chief continues from such values.
           say: called with a line when a session begins to wait.
         """
         config = self.session_config()
@@ -107,7 +107,7 @@ class Cluster:
         return _WaitingSessionCreator(self, scaffold, chief, ended, on_return, say)
 
     def leave(self) -> None:
-        """Tells the parameter servers that still run that this worker no longer needs them."""
+        """Informs the running parameter servers that this worker no longer needs them."""
         for index, address in enumerate(self.ps):
             if not _listens(address):
                 continue
@@ -189,7 +189,7 @@ def _with_bounded_close(session: tf.Session) -> tf.Session:
             close()
 
     def bounded_close() -> None:
-        # Deleting the session closes it again, when it may be too late to start a thread.
+        # Deleting the session closes it again, perhaps so late that no thread can be started.
         session.close = close
         thread = threading.Thread(target=close_quietly, daemon=True)
         thread.start()

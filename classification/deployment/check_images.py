@@ -96,7 +96,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
     """Images in files: some of them, or several parts of each.
 
     If there are more images than `count`, those returned are spread evenly over all. If there are
-    fewer, each is returned as a whole, followed by parts at many places and scales (see
+    fewer, each is returned complete, followed by parts of it at many places and scales (see
     `windows.parts`).
 
     Args:
@@ -105,7 +105,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
       image_size: their height and width, in pixels.
 
     Returns:
-      The images in the order of the files, as evaluation sees them: the middle 87.5 % of the
+      The images in the order of the files, preprocessed as in evaluation: the middle 87.5 % of the
       height and width of each image or part, resized.
 
     Raises:
@@ -141,7 +141,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
 
 @contextlib.contextmanager
 def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray]]]:
-    """A function that returns parts of an image as evaluation sees them, float32 [s, s, 3]."""
+    """A function that cuts parts out of an image as evaluation does, float32 [s, s, 3]."""
     with tf.Graph().as_default(), tf.Session() as session:
         encoded = tf.placeholder(tf.string, [])
         decoded = preprocessing.decode(encoded)

@@ -143,8 +143,8 @@ def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
 def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The values, with a range of the last kernel that has room for imprinted classes.
 
-    Training leaves the range of its own class vectors. A `.tflite` keeps its range, and would cut
-    off what exceeds it in an imprinted vector.
+    After training, the range is that of the trained class vectors. A `.tflite` cannot change its
+    range, and would clip the components of an imprinted vector that are outside it.
 
     Args:
       values: as `read_values` returns them; those of a float network have no range.

@@ -49,14 +49,16 @@ from transforms.base import pixel_scaling
 
 _RELU6_RANGE = (0.0, 6.0)
 
-# The weight of the length of v in the least squares for equal lengths: with a longer v, cosines are
-# closer together, and eight bits separate them less. Between a quarter of this weight and four
-# times it, top-1 of the published 1.0/224 changed by less than a point.
+# The weight of the penalty on the length of v in the least-squares problem for equal lengths. The
+# longer v is, the closer together are the cosines, and the less well eight bits separate them.
+# Between a quarter of this weight and four times it, top-1 of the published 1.0/224 changed by less
+# than a point.
 _RIDGE = 0.005
 
 # Enough to measure lengths and cosines.
 _CALIBRATION_IMAGES = 64
-# The photographs show few of the classes, and cosines with classes that are shown are higher.
+# The photographs show few of the classes. A photo has higher cosines with the classes that it
+# shows.
 _RANGE_MARGIN = 2.0
 
 
@@ -184,8 +186,8 @@ def make_head(weights: np.ndarray, biases: np.ndarray, *, constant: float) -> He
 def _centre(vectors: np.ndarray) -> np.ndarray:
     """A point at nearly the same distance from all vectors w, float64 [channels, n]; [channels].
 
-    |w - v|^2 is the same for all w if 2 w . v + r = |w|^2 with the same r. The result is that of
-    least squares in v and r, with a penalty on the length of v.
+    |w - v|^2 is the same for all w if 2 w . v + r = |w|^2 with one number r for all w. The result
+    is that of least squares in v and r, with a penalty on the length of v.
     """
     channels, n = vectors.shape
     squares = (vectors**2).sum(axis=0)

@@ -42,7 +42,7 @@ def embed(
     round_activations: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """Computes embeddings of image files, each as evaluation sees it.
+    """Computes embeddings of image files, preprocessed as in evaluation.
 
     Args:
       values: those of the network's variables, by name, as `deployable.read_values` returns them.
@@ -50,11 +50,11 @@ def embed(
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: the number of parts of each image; see `PixelReader.read`.
       round_activations: see `fake_quant.Quantization`; for a quantised network.
-      on_progress: called with the number of images that are done, and of all.
+      on_progress: called with the number of images done and the total number.
 
     Returns:
-      float32 [len(paths), views, 1024] of unit length, and by index the reasons why files cannot be
-      read; the embeddings of such files are 0.
+      float32 [len(paths), views, 1024] of unit length, and the reasons why files cannot be read, by
+      index. The embeddings of such files are 0.
     """
     embeddings = [np.zeros([0, views, EMBEDDING_SIZE], np.float32)]
     bad: dict[int, str] = {}
@@ -148,7 +148,7 @@ def imprint(
         vectors = np.concatenate([values[CLASS_VECTORS][0, 0].T, vectors])
     names = (*(labels if keep_classes else ()), *embeddings)
     kernel = vectors.T[np.newaxis, np.newaxis]
-    # The kernel of unit vectors is what is quantised.
+    # The network quantises the kernel of unit vectors.
     unit = kernel / np.linalg.norm(kernel, axis=2, keepdims=True)
     scale = float(values[SCALE_FACTOR])
     low, high = TFLITE_L2_NORM_RANGE

@@ -3,13 +3,13 @@
   ./bazelw run imprint -- --model=IN.tflite --images_dir=DIR --output=OUT.tflite
   ./bazelw run imprint -- --checkpoint=IN --images_dir=DIR --output=OUT
 
-DIR holds a folder for each class, which has the class's name and contains its photos. OUT has the
-classes of DIR in the order of their names. With --keep_classes, it has the classes of IN first and
-then the new ones. A class's vector is the mean of the embeddings of its photos, brought to unit
-length (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2).
+DIR holds a folder for each class, with the class's name and its photos. OUT has the classes of DIR
+in the order of their names. With --keep_classes, it has the classes of IN first and then the new
+ones. A class's vector is the mean of the embeddings of its photos, scaled to unit length (Qi, Brown
+and Lowe, arXiv 1712.07136, section 3.2).
 
-IN.tflite is the complete quantised classifier that `./bazelw build frozen_tflite` makes, or one of
-another maker if the on-device imprinting engines accept it. Everything before its last layer is
+IN.tflite is the complete quantised classifier that `./bazelw build frozen_tflite` makes, or any
+other model that the on-device imprinting engines accept. Everything before its last layer is
 unchanged, byte for byte. If a folder has the name of a class that was imprinted before, here or on
 a device, the class gets more examples. Devices leave classes without names; these are named by
 their numbers, or by --labels.

@@ -1,9 +1,9 @@
 """Checks whether kept classes can still be recognised beside imprinted ones.
 
-All features of a published classifier are positive. So any two photos have a large cosine, and a
-class vector that is a mean of features is closer to every photo than a trained class vector is:
-all photos are classified as new classes. Cosines alone show this: those of photos of the new
-classes, and those of photographs that show none of them.
+All features of a published classifier are positive. Any two photos therefore have a large cosine,
+and a mean of features is closer to every photo than a trained class vector is: all photos are
+classified as new classes. To detect this, the cosines of photos of the new classes, and of
+photographs that show none of them, are enough.
 """
 
 import dataclasses
@@ -39,11 +39,11 @@ class Cosines:
     def lost(self) -> bool:
         """Whether the kept classes can hardly be recognised.
 
-        They cannot if the 0.1 quantile of unrelated photographs' cosines with a new class, in the
-        median over the new classes, is clearly above the 0.9 quantile of all cosines with the
-        closest kept class. On flowers and groceries, with 1 to 20 classes and photos, the ratio of
-        the two was 1.5 to 4 for published MobileNets, and at most 1.2 for networks that were
-        trained with unit class vectors.
+        Take the 0.1 quantile of the cosines of unrelated photographs with each new class, and the
+        median of these quantiles over the new classes. The kept classes are lost if it is clearly
+        above the 0.9 quantile of all cosines with the closest kept class. On flowers and groceries,
+        with 1 to 20 classes and photos, the ratio of the two numbers was 1.5 to 4 for published
+        MobileNets, and at most 1.2 for networks that were trained with unit class vectors.
         """
         kept = np.concatenate([self.kept, self.others_kept])
         new = np.median(np.quantile(self.others_new, _LOW, axis=0))

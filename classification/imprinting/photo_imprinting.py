@@ -1,6 +1,6 @@
 """Imprints classes from folders of photos into a .tflite, or into a checkpoint's network.
 
-A class's vector is the mean of the embeddings of its photos, brought to unit length (Qi, Brown and
+A class's vector is the mean of the embeddings of its photos, scaled to unit length (Qi, Brown and
 Lowe, arXiv 1712.07136, section 3.2). In a notebook:
 
   with open("in.tflite", "rb") as file:
@@ -36,7 +36,7 @@ from transforms.base import labels as label_files
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
-# Called with the number of photos that are done, and of all photos.
+# Called with the number of photos done and the total number.
 OnProgress = Callable[[int, int], None]
 
 
@@ -48,7 +48,8 @@ class Options:
       keep_classes: whether the network's classes stay, before the new ones.
       allow_lost_classes: whether kept classes may be hard to recognise afterwards; otherwise that
         is an error.
-      views: parts of each photo whose embeddings are averaged; at least 1, which is the whole.
+      views: the number of parts of each photo whose embeddings are averaged; at least 1, which
+        means the entire photo.
       skip_bad_images: whether photos that cannot be read are left out; otherwise they are an error.
     """
 
@@ -71,9 +72,9 @@ class Imprinted(abc.ABC):
     Attributes:
       names: of all classes, in order.
       num_kept: how many of these the network had before.
-      num_photos: from how many photos the new ones were made.
+      num_photos: the number of photos that the new ones were made from.
       unreadable: the photos that were left out, and why.
-      comparison: how close photos come to kept and to new classes, as a sentence; empty if there
+      comparison: how similar photos are to kept and to new classes, as a sentence; empty if there
         are no trained classes to compare with.
     """
 
@@ -138,8 +139,8 @@ class TfliteNetwork:
         """Reads the model.
 
         Args:
-          data: a quantised classifier, as `./bazelw build frozen_tflite` makes it, or of another
-            maker if the on-device imprinting engines accept it.
+          data: a quantised classifier, as `./bazelw build frozen_tflite` makes it, or any other
+            that the on-device imprinting engines accept.
           options: how to imprint.
           labels_file: a file of the names of the model's classes, for `keep_classes`; '' means the
             names that the model carries.
@@ -156,7 +157,7 @@ class TfliteNetwork:
         metadata.check(self._model, data)
 
     def imprint(self, found: Photos, on_progress: OnProgress | None = None) -> ImprintedTflite:
-        """Imprints a class for each folder of photos. To be called once.
+        """Imprints a class for each folder of photos. Call it only once.
 
         A class that was imprinted before, here or on a device, gets more examples if a folder has
         its name.
@@ -275,14 +276,14 @@ class CheckpointNetwork:
 
 
 def _kept_labels(labels_file: str, data: bytes, num_classes: int) -> tuple[list[str], int]:
-    """The names of a model's classes, and how many of them are numbers for want of a name."""
+    """The names of a model's classes, and how many of these are numbers, for lack of a name."""
     if not num_classes:
         return [], 0
     if labels_file:
         given = records.read_label_file(labels_file)
         label_files.check_count(given, num_classes, labels_file)
         return list(given), 0
-    # An on-device engine leaves the description of the labels, but not their file.
+    # An on-device engine keeps the description of the labels, but loses their file.
     labels = metadata.labels_of(data, must_be_there=False) or ()
     has_empty = "" in map(str.strip, labels)
     if len(labels) > num_classes or has_empty:

@@ -13,7 +13,7 @@ class Photos:
 
     Attributes:
       folder: the folder that contains the class folders.
-      names: the photos' paths from there.
+      names: the photos' paths, relative to `folder`.
       classes: for each class, by name and in order, the indices in `names` at which its photos
         begin and end.
       ignored: names of files that are not photos by name.
@@ -59,7 +59,8 @@ def check(photos: Photos, bad: Mapping[int, str], *, skip: bool) -> None:
       skip: whether to skip these.
 
     Raises:
-      ValueError: if some cannot be read and are not to be skipped, or if a class has no others.
+      ValueError: if some cannot be read and are not to be skipped, or if a class has no photo that
+        can be read.
     """
     if not bad:
         return

@@ -23,19 +23,19 @@ def embed(
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """Computes the embeddings of image files, each as evaluation sees it.
+    """Computes the embeddings of image files, preprocessed as in evaluation.
 
     Args:
       model: a quantised classifier, extractor and head in one.
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: the number of parts of each image; see `PixelReader.read`.
       kernels: the interpreter's kernels.
-      threads: the number of threads; None means that of processors.
-      on_progress: called with the number of images that are done, and of all.
+      threads: the number of threads; None means one per processor.
+      on_progress: called with the number of images done and the total number.
 
     Returns:
       float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
-      by index the reasons why files cannot be read; the embeddings of such files are 0.
+      the reasons why files cannot be read, by index. The embeddings of such files are 0.
     """
     extractor = split.split(model).extractor
     graph = model_graph.graph(extractor)

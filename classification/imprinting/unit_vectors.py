@@ -10,8 +10,8 @@ def mean(embeddings: np.ndarray) -> np.ndarray:
       embeddings: float [n, v, d] of unit length, of v views of each image.
 
     Returns:
-      [n, d] of the same type: the embedding of a single view unchanged; of several views their
-      mean, brought to unit length.
+      [n, d] of the same type: for a single view, its embedding, unchanged; for several views, their
+      mean, scaled to unit length.
     """
     if embeddings.shape[1] == 1:
         return embeddings[:, 0]
@@ -19,5 +19,5 @@ def mean(embeddings: np.ndarray) -> np.ndarray:
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
-    """The vectors along the last axis, brought to unit length."""
+    """The vectors along the last axis, scaled to unit length."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

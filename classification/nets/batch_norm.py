@@ -139,10 +139,10 @@ def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable
 def affine(
     net: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
 ) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, ...]]]:
-    """Multiplies each channel by a scale and adds an offset, in one pass; so do its gradients.
+    """Multiplies each channel by a scale and adds an offset; result and gradients take one pass.
 
-    It is computed as batch norm with a mean of 0 and a variance of 1. As products and sums,
-    it would take five passes over memory, which limits the speed of training on few cores.
+    It is computed as batch norm with a mean of 0 and a variance of 1. Separate products and sums
+    would take five passes over memory, and memory limits the speed of training on few cores.
 
     Args:
       net: float32 [batch, height, width, channels].

@@ -1,4 +1,4 @@
-"""A checkpoint: what it holds, and what of it fits the variables of a graph."""
+"""A checkpoint: what it holds, and which of its variables fit those of a graph."""
 
 import dataclasses
 import functools
@@ -15,7 +15,7 @@ _SHOWN = 5
 # Ranges of kernels and of activations, as this project and TensorFlow 1's tools name them.
 _RANGE = re.compile(r"/(weights|act|activation_\w+)_quant/(min|max)$")
 _BASE_KERNEL = re.compile(r"/Conv2d_\d+(_\w+)?/(depthwise_)?weights$")
-# What TensorFlow's reader raises for damaged files; it translates some errors by their texts.
+# What TensorFlow's reader raises for damaged files: it chooses some error types by the message.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
@@ -79,7 +79,7 @@ class Checkpoint:
 
     @functools.cached_property
     def damage(self) -> str | None:
-        """Why it cannot be read to its end, checksums included; None if it can."""
+        """Why it cannot be read completely, with correct checksums; None if it can."""
         try:
             for name in self._reader.get_variable_to_shape_map():
                 self._reader.get_tensor(name)
@@ -202,7 +202,7 @@ class Comparison:
         """Checks that every variable fits.
 
         Raises:
-          ValueError: if one does not; it names them.
+          ValueError: if one does not; the error names those that do not.
         """
         if not self.missing and not self.mismatched:
             return
@@ -234,5 +234,6 @@ class Comparison:
 def shorten(names: tuple[str, ...]) -> str:
     """A list of names for people: the first few, and how many more there are."""
     rest = len(names) - _SHOWN
-    # The longest names are those of moving averages' helper variables, which say the least.
+    # The longest names are those of moving averages' helper variables, which are the least
+    # informative.
     return ", ".join(sorted(names, key=len)[:_SHOWN]) + (f" and {rest} more" if rest > 0 else "")

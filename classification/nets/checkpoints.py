@@ -10,18 +10,18 @@ import tensorflow.compat.v1 as tf
 from classification.nets.checkpoint import Checkpoint, shorten
 from transforms.base import atomic_files
 
-# What training leaves its networks in when no folder is named, below the user's own.
+# Where training puts its networks if no folder is named, relative to the user's current folder.
 DEFAULT_ROOT = "models"
 
 _STATE = "checkpoint"
 
 
 def find(path: str) -> Checkpoint:
-    """The checkpoint that a path means.
+    """The checkpoint that a path refers to.
 
     Args:
-      path: a checkpoint's prefix, one of its files, or a folder. A folder means its newest
-        checkpoint, as the file `checkpoint` in it says, or else its only one.
+      path: a checkpoint's prefix, one of its files, or a folder. A folder stands for its newest
+        checkpoint according to the file `checkpoint` in it, or else for its only checkpoint.
 
     Raises:
       FileNotFoundError: if there is no checkpoint.
@@ -44,7 +44,7 @@ def _newest(path: str) -> str:
     """The prefix of a folder's newest checkpoint."""
     named = _named(path)
     # In a folder that was moved or copied, the file may still have the folder's old absolute name,
-    # perhaps that of another system. The checkpoint in the folder itself is meant.
+    # perhaps that of another system. It then means the checkpoint in the folder itself.
     for name in named:
         for prefix in (os.path.join(path, re.split(r"[/\\]", name)[-1]), os.path.join(path, name)):
             if tf.train.checkpoint_exists(prefix):
@@ -76,7 +76,7 @@ def _newest(path: str) -> str:
 
 
 def _named(path: str) -> list[str]:
-    """The names that a folder's state file may mean for its newest checkpoint; maybe none."""
+    """The possible names of the newest checkpoint, from a folder's state file; may be empty."""
     try:
         with open(os.path.join(path, _STATE), encoding="utf-8", errors="replace") as file:
             text = file.read()
@@ -84,8 +84,8 @@ def _named(path: str) -> list[str]:
         return []
     state = tf.train.get_checkpoint_state(path)
     named = [] if state is None else [state.model_checkpoint_path]
-    # The text as it is: Windows' paths that were edited by hand have single backslashes, which
-    # mean something else to TensorFlow.
+    # Also the name as it is in the text: a Windows path that was edited by hand has single
+    # backslashes, which TensorFlow reads as escapes.
     return named + re.findall(r"(?m)^\s*model_checkpoint_path\s*:\s*[\"'](.*)[\"']\s*$", text)
 
 

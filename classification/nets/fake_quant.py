@@ -116,9 +116,8 @@ def quantize_weights(
       weights: float32, any shape.
       name: the start of the variables' names, `NAME/weights_quant/min` and `max`.
       quantization: the network's.
-      is_training: whether the range is that of the current weights, which operations in
-        UPDATE_OPS assign to the variables; otherwise the range is read from the
-        variables.
+      is_training: whether to use the range of the current weights, and to assign it to the
+        variables by operations in UPDATE_OPS; otherwise the range is read from the variables.
 
     Returns:
       The quantised weights, of the same shape.
@@ -162,9 +161,10 @@ def quantize_relu6(
         return quantized, limits
     limit = _delayed(tf.minimum(limits.high, 6.0), tf.constant(6.0), quantization)
 
-    # The gradients of both in one: they are zero below zero and from the range's end on. The
-    # fake-quant node's own gradient op also computes the gradients of the range, which nothing
-    # needs, in two more passes over memory. And only one byte per activation is kept for ours.
+    # The gradient of Relu6 and fake-quant node together: it is zero below zero and from the end of
+    # the range on. The fake-quant node's own gradient op would also compute the gradients of the
+    # range, which nothing needs, in two more passes over memory. This gradient needs only one byte
+    # per activation.
     inside = (activations > 0.0) & (activations < limit)
 
     @tf.custom_gradient
@@ -189,8 +189,8 @@ def quantize_activations(
     """Fake-quantises activations, with moving averages of their batches' ranges.
 
     The averages are corrected for their start at zero, as Adam's are (Kingma and Ba,
-    arXiv 1412.6980, section 3). A batch is quantised with the averages that it has
-    already moved.
+    arXiv 1412.6980, section 3). A batch is quantised with the averages as they are after its own
+    update.
 
     Args:
       inputs: float32, any shape.
@@ -231,7 +231,7 @@ def _debiased_average(
 ) -> tf.Tensor:
     """The moving average of value; an operation in UPDATE_OPS stores it in the variable."""
     zeros = tf.zeros_initializer()
-    # Created in the variable's scope with its name from the root, so their names contain it twice.
+    # Created in the variable's own scope by its full name, so their names contain that name twice.
     biased = slim.variable(f"{name}/biased", shape=[], initializer=zeros, trainable=False)
     step = slim.variable(f"{name}/local_step", shape=[], initializer=zeros, trainable=False)
     new_biased = biased - (biased - value) * (1.0 - decay)

@@ -62,7 +62,7 @@ class LayerOptions:
       initializer: of kernels; None for Xavier's uniform one.
       weight_decay: factor of half the squared L2 norm of each trained kernel in the loss;
         depthwise kernels are not decayed.
-      range_prefix: what comes before the layer's name in the names of quantisation's variables.
+      range_prefix: what comes before the layer's name in the names of quantisation variables.
     """
 
     mode: Mode = Mode.TRAINING
@@ -113,8 +113,8 @@ def conv2d(
         if normalize_weights:
             # The form that tflite's converter and the graph transforms know.
             weights = tf.nn.l2_normalize(weights, axis=-2)
-        # A convolution first reorders its kernel, and its gradients too: for a single place, that
-        # is most of its time. Products are for training only; a deployed network has convolutions.
+        # A convolution and its gradients first reorder the kernel. On a 1x1 feature map, that takes
+        # most of the time, so training uses a product. A deployed network has convolutions.
         is_product = options.mode.is_training and kernel_size == 1 and inputs.shape[1:3] == [1, 1]
         return _layer(
             inputs,
@@ -162,7 +162,7 @@ def _convolve(stride: int, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def _multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The convolution [batch, 1, 1, channels] by [1, 1, channels, outputs], as a product."""
-    # Not slices: their gradients are written into zeros.
+    # Not slices, whose gradients would be written into a larger tensor of zeros.
     net = tf.linalg.matmul(tf.squeeze(inputs, [1, 2]), tf.squeeze(kernel, [0, 1]))
     return net[:, tf.newaxis, tf.newaxis, :]
 
@@ -255,13 +255,13 @@ def _once(value: tf.Tensor) -> tf.Variable:
             collections=[tf.GraphKeys.LOCAL_VARIABLES],
             name="once",
         )
-        # If a variable is created with the value itself, TensorFlow copies all that the value is
-        # computed from, and the copies would have to be both on the parameter servers and on the
-        # worker.
+        # If a variable is created with the value itself, TensorFlow copies everything that the
+        # value is computed from. The copies would have to be on the parameter servers and on the
+        # worker at once.
         variable._initializer_op = tf.assign(variable, value).op
     return variable
 
 
-# tf-slim compares this collection by `is`. For a list other than its own default, it takes its own
-# code, which does not need Keras.
+# tf-slim checks by `is` whether this list is its own default. For any other list, it uses code of
+# its own that does not need Keras.
 _UPDATES = [tf.GraphKeys.UPDATE_OPS]

@@ -52,9 +52,9 @@ def mobilenet_v1_base(
       scope: the open variable scope of the network.
 
     Returns:
-      Every layer's output by the layer's name, in order, the last one float32
-      [batch, height / 32, width / 32, depth]; and the range that the last one is
-      quantised with, None in a float network.
+      The outputs of all layers by name, in order, and the range with which the last one is
+      quantised; None in a float network. The last output is float32 [batch, height / 32, width /
+      32, depth].
     """
 
     def depth(channels: int) -> int:

@@ -22,7 +22,7 @@ MIN_IMAGE_SIZE = 32
 WEIGHT_DECAY = 0.00004
 SCALE_FACTOR_START = 10.0
 _POOL_SIZE = 7
-# Of the truncated normal distribution that kernels start from.
+# The standard deviation of the truncated normal distribution from which kernels start.
 _STDDEV = 0.09
 
 
@@ -36,8 +36,8 @@ class TrainingOptions:
       base_mode: what the base is built for; FROZEN and STATISTICS_ONLY train only the head.
       dropout_keep_prob: in (0, 1], of the embedding's components.
       dropout_seed: integers [2] that decide what is dropped; None draws again at each step.
-      features: float32 [batch, 1, 1, depth], what the end point Features was for the images.
-        The base is then built only for its variables.
+      features: float32 [batch, 1, 1, depth], the end point Features for the images, computed
+        earlier. The base is then built only for its variables.
     """
 
     weight_decay: float = WEIGHT_DECAY
@@ -80,8 +80,8 @@ def mobilenet_v1_l2norm(
       training: builds the network for training, where batch norm takes the batch's
         statistics, and dropout drops; operations in the collection UPDATE_OPS move the
         moving statistics and the ranges of quantisation. None builds it for inference.
-      global_pool: whether to average over the complete last feature map, for inputs of
-        any size; otherwise a 7x7 window does so, which is smaller on smaller maps.
+      global_pool: whether to average over the complete last feature map, for inputs of any size;
+        otherwise over a window of 7x7, or of the map's size if the map is smaller.
       scope: what the variables' names start with.
       reuse: whether the variables are those of an earlier call.
 

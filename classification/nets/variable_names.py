@@ -9,7 +9,7 @@ EMBEDDING = HEAD + "Conv2d_1c_1x1_negative/"
 EMBEDDING_KERNEL = EMBEDDING + "weights"
 EMBEDDING_BIASES = EMBEDDING + "biases"
 EMBEDDING_KERNEL_RANGE = EMBEDDING + "weights_quant"
-# Before it is normalised, and after.
+# The embedding's ranges before and after it is normalised.
 EMBEDDING_INPUT_RANGE = EMBEDDING + "act_quant"
 EMBEDDING_RANGE = HEAD + "Normalize_1a/activation_Mul_quant"
 

@@ -1,4 +1,4 @@
-"""Gives the variables of a graph values."""
+"""Sets the values of a graph's variables."""
 
 from collections.abc import Mapping
 
@@ -7,9 +7,9 @@ import tensorflow.compat.v1 as tf
 
 
 def load(session: tf.Session, values: Mapping[tf.Variable, np.typing.ArrayLike]) -> None:
-    """Gives variables values, without adding anything to the graph.
+    """Sets the values of variables, without adding anything to the graph.
 
-    All are set in one run; a run for each takes seconds in a large graph.
+    All are set in one run: one run per variable would take seconds in a large graph.
 
     Raises:
       ValueError: if a value's shape is not that of its variable; then no variable has changed.

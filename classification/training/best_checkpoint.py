@@ -44,7 +44,7 @@ class BestCheckpoint:
           batch_size: how many of them to compute at once.
           start: the step that training continues from. Evaluations of later steps are ignored:
             their checkpoints no longer exist.
-          on_progress: called after each batch with the number of images done, and of all.
+          on_progress: called after each batch with the number of images done and the total number.
 
         Raises:
           ValueError: if the results of earlier evaluations cannot be read.

@@ -1,7 +1,7 @@
-"""Features that a frozen base computes of each image, computed once and kept.
+"""Computes the features of a frozen base once for each image, and keeps them.
 
-A frozen base always computes the same features of the same image, if the image is not distorted.
-So training the layers above it needs to run the base only once for each image.
+A frozen base always computes the same features for the same image, if the image is not distorted.
+Training of the layers above it therefore needs to run the base only once for each image.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from transforms.base import atomic_files
 MEMORY = "memory"
 
 _FEATURES, _LABELS, _SECONDS = "features.npy", "labels.npy", "seconds.npy"
-# Part of the key; to be raised when the same base and data give different features.
+# Part of the key. Raise it after a change by which the same base and data give other features.
 _FORM = 2
 _BATCH_SIZE = 32
 
@@ -103,18 +103,18 @@ def get(
     dataset: Dataset,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Features:
-    """The features that a base computes of a data set: kept ones, or newly computed.
+    """The features of a data set's images: kept ones, or newly computed ones.
 
-    Images are as evaluation sees them.
+    Images are preprocessed as in evaluation.
 
     Args:
-      store: `MEMORY`, or a folder to keep features in, which is made if it does not exist. The key
-        is everything that the features depend on: the base's variables, the network's form, and
+      store: `MEMORY`, or a folder to keep features in, which is created if it does not exist. The
+        key is everything that the features depend on: the base's variables, the network's form, and
         the data's content.
       model: the network.
       checkpoint: one that holds the complete base.
       dataset: the images.
-      on_progress: called after each batch with the number of images done, and of all.
+      on_progress: called after each batch with the number of images done and the total number.
 
     Raises:
       ValueError: if the checkpoint lacks a part of the base, or the kept features are damaged.
@@ -134,7 +134,7 @@ def get(
             atomic_files.atomic_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
             open(os.path.join(partial, _FEATURES), "wb") as file,
         ):
-            # Not through a memory mapping, with which a full disk would kill the process.
+            # Not through a memory mapping: a full disk would then kill the process.
             labels, seconds = compute(functools.partial(_write, file, dataset.num_examples))
             np.save(os.path.join(partial, _LABELS), labels)
             np.save(os.path.join(partial, _SECONDS), seconds)
@@ -191,7 +191,7 @@ def _compute(
     on_progress: Callable[[int, int], None] | None,
     keep: Callable[[int, np.ndarray], None],
 ) -> tuple[np.ndarray, float]:
-    """Computes features, and calls `keep` with the number of images before and each batch.
+    """Computes features; calls `keep` for each batch, with the number of images before it.
 
     Returns:
       The labels, int64 [images], and how many seconds it took.

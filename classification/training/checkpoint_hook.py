@@ -1,4 +1,4 @@
-"""Saves checkpoints during training: when it is time, complete, and only finite values."""
+"""Saves checkpoints during training: at intervals, complete, and with finite values only."""
 
 import os
 import re
@@ -42,15 +42,15 @@ class CheckpointHook(tf.train.SessionRunHook):
           save_secs: seconds from one checkpoint to the next.
           eval_every: steps between two evaluations; 0 evaluates only at the end.
           evaluated: the step that was evaluated last, by an earlier run.
-          evaluate: called with a checkpoint every eval_every steps, and at the end; None never
-            evaluates.
+          evaluate: called with a checkpoint every eval_every steps, and at the end; None for no
+            evaluation.
         """
         self._folder = folder
         self._step = step
         self._save_secs = save_secs
         self._eval_every = eval_every
         self._evaluate = evaluate
-        # With relative paths, a folder that was moved or copied still means its own checkpoints.
+        # With relative paths, a moved or copied folder still refers to its own checkpoints.
         self.saver = tf.train.Saver(dict(stored_as), max_to_keep=_KEPT, save_relative_paths=True)
         older = checkpoints.by_step(folder)[:_KEPT]
         self.saver.recover_last_checkpoints([checkpoint.prefix for checkpoint in older[::-1]])

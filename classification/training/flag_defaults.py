@@ -1,9 +1,9 @@
-"""Default values for training, which depend on the data and on the start."""
+"""Default values for training, which depend on the data and on what training starts from."""
 
 from typing import Any
 
-# With these, training on the digits takes two minutes on two cores and works well. With the decay
-# for hundreds of thousands of steps, batch norm's statistics would not converge in so few.
+# With these, training on the digits takes two minutes on two cores and works well. With a decay for
+# hundreds of thousands of steps, batch norm's statistics would not converge in so few steps.
 _DIGITS: dict[str, Any] = {
     "image_size": 32,
     "depth_multiplier": 0.25,
@@ -18,10 +18,10 @@ _DIGITS: dict[str, Any] = {
 _FINE_TUNING_RATE = 0.0045
 _FROZEN_BASE_RATE = 0.45
 
-# For training without an end.
+# For training that has no last step.
 _SUMMARY_STEPS = 100
 
-# That of TensorFlow 1's tools: by then, the ranges and the network have converged.
+# The delay in TensorFlow 1's tools: by this step, the ranges and the network have converged.
 _QUANT_DELAY = 250_000
 
 
@@ -57,14 +57,14 @@ def choose(
         if fine_tuning:
             values["quant_delay"] = 0
         elif digits and values["number_of_steps"] is not None:
-            # After more quantised steps, a network is closer to what its .tflite computes: on four
-            # seeds, closer than with half as many, and by far on the worst image.
+            # With more quantised steps, a network is closer to what its .tflite computes. With four
+            # seeds, it was closer than with half as many steps, and much closer on the worst image.
             values["quant_delay"] = values["number_of_steps"] // 4
     return values
 
 
 def summary_steps(number_of_steps: int | None) -> int:
-    """Steps between summaries: a run of a minute shows a curve, and a long one few files.
+    """Steps between summaries: short runs still show a curve, and long runs write few summaries.
 
     TensorBoard shows a thousand points of each curve.
     """

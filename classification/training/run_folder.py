@@ -16,7 +16,7 @@ LOCK_FILE = "training.lock"
 
 @contextlib.contextmanager
 def lock(folder: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Keeps other trainings out of a folder while the context is open and the process lives.
+    """Locks a folder against other training runs while the context is open and the process lives.
 
     The lock is the operating system's, on a file that stays in the folder. So a process that was
     killed leaves no lock.
@@ -35,7 +35,7 @@ def lock(folder: str, say: Callable[[str], None]) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             holder = file.read().strip() or "another process"
-            # Without an error number, for which the system's own words would be shown.
+            # Without an error number: with one, the system's own message would be shown.
             raise BlockingIOError(
                 f"expected a folder in which no other training runs, got {folder}, in which "
                 f"{holder} trains; wait until it ends, stop it, or name another --checkpoint_dir"
@@ -80,11 +80,11 @@ def check(folder: str, model: ModelConfig) -> None:
 
 
 def newest_readable(folder: str, say: Callable[[str], None]) -> Checkpoint | None:
-    """The newest checkpoint in a folder that can be read to its end; None if there is none.
+    """The newest completely readable checkpoint in a folder; None if there are no checkpoints.
 
     Args:
       folder: the folder, which need not exist.
-      say: called with a line for each newer checkpoint, which cannot be read.
+      say: called with a line for each newer checkpoint that cannot be read.
 
     Raises:
       ValueError: if there are checkpoints, and none can be read.

@@ -1,4 +1,4 @@
-"""Shows training steps: on a terminal, elsewhere, and in TensorBoard."""
+"""Shows training steps: on a terminal, as plain lines elsewhere, and in TensorBoard."""
 
 import collections
 import contextlib
@@ -35,7 +35,7 @@ class Step:
 
 
 class SummaryTimer(tf.train.SecondOrStepTimer):
-    """Says when summaries are due: a number of seconds or of steps after the last ones."""
+    """Says when summaries are due: a number of seconds or steps after the previous ones."""
 
     def __init__(self, *, every_secs: int, every_steps: int = 0) -> None:
         """Creates the timer; with every_steps of 0, only seconds count."""
@@ -84,7 +84,7 @@ class StepHook(tf.train.SessionRunHook):
           loss: scalar, read after the step's updates.
           learning_rate: scalar.
           step: the global step, read after the step's updates.
-          batch_size: images a step.
+          batch_size: images per step.
           display: shows steps.
           summary_dir: where images/s are written; None writes none.
           timer: says when images/s are written; used by no other hook.
@@ -115,8 +115,8 @@ class StepHook(tf.train.SessionRunHook):
         """Shows the step."""
         del run_context
         values = run_values.results
-        # Only the steps count, not what happens between them, such as an evaluation; and not the
-        # first step of a session, in which TensorFlow prepares itself.
+        # Only the time of the steps counts, not that of other work between them, such as an
+        # evaluation. A session's first step does not count: it includes TensorFlow's setup.
         if not self._is_first:
             self._times.append(time.monotonic() - self._begin)
         self._is_first = False
@@ -136,7 +136,7 @@ def _show_nothing(done: int, total: int) -> None:
 
 
 class Display:
-    """Shows the steps and messages of a training; this one shows nothing."""
+    """Shows the steps and messages of a training run; this base class shows nothing."""
 
     def show(self, step: Step) -> None:
         """Shows a step."""
@@ -152,7 +152,7 @@ class Display:
 class ConsoleDisplay(Display):
     """Shows steps on one live line on a terminal, and on plain lines elsewhere.
 
-    A context manager: a live line must be ended.
+    Use it as a context manager, which ends the live line.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class ConsoleDisplay(Display):
         Args:
           last_step: the step at which training ends; None if it has no end.
           every_n_steps: how often a line is printed if there is no terminal.
-          batch_size: images a step, for the time left.
+          batch_size: images per step, used to estimate the time left.
           console: standard output by default.
         """
         self._last_step = last_step
@@ -199,12 +199,12 @@ class ConsoleDisplay(Display):
                 self._console.print(self.describe(self._last))
 
     def show(self, step: Step) -> None:
-        """Shows a step: each on a terminal, elsewhere the multiples of every_n_steps."""
+        """Shows a step: every step on a terminal, elsewhere only the multiples of every_n_steps."""
         first = self._last is None
         self._last = step
         if self._live:
             if self._task is None:
-                # Not earlier: what comes before the first step may show a bar.
+                # Not earlier: work before the first step may show a progress bar.
                 self._line.start()
                 self._task = self._line.add_task("", total=self._last_step)
             self._line.update(self._task, completed=step.number, description=self.describe(step))

@@ -1,4 +1,4 @@
-"""Ends work after Ctrl-C or SIGTERM, at a moment that suits it."""
+"""Ends work after Ctrl-C or SIGTERM, at a moment that the work chooses."""
 
 import signal
 import threading
@@ -12,8 +12,8 @@ class Stopped(Exception):
 class StopSignals:
     """Records Ctrl-C and SIGTERM while the context is open.
 
-    A second Ctrl-C raises KeyboardInterrupt as usual. Outside the main thread, which alone receives
-    signals in Python, it does nothing.
+    A second Ctrl-C raises KeyboardInterrupt as usual. Outside the main thread, this class does
+    nothing, since Python delivers signals only to the main thread.
 
     Attributes:
       received: the signal; None if none has come.

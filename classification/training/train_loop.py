@@ -61,7 +61,8 @@ def run(
       config: the training.
       cluster: the place of this process among workers.
       folder: the checkpoints' folder; training starts from its newest checkpoint.
-      start_values: of variables, if the folder has no checkpoint; others are initialised.
+      start_values: values of variables, used if the folder has no checkpoint. All other variables
+        are initialised.
       signals: says whether training is to stop.
       best: evaluates checkpoints, for `eval_every`.
       display: shows steps and messages.
@@ -72,7 +73,8 @@ def run(
     Raises:
       tf.train.NanLossDuringTrainingError: if the loss or a weight is not finite.
       OSError: if a checkpoint cannot be written.
-      Stopped: if training is to stop, and there are no parameter servers to save from.
+      Stopped: if training is to stop, and there are no parameter servers whose values could be
+        saved.
       StepFailed: if TensorFlow reports an error in a step.
     """
     hooks: list[tf.train.SessionRunHook] = [
@@ -117,10 +119,10 @@ def run(
                 try:
                     reached = session.run(graph.step, feed_dict=graph.feed())
                 except tf.errors.OutOfRangeError:
-                    # Not a failure: steps that workers take in turn end like this.
+                    # Not a failure: training ends like this if workers claim their steps.
                     raise
                 except tf.errors.OpError as error:
-                    # The session ends without calling the hooks' end, and so would not save.
+                    # The session ends without calling the hooks' `end`, so nothing would be saved.
                     raise StepFailed(saving.save_now() if saving else None) from error
     except TrainingEnded as error:
         display.say(str(error))
@@ -185,7 +187,7 @@ def _summary_timer(config: TrainingConfig) -> SummaryTimer:
 def _initializer(
     graph: Graph, start_values: StartValues
 ) -> Callable[[tf.train.Scaffold, tf.Session], None]:
-    """What is done after initialisation, if there is no checkpoint to continue from."""
+    """The function to call after initialisation, if there is no checkpoint to continue from."""
 
     def initialize(scaffold: tf.train.Scaffold, session: tf.Session) -> None:
         del scaffold

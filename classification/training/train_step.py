@@ -17,7 +17,7 @@ from classification.training import optimizers
 from classification.training.cached_features import Features
 from classification.training.training_config import TrainingConfig
 
-# The schedule of TensorFlow 1's tools: steps of this factor, each this many epochs long.
+# The schedule of TensorFlow 1's tools: a factor of the rate, and the epochs after which it applies.
 _DECAY_FACTOR = 0.94
 _EPOCHS_PER_DECAY = 2.5
 
@@ -29,7 +29,7 @@ class Graph(NamedTuple):
       step: the global step, read after the step's updates.
       loss: the total loss, read after the step's updates.
       learning_rate: that of the step, read after the step's updates.
-      variables: those of the network, which a checkpoint to fine-tune from may restore.
+      variables: those of the network, whose values may come from a checkpoint to fine-tune from.
       initialize: to be run after initialisation, if variables are not restored.
       stored_as: the variables, by the names that their values have in a checkpoint.
       hooks: for the session that runs the step; one of them ends it at the last step.
@@ -57,8 +57,8 @@ def build(
 ) -> Graph:
     """Builds the graph of a training step in the default graph, which has a global step already.
 
-    A step depends only on its number and on the variables. So a run that was interrupted and
-    continues does the same as one that was not.
+    A step depends only on its number and on the variables. A run that was interrupted and continued
+    therefore gives the same result as one that was not.
 
     Args:
       model: the network.
@@ -73,11 +73,11 @@ def build(
     in_turn = _in_turn(config, cluster)
     # A copy: a value that is read from a reference variable changes with the variable.
     number = claim_step(config.number_of_steps) if in_turn else tf.raw_ops.DeepCopy(x=step)
-    # Each of the workers that take steps in turn has taken its part of them.
+    # Workers that take steps on their own have each taken their share of the steps so far.
     taken = start if config.sync_replicas else start // cluster.num_workers
     images, labels, given, feed = _inputs(model, config, dataset, taken, features, cluster)
     if in_turn:
-        # The whole step depends on these, so it comes after the claim.
+        # All of the step depends on these, so it comes after the claim.
         with tf.control_dependencies([number]):
             images, labels = tf.identity(images), tf.identity(labels)
     end_points = factory.build(
@@ -182,7 +182,7 @@ def _inputs(
         shard_index=cluster.worker,
     )
     if cluster.num_ps:
-        # Closing a server's session may wait up to a minute for the thread that tunes.
+        # Closing a server's session may wait up to a minute for the autotuning thread.
         options = tf.data.Options()
         options.autotune.enabled = False
         batches = batches.with_options(options)
@@ -230,12 +230,12 @@ def _train_op(
 
 
 def _in_turn(config: TrainingConfig, cluster: Cluster) -> bool:
-    """Whether each of several workers takes steps of its own."""
+    """Whether there are several workers and each takes steps on its own."""
     return bool(cluster.num_ps) and not config.sync_replicas
 
 
 def _averages(variables: Sequence[tf.Variable]) -> dict[tf.Variable, tf.Variable]:
-    """Variables for the moving averages of others, by these."""
+    """Creates moving-average variables; returns each by the variable that it averages."""
     model_variables = set(tf.model_variables())
     return {
         variable: tf.get_variable(

@@ -40,7 +40,7 @@ class Outcome:
 
 
 class _Run(NamedTuple):
-    """The arguments of `train`, which travel together."""
+    """The arguments of `train`, passed on together."""
 
     model: ModelConfig
     config: TrainingConfig
@@ -240,7 +240,7 @@ def _check_data(run: _Run) -> None:
 
 
 def _check_beginning(config: TrainingConfig) -> None:
-    """Refuses a start that would fail later, before work that takes long."""
+    """Checks what training starts from, before any work that takes long."""
     if config.fine_tune_checkpoint:
         # Reads the index.
         _ = checkpoints.find(config.fine_tune_checkpoint).shapes

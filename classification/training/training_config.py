@@ -17,7 +17,7 @@ class TrainingConfig:
       batch_size: images in a step of each worker.
       learning_rate: at the start; it is multiplied by 0.94 every 2.5 epochs of the data.
       warmup_steps: the number of steps over which the learning rate rises linearly to
-        that; 0 for none.
+        `learning_rate`; 0 for none.
       optimizer: one of `optimizers.NAMES`.
       momentum: of the optimisers momentum and rmsprop.
       label_smoothing: in [0, 1): this part of each label is spread over all classes.

@@ -1,4 +1,4 @@
-"""What the tests of training share: small networks, and trainings of them on the digits."""
+"""What the tests of training share: small networks, and training runs of them on the digits."""
 
 import dataclasses
 import glob
@@ -69,9 +69,9 @@ class TrainingTestCase(absltest.TestCase):
 def write_checkpoint(
     prefix: str, config: ModelConfig = QUANT, base: float | None = None, without: str = ""
 ) -> str:
-    """A network's eval variables, of random values; its embedding's range is learned.
+    """Writes a network's eval variables with random values; its embedding's range is learned.
 
-    The first layer's beta is `base`, where that is given; the variable `without` is left out.
+    The first layer's beta is `base` if that is given; the variable `without` is left out.
     """
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(1)
@@ -88,7 +88,7 @@ def write_checkpoint(
 
 
 def summaries(folder: str) -> dict[str, list[float]]:
-    """The values of all summaries that a training left in its folder, by their tags."""
+    """The values of all summaries that a training run left in its folder, by their tags."""
     values: dict[str, list[float]] = {}
     for path in glob.glob(os.path.join(folder, "events*")):
         for event in tf.train.summary_iterator(path):

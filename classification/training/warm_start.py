@@ -11,7 +11,7 @@ from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_KERNEL, HEAD
 from classification.training.training_config import TrainingConfig
 
-# Initial values of variables; the others keep those of their initializers.
+# Initial values of variables; variables without one keep those of their initializers.
 StartValues = dict[tf.Variable, np.ndarray]
 
 
@@ -45,8 +45,9 @@ def fine_tuning(
 ) -> StartValues:
     """Reads from `fine_tune_checkpoint` what the network starts from.
 
-    An embedding that the checkpoint does not have starts as the features of the base. These
-    already separate classes, which few images cannot teach a random mixture of them again.
+    If the checkpoint has no embedding layer, the embedding starts as the features of the base,
+    which already separate classes. A random mixture of the features would not, and a few images are
+    not enough to learn it again.
 
     Args:
       model: the network.
@@ -56,7 +57,7 @@ def fine_tuning(
 
     Raises:
       FileNotFoundError: if there is no such checkpoint.
-      ValueError: if it holds nothing of the base, or not all of one that is to be frozen, or
+      ValueError: if it holds nothing of the base, or not all of a base that is to be frozen, or
         values that are not finite.
     """
     constant = tf.get_collection(fake_quant.CONSTANT_RANGES)

@@ -14,10 +14,10 @@
 
 namespace imprinting {
 
-// The largest constant, in bytes: a serialised graph, which contains it, cannot be larger either.
+// The size limit of a constant, in bytes: that of the serialised graph which contains it.
 inline constexpr int64_t kMaxTensorBytes = int64_t{1} << 31;
 
-// Whether it is a valid name for a node, op, function or attribute.
+// Whether `name` is valid for a node, op, function or attribute.
 bool IsName(absl::string_view name);
 
 // Checks the names of the attributes of a node or a function, and the tensors and shapes in them.

@@ -19,10 +19,10 @@ namespace imprinting {
 //   checkpoint: the checkpoint's prefix, or one of its files.
 //   outputs: names of tensors, NODE or NODE:INDEX.
 //
-// Returns InvalidArgument if the graph is not valid or does not have the outputs, and if the
-// outputs depend on an operation that changes variables or do not depend on a variable; NotFound,
-// PermissionDenied and DataLoss as Checkpoint::Open; FailedPrecondition if the checkpoint does not
-// have a variable, or has it with another shape or type.
+// Returns InvalidArgument if the graph is not valid or lacks an output, if the outputs depend on an
+// operation that changes variables, or if they depend on no variable; NotFound, PermissionDenied
+// and DataLoss as described at Checkpoint::Open; FailedPrecondition if the checkpoint does not have
+// a variable, or has it with another shape or type.
 absl::StatusOr<tensorflow::GraphDef> Freeze(const tensorflow::GraphDef& graph,
                                             const std::string& checkpoint,
                                             const std::vector<std::string>& outputs);

@@ -20,7 +20,7 @@ namespace imprinting {
 absl::Status CheckStructure(const tensorflow::GraphDef& graph);
 
 // Checks that each node of a known op matches the op's declaration. Transforms that evaluate nodes
-// or look for patterns of nodes rely on it.
+// or look for patterns of nodes rely on this.
 absl::Status CheckOps(const tensorflow::GraphDef& graph);
 
 // Checks that the graph, which passes CheckStructure, has each of the tensors.

@@ -11,8 +11,8 @@
 
 namespace imprinting {
 
-// Removes control inputs from nodes that the graph does not have. Also removes such nodes from
-// attributes `_class`, which list the nodes whose device a node shares.
+// Removes control inputs that refer to nodes which the graph does not have. Also removes such nodes
+// from attributes `_class`, which list the nodes whose device a node shares.
 void RemoveDangling(tensorflow::GraphDef* graph);
 
 // Updates the names of nodes in attributes `_class` after nodes were renamed.
@@ -21,7 +21,7 @@ void RemoveDangling(tensorflow::GraphDef* graph);
 //   before: the earlier name of each node, in the order of the graph's nodes.
 void FollowRenaming(const std::vector<std::string>& before, tensorflow::GraphDef* graph);
 
-// The ops that neither TensorFlow knows nor the graph has functions for, sorted.
+// The ops that TensorFlow does not know and that are not functions of the graph, sorted.
 std::vector<std::string> UnknownOps(const tensorflow::GraphDef& graph);
 
 // Checks that TensorFlow can import the graph, by importing it. If the graph has ops that

@@ -1,4 +1,5 @@
-// Checks of what a graph transform requires of a graph but does not check itself.
+// Checks the requirements of graph transforms on graphs that the transforms do not check
+// themselves.
 
 #ifndef TRANSFORMS_CC_PRECONDITIONS_H_
 #define TRANSFORMS_CC_PRECONDITIONS_H_

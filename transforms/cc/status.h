@@ -14,7 +14,7 @@
 
 namespace imprinting {
 
-// Returns an InvalidArgument error, whose message the parts make up as in absl::StrCat.
+// Returns an InvalidArgument error. Its message is the parts, joined as by absl::StrCat.
 template <typename... Parts>
 absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));

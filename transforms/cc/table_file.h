@@ -27,8 +27,8 @@ absl::Status Damaged(const std::string& path, const Parts&... parts) {
 // Damaged.
 absl::Status FileError(const std::string& path, const absl::Status& status);
 
-// Calls a function that reads a file, and returns Damaged if there is not enough memory: a wrong
-// length in a damaged file can be the size of a buffer.
+// Calls a function that reads a file, and returns Damaged if there is not enough memory: a damaged
+// file may contain a wrong length, which is used as the size of a buffer.
 template <typename Function>
 auto Guarded(const std::string& path, Function function) -> decltype(function()) {
   try {

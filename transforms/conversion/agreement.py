@@ -19,7 +19,7 @@ from transforms.tflite.model_graph import Graph, Model
 
 MIN_IMAGES = 64
 
-# For how many images the parts are run with the reference kernels, which take ten times as long.
+# The number of images for running the parts with the reference kernels, which are ten times slower.
 _JOINED_BY_REFERENCE = 4
 
 

@@ -89,7 +89,7 @@ def _scale_as_input(
         if node.op == "Mul" and name in node.input:
             node.input[list(node.input).index(name)] = _SCALE
     changed.node.add(name=_SCALE, op="Placeholder").attr["dtype"].type = tf.float32.as_datatype_enum
-    # The converter takes a scalar input for one of unknown shape.
+    # The converter treats a scalar input as one of unknown shape.
     changed.node[-1].attr["shape"].shape.CopyFrom(tf.TensorShape([1]).as_proto())
     return changed, (name, value)
 

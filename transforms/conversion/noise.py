@@ -1,10 +1,10 @@
-"""Relaxes limits of agreement for networks whose own rounding noise is above them.
+"""Relaxes the limits of agreement for networks whose own rounding noise exceeds them.
 
 A quantised network rounds after every layer. If two implementations differ in a last bit, because
 one rounds a bias to 32 bits or a product twice, a few values are rounded to the neighbouring
 quantum. The next layer spreads the difference to many more values, and after some layers it is as
-large as the rounding noise of the entire network. How large that is depends on the network: on how
-many values its layers and its average pool add up, and on the spread of these values.
+large as the rounding noise of the entire network. The size of this noise depends on the network: on
+the number of values that its layers and its average pool add up, and on the spread of these values.
 
 TFLite's reference kernels and its default kernels are two such implementations. Both are correct by
 definition. If they differ from each other by more than a limit allows, no computation can be within

@@ -98,7 +98,7 @@ def _difference(
     if node is None or node not in known or tensor is None or len(tensor.scales) != 1:
         return None
     scale, zero_point = known[node]
-    # If 0 is between two quanta, the range may be moved either way.
+    # If 0 is between two quanta, the range may be moved up or down.
     if (
         abs(tensor.scales[0] - scale) <= _TOLERANCE * scale
         and abs(tensor.zero_points[0] - zero_point) <= 1

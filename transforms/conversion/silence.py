@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
-    """Within it, nothing that this process prints reaches stderr, and no warning is shown.
+    """While the context is open, nothing from this process reaches stderr, and no warning is shown.
 
     The converter and the interpreter print messages about delegates, passes and settings at any log
     level. They come from C++, so the file descriptor itself is redirected. Nothing is lost, since
-    problems are raised as errors. Not to be entered in several threads at the same time.
+    problems are raised as errors. Do not enter it in several threads at the same time.
     """
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)

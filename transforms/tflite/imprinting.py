@@ -7,8 +7,8 @@ the last CONV_2D.
 The on-device imprinting engines can continue with the result, and this module with theirs. As they
 do, it stores the length of the sum of each imprinted class's embeddings in the model's
 `description`: a line for each class with its number and the length, in C's format `%d %f`. To add
-more examples later, the sum is computed from the row and the length, as exactly as the quantised
-row gives its direction. Any other description, such as the converter's name, is replaced.
+more examples later, the sum is computed from the row and the length; it is as exact as the
+direction of the quantised row. Any other description, such as the converter's name, is replaced.
 """
 
 import dataclasses

@@ -19,7 +19,7 @@ from transforms.tflite.model_graph import Model, Tensor, indices
 _IDENTIFIER = b"TFL3"
 # The alignment of buffers in the schema (force_align), which vectorised kernels need.
 _ALIGNMENT = 16
-# The operator with which the Edge TPU's compiler replaces those that the chip computes.
+# The Edge TPU's compiler replaces the operators that the chip computes by this one.
 _COMPILED = b"edgetpu-custom-op"
 # The errors that the generated code raises for a damaged FlatBuffer.
 DAMAGED = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
@@ -154,7 +154,7 @@ class _Builder(flatbuffers.Builder):
 
 
 def _require_parts(data: bytes) -> None:
-    """Raises one of `DAMAGED` if a part is missing without which the interpreter would crash."""
+    """Raises one of `DAMAGED` if a part is missing, since the interpreter would crash."""
     model = schema.Model.GetRootAs(data)
     counts = [model.OperatorCodesLength(), model.BuffersLength(), model.SubgraphsLength()]
     if 0 in counts:

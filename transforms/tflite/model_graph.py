@@ -110,8 +110,8 @@ def graph(model: Model) -> Graph:
     operators = []
     for index, op in enumerate(subgraph.operators or ()):
         code = model.operatorCodes[op.opcodeIndex]
-        # Old files have only deprecatedBuiltinCode, which has one byte. New files have
-        # builtinCode, too, and 127 in the other if the code is larger.
+        # Old files have only deprecatedBuiltinCode, which has one byte. New files also have
+        # builtinCode. If the code is larger than 127, deprecatedBuiltinCode is 127.
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
         custom = f" {code.customCode.decode('utf-8', 'replace')}" if code.customCode else ""
         operators.append(
@@ -138,7 +138,7 @@ def tensor(model: Model, index: int) -> Tensor:
     scale = quantization.scale if quantization is not None else None
     zero_point = quantization.zeroPoint if quantization is not None else None
     scales = () if scale is None else tuple(float(s) for s in scale)
-    # They are left out if they are 0.
+    # A file may leave out zero points that are 0.
     zero_points = tuple(indices(zero_point)) or (0,) * len(scales)
     data = model.buffers[found.buffer].data
     return Tensor(

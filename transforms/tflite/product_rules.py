@@ -55,7 +55,7 @@ def check(model: Model, *, quantised: bool | None = None) -> list[Violation]:
 
     Args:
       model: the TFLite model.
-      quantised: whether it must be quantised; None means: if its input is.
+      quantised: whether it must be quantised; None means that it must be if its input is.
 
     Returns:
       A violation for each broken rule, in the order of `RULES`. If a rule is broken in several
