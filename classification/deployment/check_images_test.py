@@ -1,4 +1,4 @@
-"""Tests of the images that a deployed network is checked on."""
+"""Tests of check_images.py."""
 
 import pathlib
 
@@ -13,7 +13,7 @@ from transforms.base import pixel_scaling
 
 
 def evaluated(pixels: np.ndarray, size: int) -> np.ndarray:
-    """What evaluation makes of an image, as the numbers of a quantised network."""
+    """An image preprocessed as in evaluation, as the input of a quantised network."""
     with tf.Graph().as_default(), tf.Session() as session:
         result = session.run(preprocessing.crop_for_evaluation(pixels, image_size=size))
     return pixel_scaling.to_quanta(result)
@@ -66,12 +66,12 @@ class FilesTest(parameterized.TestCase):
         return self.write(name, testing.encode_png(np.full([20, 30, 3], value, np.uint8)))
 
     def write_records(self, sizes: list[int]) -> list[str]:
-        """Greys of 0, 2, 4, … in records."""
+        """Writes records of grey images, with values 0, 2, 4, …"""
         testing.write_grey_images(self.folder, "validation", sizes)
         return sorted(str(path) for path in self.folder.glob("validation-*"))
 
     def greys(self, images: np.ndarray) -> list[int]:
-        """The grey, 0 to 255, of images of one colour each."""
+        """The grey value, 0 to 255, of images that have one colour each."""
         self.assertTrue((images == images[:, :1, :1, :1]).all())
         return [round(int(q) * 255 / 256) for q in images[:, 0, 0, 0]]
 

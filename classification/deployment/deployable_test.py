@@ -1,4 +1,4 @@
-"""Tests that a prepared folder holds the network, that alone, and always the same bytes."""
+"""Tests of deployable.py: a folder holds the network and nothing else, in the same bytes."""
 
 import dataclasses
 import functools

@@ -1,4 +1,4 @@
-"""Tests that the exported graph is the network asked for, and its file whole."""
+"""Tests of export.py: the exported graph is the requested network, and its file is complete."""
 
 import functools
 import os
@@ -15,7 +15,7 @@ from classification.nets.model_config import ModelConfig
 _SMALL = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=7)
 _QUANTISED = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=7, quantize=True)
 
-# Tests that only look may look at the same graph.
+# Tests that do not change the graph share it.
 built = functools.cache(export.build)
 
 
@@ -28,7 +28,7 @@ def ops(graph: export.InferenceGraph) -> Counter[str]:
 
 
 def shape_of(graph: export.InferenceGraph, name: str) -> list[int | None]:
-    """The static shape of a node's output, once the graph is read back."""
+    """The static shape of a node's output, after the graph was read from the file."""
     with tf.Graph().as_default() as imported:
         tf.import_graph_def(graph.graph_def, name="")
         return imported.get_tensor_by_name(name + ":0").shape.as_list()
@@ -76,7 +76,7 @@ class GraphTest(parameterized.TestCase):
         for graph, moving in ((inference, False), (training, True)):
             moved = ops(graph)["Assign"] > ops(graph)["VariableV2"]
             self.assertEqual(moved, moving)
-        # Of each layer, one finds the batch's statistics, and one applies them.
+        # In each layer, one computes the batch's statistics, and one applies them.
         self.assertEqual(ops(training)["FusedBatchNormV3"], 2 * 27)
         self.assertEqual(ops(inference)["FusedBatchNormV3"], 0)
 

@@ -1,4 +1,4 @@
-"""Runs the program that makes a checkpoint ready for deployment."""
+"""Tests of the program prepare_checkpoint."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""Tests that a published classifier's network ranks classes as the classifier does."""
+"""Tests of published_head.py: the network ranks classes as the published classifier does."""
 
 import os
 
@@ -23,7 +23,7 @@ def config(*, quantize: bool, num_classes: int = _CLASSES) -> ModelConfig:
 
 
 def random_logits(channels: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of unlike lengths, and biases."""
+    """Weights of different lengths, and biases."""
     rng = np.random.default_rng(0)
     weights = rng.normal(size=[channels, num_classes]) * rng.uniform(0.5, 2.0, num_classes)
     return weights.astype(np.float32), rng.normal(size=num_classes).astype(np.float32)
@@ -35,7 +35,7 @@ def random_features(channels: int) -> np.ndarray:
 
 
 def centred(logits: np.ndarray) -> np.ndarray:
-    """Without what is common to all classes."""
+    """The logits without the part that all classes share."""
     return logits - logits.mean(axis=1, keepdims=True)
 
 
@@ -69,7 +69,7 @@ class MakeHeadTest(parameterized.TestCase):
         published = centred(features @ weights)
         error = centred(self.logits_of(head, features)) - published
         self.assertLess(error.std(), 0.02 * published.std())
-        # As they are, the classes' lengths would be lost.
+        # Normalising the class vectors alone would lose their lengths.
         lengths = np.linalg.norm(weights, axis=0)
         plain = centred(features @ (weights / lengths)) * lengths.mean()
         self.assertGreater((plain - published).std(), 0.2 * published.std())
@@ -80,7 +80,7 @@ class MakeHeadTest(parameterized.TestCase):
 
 
 class PublishedTest(parameterized.TestCase):
-    """On checkpoints of a random base with a classifier as slim's on it."""
+    """Tests with checkpoints of a random base and a classifier in tf-slim's form."""
 
     def setUp(self):
         super().setUp()
@@ -88,7 +88,7 @@ class PublishedTest(parameterized.TestCase):
         self.weights, self.biases = random_logits(_CHANNELS, _CLASSES)
 
     def write(self, *, quantize: bool, changed: dict[str, np.ndarray] | None = None) -> str:
-        """Returns the checkpoint's prefix; what `changed` says replaces values."""
+        """Writes a checkpoint with the values in `changed` replaced; returns its prefix."""
         logits = {
             _HEAD + "Conv2d_1c_1x1/weights": self.weights[np.newaxis, np.newaxis],
             _HEAD + "Conv2d_1c_1x1/biases": self.biases,
@@ -107,7 +107,7 @@ class PublishedTest(parameterized.TestCase):
             return saver.save(session, os.path.join(self.folder, "slim"), write_meta_graph=False)
 
     def run_network(self, values: dict[str, np.ndarray], model: ModelConfig) -> dict:
-        """End points for images of unlike brightness."""
+        """End points for images of different brightness."""
         images = np.random.default_rng(0).uniform(-1, 1, [20, 32, 32, 3])
         images *= np.linspace(0.1, 1, 20)[:, np.newaxis, np.newaxis, np.newaxis]
         with tf.Graph().as_default(), tf.Session() as session:

@@ -1,4 +1,4 @@
-"""Runs the program that writes images to check a network on."""
+"""Tests of the program sample_images."""
 
 import dataclasses
 import os
@@ -28,7 +28,7 @@ class SampleImagesTest(absltest.TestCase):
             pathlib.Path(f"{value}.png").write_bytes(png)
 
     def take(self, *arguments: str) -> tuple[np.ndarray, str]:
-        """The images written, and what was printed."""
+        """Runs the program; returns the images that it wrote, and its output."""
         status, out, err = program_testing.run_program(
             sample_images.main, *arguments, "--output=out.npy"
         )

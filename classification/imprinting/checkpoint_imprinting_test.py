@@ -1,4 +1,4 @@
-"""Imprints digits, under other names, into the network of digits that the build trains."""
+"""Tests of checkpoint_imprinting.py: imprints digits, under new names, into a network of digits."""
 
 import os
 
@@ -77,7 +77,7 @@ class CheckpointImprintingTest(absltest.TestCase):
     def test_old_classes_stay_before_the_new(self):
         values, config = self.imprint(self.embeddings(), keep_classes=True)
         self.assertEqual(config.labels, (*self.labels, *_NAMES))
-        # But for the quanta of cosines and logits, whose ranges are wider.
+        # Except for the quanta of cosines and logits, whose ranges are wider.
         scale = float(values["MobilenetV1/Logits/scale_factor"])
         before = self.logits(self.values, self.config)
         after = self.logits(values, config)[:, :10]

@@ -1,4 +1,4 @@
-"""Gives folders the numbers of a small model's classes."""
+"""Tests of class_numbers.py, with a small model."""
 
 import numpy as np
 from absl.testing import absltest
@@ -13,7 +13,7 @@ _LABELS = (*testing.LABELS, "café")
 
 class AssignTest(absltest.TestCase):
     def engine(self, *, keep_classes: bool = True) -> ImprintingEngine:
-        """Of a model with a class that was imprinted behind those that were trained."""
+        """Tests with a model that has an imprinted class after its trained ones."""
         model = model_file.parse(testing.small().model)
         engine = ImprintingEngine(model, keep_classes=True)
         engine.add(testing.CLASSES, np.full([1, testing.EMBEDDING], testing.EMBEDDING**-0.5))

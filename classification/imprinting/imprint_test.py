@@ -1,4 +1,4 @@
-"""Runs `imprint` on folders of small photos, and what it writes on the photos."""
+"""Tests of the program imprint, with small photos; its results are run on the photos."""
 
 import os
 import pathlib
@@ -27,12 +27,12 @@ def run(*arguments: str) -> tuple[int | str | None, str, str]:
 
 
 def contents() -> dict[str, bytes]:
-    """The files in the folder, and what they hold."""
+    """The files in the folder, and their contents."""
     return {path.name: path.read_bytes() for path in pathlib.Path(".").iterdir() if path.is_file()}
 
 
 def photos(colour: str, count: int) -> np.ndarray:
-    """Noise around a colour, as large as the small model's input."""
+    """Noise around a colour, in the size of the small model's input."""
     random = np.random.default_rng(sum(colour.encode()))
     noise = random.integers(-20, 21, [count, testing.SIZE, testing.SIZE, 3])
     return np.clip(np.array(_COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
@@ -71,7 +71,7 @@ class ImprintTest(absltest.TestCase):
         self.assertEqual(contents(), before)
 
     def check(self, labels: list[str], *, first: int, path: str = "out.tflite") -> None:
-        """Checks a product's labels, and that it names the colours, from class first on."""
+        """Checks a product's labels, and that it recognises the colours, from class `first` on."""
         data = pathlib.Path(path).read_bytes()
         self.assertEqual(list(metadata.labels_of(data)), labels)
         model = model_file.parse(data)
@@ -116,7 +116,7 @@ class ImprintTest(absltest.TestCase):
         blue, red, green = range(testing.CLASSES, testing.CLASSES + 3)
         self.assertEqual(lengths[0].keys(), {blue, red})
         self.assertEqual(lengths[1].keys(), {blue, red, green})
-        # Of photos much alike, the sum is about as long as they are many.
+        # The sum for very similar photos is about as long as the number of photos.
         self.assertAlmostEqual(lengths[1][blue] - lengths[0][blue], 2, delta=0.2)
         self.assertEqual(lengths[1][red], lengths[0][red])
 
@@ -128,7 +128,7 @@ class ImprintTest(absltest.TestCase):
             float(line.split()[1])
             for line in model_file.parse(data).description.decode().splitlines()
         ]
-        # Of the sum of an embedding a photo, however many views it had.
+        # The sum has one embedding per photo, for any number of views.
         self.assertLen(lengths, 2)
         for length in lengths:
             self.assertBetween(length, 1.8, 2.01)
@@ -145,7 +145,7 @@ class ImprintTest(absltest.TestCase):
         pathlib.Path("names.txt").write_text("\n".join("abcdefg"))
         self.imprint("--keep_classes", "--labels=names.txt")
         self.check([*"abcdefg", "red"], first=testing.CLASSES)
-        # With numbers before them; the model may be written over.
+        # Labels with numbers before them; the model itself may be overwritten.
         pathlib.Path("names.txt").write_text(
             "".join(f"{i}  {x}\n" for i, x in enumerate("gfedcba"))
         )
@@ -166,7 +166,7 @@ class ImprintTest(absltest.TestCase):
     def test_a_model_that_was_on_a_device(self):
         self.add("red", "blue")
         self.imprint("--keep_classes")
-        # An engine there adds a class, and writes the model alone.
+        # An on-device engine adds a class, and writes the model without the appended files.
         engine = ImprintingEngine(
             model_file.parse(pathlib.Path("out.tflite").read_bytes()), keep_classes=True
         )
@@ -195,7 +195,7 @@ class ImprintTest(absltest.TestCase):
             r"(?m)^Warning: the kept classes will hardly be recognised: .* \d+ of 32 of",
         )
         self.assertNotIn("any more", self.imprint("--output=colours.tflite"))
-        # A class that was imprinted is no measure.
+        # Imprinted classes are not used for the comparison.
         self.assert_fails("take their photos away", "--keep_classes", "--model=out.tflite")
         self.add("blue")
         shutil.rmtree("photos/red")
@@ -282,7 +282,7 @@ class ImprintTest(absltest.TestCase):
         )
         config = model_config.read("out")
         self.assertEqual(config.labels, ("grün", "red"))
-        # All that the network computes with is there.
+        # The checkpoint has everything that the network computes with.
         values = deployable.read_values(checkpoints.find("out"), config)
         self.assertEqual(values["MobilenetV1/Logits/Conv2d_1d_1x1_normalize/biases"].shape, (2,))
         out = self.imprint(

@@ -1,4 +1,4 @@
-"""Tests of telling whether kept classes can be named beside imprinted ones."""
+"""Tests of kept_classes.py, with embeddings around known centres."""
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -9,7 +9,7 @@ _DEPTH = 64
 
 
 def embeddings(random, count: int, *, common: float, centre: np.ndarray) -> np.ndarray:
-    """Embeddings around a centre, which all have something in common beside, [count, depth]."""
+    """Embeddings around a centre, which also share a common component, [count, depth]."""
     values = centre + random.normal(scale=0.05, size=(count, _DEPTH))
     values[:, 0] += common
     return unit_vectors.unit(values)
@@ -22,7 +22,7 @@ class KeptClassesTest(parameterized.TestCase):
     ):
         random = np.random.default_rng(0)
         centres = unit_vectors.unit(random.normal(size=(30, _DEPTH)))
-        # What all photos have in common says nothing of their classes: training leaves it out.
+        # The common part of all photos does not depend on their classes: training leaves it out.
         centres[:, 0] = 0
         kept, new = unit_vectors.unit(centres[:20]), centres[20 : 20 + new_classes]
         photos = [embeddings(random, shots, common=common, centre=centre) for centre in new]

@@ -1,4 +1,4 @@
-"""Tests of imprinting from a program of one's own, without flags."""
+"""Tests of photo_imprinting.py, as other programs use it."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Looks for photos in folders, of which some cannot be read."""
+"""Tests of photos.py, with folders in which some photos cannot be read."""
 
 import os
 import pathlib

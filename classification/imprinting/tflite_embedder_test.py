@@ -1,4 +1,4 @@
-"""Embeds image files, and compares with what the extractor makes of their pixels."""
+"""Tests of tflite_embedder.py: compares it with running the extractor on pixels."""
 
 import os
 from unittest import mock
@@ -39,7 +39,7 @@ class EmbedTest(absltest.TestCase):
             np.testing.assert_array_equal(found, expected)
             self.assertEqual(bad, {})
             self.assertEqual(on_progress.mock_calls, [mock.call(done, 9) for done in range(1, 10)])
-        # Of images in another order, they would be others.
+        # For images in another order, the embeddings would be different.
         self.assertTrue(np.any(expected[0] != expected[1]))
         self.assertTrue(np.any(expected[:, 0] != expected[:, 1]))
         alone, _ = tflite_embedder.embed(self.model, self.paths)

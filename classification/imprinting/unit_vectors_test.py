@@ -1,4 +1,4 @@
-"""Tests of what stands for an image that has several views."""
+"""Tests of unit_vectors.py."""
 
 import numpy as np
 from absl.testing import absltest
@@ -12,7 +12,7 @@ class MeanTest(absltest.TestCase):
         np.testing.assert_allclose(found, [[0.5**0.5, 0.5**0.5], [0.6, 0.8]])
 
     def test_a_single_view_stays_as_it_is(self):
-        # Rounded to quanta, it is not quite of unit length.
+        # Because of rounding to quanta, its length is not exactly 1.
         single = np.array([[[0.61, 0.8]]], np.float32)
         np.testing.assert_array_equal(unit_vectors.mean(single), single[0])
 

@@ -34,7 +34,7 @@ class StatisticsTest(_BatchTestCase):
         return batch_norm.Statistics(_CHANNELS, params, trainable)
 
     def start(self):
-        """Gives beta, gamma, mean and variance values, and returns the values."""
+        """Sets beta, gamma, mean and variance; returns their values."""
         numbers = [self.draw([_CHANNELS]) for _ in self._NAMES]
         numbers[3] = 0.2 + np.abs(numbers[3])
         variable_values.load(self.session, dict(zip(tf.global_variables(), numbers, strict=True)))

@@ -1,4 +1,4 @@
-"""Tests of what a checkpoint holds, and of comparing it with a graph's variables."""
+"""Tests of checkpoint.py: its contents, and the comparison with a graph's variables."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Tests of finding checkpoints."""
+"""Tests of checkpoints.py: finding checkpoints."""
 
 import os
 import shutil

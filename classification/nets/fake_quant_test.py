@@ -129,7 +129,7 @@ class ActivationsTest(_GraphTestCase):
             low, high = sums / (1 - decay**step)
             np.testing.assert_allclose(self.value("layer/act_quant/min"), low, rtol=1e-5)
             np.testing.assert_allclose(self.value("layer/act_quant/max"), high, rtol=1e-5)
-            # The batch is quantised with the averages that it has already moved.
+            # The batch is quantised with the averages as they are after its own update.
             level = (high - low) / 255
             error = np.abs(quantized - _rounded(batch, low, high))
             self.assertLess(np.max(error), 1.01 * level)
@@ -200,7 +200,7 @@ class ActivationsTest(_GraphTestCase):
         outputs = self.build()
         gradient = tf.gradients(outputs, self.inputs)[0]
         self.run_step(outputs, [[0.0, 1.0, 2.0]])
-        # The greatest value moves the range, but is clipped to it.
+        # The largest value extends the range, but is still clipped to it.
         values = self.session.run(gradient, {self.inputs: [[0.0, 1.0, 255.0]]})
         np.testing.assert_array_equal(values, [[1, 1, 0]])
 

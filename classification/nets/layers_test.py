@@ -59,7 +59,7 @@ class _LayerTestCase(parameterized.TestCase):
         return net
 
     def start(self):
-        """Gives the variables random values; variables of different scopes get the same ones."""
+        """Sets the variables to random values, which are the same in all scopes."""
         self.session.run(tf.global_variables_initializer())
         self.values = {}
         values = {}

@@ -39,7 +39,7 @@ class _BaseTestCase(parameterized.TestCase):
         return end_points
 
     def start(self):
-        """Gives variables values that differ from the initial ones, as training would."""
+        """Sets variables to values that differ from the initial ones, as training would."""
         random = np.random.default_rng(2)
         self.session.run(tf.global_variables_initializer())
         values = {}

@@ -26,7 +26,7 @@ def build(inputs, num_classes=_CLASSES, **options):
 
 
 def start(session):
-    """Gives variables values with which the embedding depends on the image."""
+    """Sets variables to values with which the embedding depends on the image."""
     random = np.random.default_rng(1)
     session.run(tf.global_variables_initializer())
     values = {}
@@ -189,7 +189,7 @@ class NumbersTest(_GraphTestCase):
         results = self.session.run(end_points)
         pooled = results["Conv2d_13_pointwise"].mean((1, 2))
         np.testing.assert_allclose(results["AvgPool_1a"][:, 0, 0], pooled, rtol=1e-5)
-        # Otherwise the test would pass whatever the image is.
+        # Otherwise the test would pass for any image.
         self.assertGreater(np.abs(pooled[0] - pooled[1]).max(), 0.1)
         embedding = pooled @ self.value("Conv2d_1c_1x1_negative/weights")[0, 0]
         embedding += self.value("Conv2d_1c_1x1_negative/biases")
@@ -209,7 +209,7 @@ class NumbersTest(_GraphTestCase):
         self.session.run(tf.global_variables_initializer())
         self.assertEqual(self.value("scale_factor"), 10.0)
         weights = self.value("Conv2d_1c_1x1_negative/weights")
-        # Cutting a normal distribution off at two deviations leaves .880 of its deviation.
+        # A normal distribution truncated at two standard deviations has .880 of the deviation.
         self.assertBetween(np.abs(weights).max(), 0.179, 0.18)
         np.testing.assert_allclose(weights.std(), 0.88 * 0.09, rtol=0.01)
         limit = np.sqrt(6 / (1024 + _CLASSES))

@@ -28,7 +28,7 @@ class ResolveTest(parameterized.TestCase):
             return tf.train.Saver().save(session, os.path.join(self.folder, "model.ckpt"))
 
     def resolve(self, path: str, **values: Any) -> tuple[ModelConfig, str]:
-        """The network, and what was said."""
+        """Returns the network and the messages."""
         lines: list[str] = []
         model = model_flags.resolve(path, values, say=lines.append)
         return model, "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Evaluates networks that know the digits more or less well."""
+"""Tests of best_checkpoint.py, with networks of different accuracy on the digits."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Keeps features of the digits, and compares them with what the network computes."""
+"""Tests of cached_features.py: compares kept features with those that the network computes."""
 
 import dataclasses
 import os
@@ -85,7 +85,7 @@ class GetTest(absltest.TestCase):
         self.assertEqual([each.was_kept for each in found], [False, False])
         # With a learned range, the pooled values are not rounded.
         self.assertTrue(np.any(found[0].values != found[1].values))
-        # What the last layer is has no part in it.
+        # The last layer makes no difference.
         head = dataclasses.replace(quantised, labels=None, num_classes=7)
         self.assertTrue(self._get(self.store, prefix=prefix, model=head).was_kept)
 

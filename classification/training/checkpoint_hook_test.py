@@ -1,4 +1,4 @@
-"""Saves a small session as training does."""
+"""Tests of checkpoint_hook.py, with a small session."""
 
 import os
 import pathlib
@@ -19,7 +19,7 @@ class CheckpointHookTest(absltest.TestCase):
         self.evaluated: list[str] = []
 
     def _run(self, steps: int, *, to: float = 1.0, size: int = 1, **options: float) -> None:
-        """Counts steps in a session, and gives a variable a value."""
+        """Counts steps in a session, and sets a variable."""
         with tf.Graph().as_default():
             step = tf.train.create_global_step()
             variable = tf.get_variable("value", initializer=tf.zeros([size]), use_resource=False)
@@ -91,7 +91,7 @@ class CheckpointHookTest(absltest.TestCase):
     def test_a_write_that_fails_leaves_the_checkpoints_before(self):
         self._run(1, size=1 << 16)
         before = set(os.listdir(self.folder))
-        # Stands for a full disk: no file may grow beyond this.
+        # Imitates a full disk: no file may grow beyond this.
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 16, hard))
         try:

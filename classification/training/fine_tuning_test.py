@@ -1,4 +1,4 @@
-"""Trains small networks that start from a checkpoint, their base frozen or not."""
+"""Tests of fine-tuning: trains small networks from a checkpoint, with and without a frozen base."""
 
 import dataclasses
 import functools
@@ -33,7 +33,7 @@ class FineTuningTest(TrainingTestCase):
     @classmethod
     @functools.cache
     def _frozen(cls) -> tuple[str, dict[str, np.ndarray], str]:
-        """A quantised training with its base frozen, which tests share: they leave it as it is.
+        """A quantised training run with a frozen base, which tests share and do not change.
 
         Returns:
           Its folder, the newest checkpoint's variables, and what was printed.
@@ -183,7 +183,7 @@ class FineTuningTest(TrainingTestCase):
 
 
 def _undistorted(digits: Dataset, *, start: int, **options: object) -> tf.data.Dataset:
-    """All images, as evaluation sees them, as if they were a batch for training."""
+    """All images, preprocessed as in evaluation, as one batch for training."""
     del start
     options["is_training"] = False
     return digits._make_batches(start=0, **options).repeat()

@@ -1,4 +1,4 @@
-"""Looks at the values that training chooses."""
+"""Tests of flag_defaults.py."""
 
 from typing import Any
 

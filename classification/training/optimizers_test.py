@@ -1,4 +1,4 @@
-"""Takes a step with each optimiser."""
+"""Tests of optimizers.py: takes a step with each optimiser."""
 
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized

@@ -1,4 +1,4 @@
-"""The folder of a training run: one training at a time, and the checkpoint to continue from."""
+"""The folder of a training run: its lock, and the checkpoint to continue from."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Tests of the folder of a training run, with folders of all kinds."""
+"""Tests of run_folder.py, with folders of all kinds."""
 
 import dataclasses
 import os
@@ -64,7 +64,7 @@ class NewestReadableTest(absltest.TestCase):
 
     def test_takes_the_newest_by_its_step(self):
         self.assertEqual(self._newest(), (self.prefixes[1], ""))
-        # Whatever the file that names the newest says, or whether there is one.
+        # The file that names the newest checkpoint makes no difference.
         os.remove(os.path.join(self.folder, "checkpoint"))
         self.assertEqual(self._newest(), (self.prefixes[1], ""))
 

@@ -1,4 +1,4 @@
-"""Looks at what training shows, on a terminal and elsewhere."""
+"""Tests of step_display.py, on a terminal and elsewhere."""
 
 import io
 
@@ -48,7 +48,7 @@ class DisplayTest(absltest.TestCase):
         ) as display:
             for number in range(1, 26):
                 display.show(Step(number, 2.0, 0.1, 100.0))
-        # What is left for good, after the live line was wiped, is the last step.
+        # After the live line is wiped, only the last step remains.
         last = text.getvalue().splitlines()[-1]
         self.assertIn("step 25/25", last)
         self.assertNotIn("step 24/25", last)

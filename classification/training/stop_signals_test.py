@@ -1,4 +1,4 @@
-"""Sends this process signals."""
+"""Tests of stop_signals.py: sends signals to this process."""
 
 import os
 import signal

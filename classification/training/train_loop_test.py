@@ -1,4 +1,4 @@
-"""Runs sessions of a step that counts, and goes wrong when it is told to."""
+"""Tests of train_loop.py, with a step that counts, and fails on request."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""Looks at the graph of a training step."""
+"""Tests of train_step.py."""
 
 import dataclasses
 
@@ -34,7 +34,7 @@ class TrainingGraphTest(absltest.TestCase):
             number, loss = session.run([graph.step, graph.loss])
             after = session.run(trained)
         self.assertEqual(number, 1)
-        # Ten classes, and a network that knows nothing: ln 10, and some weight decay.
+        # An untrained network with ten classes has a loss of ln 10, plus some weight decay.
         self.assertBetween(loss, 1.5, 4.0)
         # 27 layers' kernel, gamma and beta; the head's two kernels, biases, scale factor.
         self.assertLen(trained, 27 * 3 + 4)
@@ -51,7 +51,7 @@ class TrainingGraphTest(absltest.TestCase):
             devices = {variable.device for variable in tf.global_variables()}
             self.assertEqual(devices, {"/job:ps/task:0", "/job:ps/task:1"})
             self.assertEqual(graph.loss.device, "/job:worker/task:1")
-            # A worker folds a frozen base's kernels for itself.
+            # Each worker folds a frozen base's kernels itself.
             local = {variable.device for variable in tf.local_variables()}
             self.assertEqual(local, {"/job:worker/task:1"})
 
@@ -66,7 +66,7 @@ class TrainingGraphTest(absltest.TestCase):
         # 1,437 images in batches of 64: 2.5 epochs are 56 steps.
         for num_examples, step, expected in ((1437, 55, 0.1), (1437, 56, 0.094), (64, 4, 0.0884)):
             self.assertAlmostEqual(self._rate(step, num_examples), expected, places=4)
-        # Of workers that take a step together, each takes 64 images.
+        # Each of the workers that take a step together uses 64 images.
         self.assertAlmostEqual(self._rate(28, 1437, 2, sync_replicas=True), 0.094, places=4)
         self.assertAlmostEqual(self._rate(28, 1437, 2), 0.1, places=4)
 
@@ -88,7 +88,7 @@ class TrainingGraphTest(absltest.TestCase):
         decays = [self._loss(weight_decay=decay) - plain for decay in (0.001, 0.002)]
         self.assertGreater(decays[0], 0.01)
         self.assertAlmostEqual(decays[1], 2 * decays[0], places=4)
-        # A network that knows nothing loses as much on every label, spread or not.
+        # An untrained network has the same loss for every label, smoothed or not.
         smooth = self._loss(weight_decay=0.0, label_smoothing=0.5)
         self.assertNotEqual(smooth, plain)
         self.assertAlmostEqual(smooth, plain, delta=0.5)

@@ -28,7 +28,7 @@ from transforms.base import atomic_files
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a training ended.
+    """How a training run ended.
 
     Attributes:
       step: the global step at the end; None if it ended before there was a checkpoint.
@@ -143,7 +143,7 @@ def _find_start(run: _Run, stack: contextlib.ExitStack) -> Checkpoint | None:
 
 
 def _finish(run: _Run, newest: Checkpoint | None) -> Outcome:
-    """Ends a training that has taken all its steps before."""
+    """Ends a training run if earlier runs have taken all its steps."""
     start = _step(newest)
     best = _best(run, start)
     if newest and run.cluster.is_chief and best is not None and best.evaluated < start:

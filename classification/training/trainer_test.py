@@ -1,4 +1,4 @@
-"""Trains small networks on the digits, and looks at what comes of it."""
+"""Tests of trainer.py: trains small networks on the digits."""
 
 import contextlib
 import dataclasses
@@ -117,7 +117,7 @@ class TrainingTest(TrainingTestCase):
         folder = self.folder()
         self.train(folder, save_interval_secs=1, number_of_steps=2)
         expected, _ = self.train(folder, number_of_steps=4)
-        # As a machine that loses its power in the middle of a write leaves it.
+        # The file as it is after a power failure in the middle of a write.
         path = os.path.join(folder, "model.ckpt-4.data-00000-of-00001")
         os.truncate(path, os.path.getsize(path) // 2)
         variables, printed = self.train(folder, number_of_steps=4)
@@ -204,7 +204,7 @@ class TrainingTest(TrainingTestCase):
         folder = self.folder()
         with self.assertRaisesRegex(ArithmeticError, "expected a finite loss.*model.ckpt-0"):
             self.train(folder, learning_rate=1e30, number_of_steps=20)
-        # Of what came after, nothing was saved.
+        # Nothing after that was saved.
         self.assertEqual(
             checkpoints.by_step(folder), [Checkpoint(os.path.join(folder, "model.ckpt-0"))]
         )
@@ -213,7 +213,8 @@ class TrainingTest(TrainingTestCase):
 
     def test_never_saves_weights_that_are_no_numbers(self):
         folder = self.folder()
-        # One step so large that the next one's loss is the first to tell; each is saved.
+        # One step is so large that the next step's loss is the first that shows it; each step is
+        # saved.
         with self.assertRaisesRegex(ArithmeticError, "expected a finite loss"):
             self.train(folder, learning_rate=1e38, number_of_steps=20, weight_decay=1e30)
         for checkpoint in checkpoints.by_step(folder):
@@ -222,7 +223,7 @@ class TrainingTest(TrainingTestCase):
 
 
 class _Pause(Display):
-    """Lets so much time go by at step 4 that this or the next one is saved."""
+    """Lets enough time pass at step 4 that this step or the next one is saved."""
 
     def show(self, step: Step) -> None:
         if step.number == 4:
@@ -230,7 +231,7 @@ class _Pause(Display):
 
 
 def _stop(digits: Dataset, **options: object) -> tf.data.Dataset:
-    """The images; meanwhile, this process is asked to end."""
+    """Returns the images; meanwhile, this process gets a signal to end."""
     os.kill(os.getpid(), signal.SIGTERM)
     return digits._make_batches(**options)
 

@@ -1,4 +1,4 @@
-"""Looks at what a training may not be told."""
+"""Tests of training_config.py: settings that are refused."""
 
 from absl.testing import absltest, parameterized
 

@@ -1,4 +1,4 @@
-"""Tests of the values that training starts from."""
+"""Tests of warm_start.py: the values that training starts from."""
 
 import dataclasses
 import os

@@ -134,7 +134,7 @@ class CheckTfliteTest(absltest.TestCase):
         self.assert_fails("weights: expected a .tflite", model="weights")
         missing = {"model": "", "head": "", "images": ""}
         self.assert_fails("expected --model, --head, --images; --help explains", **missing)
-        # The command goes over several lines, all but the last of which end in a backslash.
+        # The command has several lines; all but the last end in a backslash.
         self.assertIn(" \\\n", check_tflite.__doc__)
         self.assert_fails("weights: expected a .tflite", head="weights")
         with open("extractor_edgetpu.tflite", "wb") as file:

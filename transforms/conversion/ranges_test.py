@@ -1,4 +1,4 @@
-"""Tests that ranges which a conversion lost are found."""
+"""Tests of ranges.py: lost ranges are found."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Imprints classes into a small model, and runs the result."""
+"""Tests of imprinting.py: imprints classes into a small model, and runs the result."""
 
 import numpy as np
 from absl.testing import absltest, parameterized

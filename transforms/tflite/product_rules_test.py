@@ -22,7 +22,7 @@ def tensor(model, op, *, input=None, output=None):
 
 
 def rename(model, op, name):
-    """Makes an operator one of another kind."""
+    """Changes the kind of an operator."""
     code = getattr(_CODES, name)
     model.operatorCodes.append(
         schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1)
