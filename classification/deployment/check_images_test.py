@@ -66,7 +66,7 @@ class FilesTest(parameterized.TestCase):
         return self.write(name, testing.encode_png(np.full([20, 30, 3], value, np.uint8)))
 
     def write_records(self, sizes: list[int]) -> list[str]:
-        """Writes records of grey images, with values 0, 2, 4, …"""
+        """Writes records of grey images, with values 0, 2, 4 and so on."""
         testing.write_grey_images(self.folder, "validation", sizes)
         return sorted(str(path) for path in self.folder.glob("validation-*"))
 
