@@ -86,10 +86,10 @@ def main() -> None:
     """Evaluates, prints the result, and writes summaries and a report if asked to."""
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
-    config = model_flags.resolve(path, model_flags.given(), say=print)
+    model = model_flags.resolve(checkpoint, model_flags.given(), say=print)
     dataset_dir = FLAGS.dataset_dir
-    if config.dataset != "digits" and not FLAGS["dataset_dir"].present:
-        dataset_dir = config.dataset
+    if model.dataset != "digits" and not FLAGS["dataset_dir"].present:
+        dataset_dir = model.dataset
     dataset = open_dataset(dataset_dir, FLAGS.dataset_split_name)
     if FLAGS.eval_dir:
         os.makedirs(FLAGS.eval_dir, exist_ok=True)
@@ -102,26 +102,26 @@ def main() -> None:
             # Opened before the work, so that errors show at once.
             output = atomic_files.atomic_folder(FLAGS.output_dir, report_files.FILES)
             folder = stack.enter_context(output)
-        _evaluate(checkpoint, config, dataset, folder)
+        _evaluate(checkpoint, model, dataset, folder)
     if FLAGS.output_dir:
         print(f"Wrote {', '.join(report_files.FILES)} in {FLAGS.output_dir}.")
 
 
 def _evaluate(
-    checkpoint: Checkpoint, config: ModelConfig, dataset: Dataset, folder: str | None
+    checkpoint: Checkpoint, model: ModelConfig, dataset: Dataset, folder: str | None
 ) -> None:
     """Evaluates, prints the result, and writes the report in a folder, if there is one."""
     with ProgressBar() as progress:
         result = evaluator.evaluate(
             checkpoint=checkpoint,
-            config=config,
+            model=model,
             dataset=dataset,
             batch_size=FLAGS.batch_size,
             num_examples=FLAGS.num_examples,
             master=FLAGS.master,
             on_progress=progress.show,
         )
-    names = class_counts.class_names(config, dataset)
+    names = class_counts.class_names(model, dataset)
     terminal_table.show(result, names)
     if FLAGS.eval_dir:
         evaluator.write_summaries(FLAGS.eval_dir, result)
@@ -134,7 +134,7 @@ def _evaluate(
             names=names,
             checkpoint=checkpoint,
             dataset=dataset,
-            image_size=config.image_size,
+            image_size=model.image_size,
             batch_size=FLAGS.batch_size,
             on_progress=progress.show,
         )

@@ -36,11 +36,11 @@ class EvalTest(absltest.TestCase):
         os.chdir(self.root)
 
     def write_network(
-        self, folder: str, config: ModelConfig = digits_networks.DIGITS, *, describe: bool = True
+        self, folder: str, model: ModelConfig = digits_networks.DIGITS, *, describe: bool = True
     ) -> str:
-        prefix = digits_networks.write_network(folder, config)
+        prefix = digits_networks.write_network(folder, model)
         if describe:
-            config.write(folder)
+            model.write(folder)
         return prefix
 
     def assert_fails(self, expected: str, *arguments: str) -> None:
@@ -132,8 +132,8 @@ class EvalTest(absltest.TestCase):
     def test_folder_that_the_network_was_trained_on(self):
         os.mkdir("data")
         data_testing.write_grey_images("data", "validation", [3, 4])
-        config = dataclasses.replace(digits_networks.DIGITS, labels=None, dataset="data")
-        self.write_network("models/grey", config)
+        model = dataclasses.replace(digits_networks.DIGITS, labels=None, dataset="data")
+        self.write_network("models/grey", model)
         _, out, _ = run()
         self.assertRegex(
             out, rf"on the 7 images in {self.root}/data\.\n(.*of 7 images\)\n){{2}}Balanced"
@@ -203,8 +203,8 @@ class EvalTest(absltest.TestCase):
         self.assert_fails("models/a/model.json does not describe a network: ")
 
     def test_bad_data(self):
-        config = dataclasses.replace(digits_networks.DIGITS, num_classes=8, labels=None)
-        self.write_network("models/a", config)
+        model = dataclasses.replace(digits_networks.DIGITS, num_classes=8, labels=None)
+        self.write_network("models/a", model)
         os.mkdir("data")
         self.assert_fails("validation-", "--dataset_dir=data")
         path = "data/validation-00000-of-00001"

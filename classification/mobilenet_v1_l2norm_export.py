@@ -75,22 +75,21 @@ def main() -> None:
     if embedding_only:
         del given["num_classes"]
     if network is None:
-        checkpoint, config = None, ModelConfig(**given)
+        checkpoint, model = None, ModelConfig(**given)
     else:
         checkpoint = checkpoints.find(network)
-        config = model_flags.resolve(network, given, say=print)
+        model = model_flags.resolve(checkpoint, given, say=print)
     path = FLAGS.output_file
     if not path:
         if checkpoint is None:
             raise ValueError(
                 "expected --output_file with flags that describe a network, or --checkpoint_dir, "
-                "got "
-                "neither"
+                "got neither"
             )
         ending = "pbtxt" if FLAGS.write_text_graphdef else "pb"
         path = os.path.join(checkpoint.folder, f"inference_graph.{ending}")
     graph = export.build(
-        config=config,
+        model=model,
         batch_size=FLAGS.batch_size,
         is_training=FLAGS.is_training,
         embedding_only=embedding_only,
@@ -98,11 +97,11 @@ def main() -> None:
     )
     graph.write(path, text=FLAGS.write_text_graphdef)
     source = "described by flags" if checkpoint is None else f"of {checkpoint.folder}"
-    classes = "up to the embedding" if embedding_only else f"{config.num_classes} classes"
+    classes = "up to the embedding" if embedding_only else f"{model.num_classes} classes"
     print(
-        f"Network {source}: {'quantised' if config.quantize else 'float'}, {classes}, "
-        f"{config.image_size} x {config.image_size} pixels, depth multiplier "
-        f"{config.depth_multiplier:g}."
+        f"Network {source}: {'quantised' if model.quantize else 'float'}, {classes}, "
+        f"{model.image_size} x {model.image_size} pixels, depth multiplier "
+        f"{model.depth_multiplier:g}."
     )
     print(f"Input: {graph.input_name}")
     print(f"Output: {graph.output_name}")

@@ -205,8 +205,7 @@ def _new_folder(dataset: Dataset, quantize: bool) -> str:
     if FLAGS.task:
         raise ValueError(
             "expected --checkpoint_dir with --task above 0, got none; give the folder that the "
-            "chief "
-            "writes to"
+            "chief writes to"
         )
     name = f"{os.path.basename(dataset.source)}-{'quantized' if quantize else 'float'}"
     for number in itertools.count(1):
@@ -268,8 +267,7 @@ def _join_cluster() -> Cluster | None:
     if not FLAGS.checkpoint_dir:
         raise ValueError(
             "expected --checkpoint_dir with TF_CONFIG, got none; give a folder that all its "
-            "processes "
-            "can reach"
+            "processes can reach"
         )
     if task.job == "worker":
         return cluster.join(task)
@@ -295,8 +293,7 @@ def _describe_end(outcome: trainer.Outcome, place: Cluster, folder: str) -> None
             f"Stopped by {outcome.signal.name} at step {outcome.step}, "
             f"{'with a checkpoint' if place.is_chief else 'which the chief saves'}: the same "
             f"command{'' if FLAGS.checkpoint_dir else f' with --checkpoint_dir={folder}'} "
-            f"continues "
-            "from there."
+            "continues from there."
         )
     print(f"Next: ./bazelw run eval -- --checkpoint_dir={folder}")
 

@@ -270,8 +270,7 @@ class TrainBadInputTest(absltest.TestCase):
         self.assertIsNone(status, err)
         self.assertIn(
             "The checkpoint has 10 classes, and this network 3: base and embedding are kept, and "
-            "the "
-            "last layer starts new.",
+            "the last layer starts with random values.",
             out,
         )
         before, after = _variables("start"), _variables("out")
@@ -321,7 +320,7 @@ class TrainBadInputTest(absltest.TestCase):
             )
         self.assertEqual(os.listdir("out"), [run_folder.LOCK_FILE])
 
-    def test_a_loss_that_is_no_number_leaves_the_last_checkpoint(self):
+    def test_a_nan_loss_leaves_the_last_checkpoint(self):
         self._assert_fails(
             r"prog: expected a finite loss, .*--learning_rate below 1e\+30 may help. The "
             "newest checkpoint is out/model.ckpt-0\n$",

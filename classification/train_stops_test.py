@@ -36,7 +36,7 @@ class TrainStopsTest(absltest.TestCase):
             text=True,
         )
 
-    def test_goes_on_and_reaches_the_same_number_of_steps(self):
+    def test_continues_and_reaches_the_same_number_of_steps(self):
         net = os.path.join(self.folder, "net")
         with self._start() as running:
             while not checkpoints.newest_step(net):

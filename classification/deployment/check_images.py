@@ -55,8 +55,7 @@ def of_digits(count: int, *, image_size: int) -> Sample:
     if count > total:
         raise ValueError(
             f"expected at most {total} images, the number of digits that are held out, got "
-            f"{count}; "
-            "take fewer, or name image files"
+            f"{count}; take fewer, or name image files"
         )
     with tf.Graph().as_default(), tf.Session() as session:
         batches = digits.batches(batch_size=total, image_size=image_size, is_training=False)
@@ -154,8 +153,7 @@ def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray
             except tf.errors.OpError as error:
                 raise ValueError(
                     f"expected a JPEG or PNG image as {image.name}, got one that cannot be "
-                    f"decoded: "
-                    "it is damaged or of another kind; leave it out, or write it again"
+                    "decoded: it is damaged or of another kind; leave it out, or write it again"
                 ) from error
             height, width, _ = pixels.shape
             return [

@@ -36,7 +36,7 @@ class DigitsTest(absltest.TestCase):
 
 
 class PhotographsTest(absltest.TestCase):
-    def test_half_of_each_the_whole_first(self):
+    def test_half_of_each_photograph_the_complete_one_first(self):
         images, description = check_images.of_photographs(6, image_size=40)
         self.assertEqual((images.shape, images.dtype), ((6, 40, 40, 3), np.uint8))
         self.assertEqual(

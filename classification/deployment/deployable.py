@@ -6,7 +6,7 @@ Equal networks give equal bytes.
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -32,22 +32,22 @@ FILE_NAMES = (
 )
 
 
-def variables(config: ModelConfig) -> tuple[tf.Variable, ...]:
+def variables(model: ModelConfig) -> tuple[tf.Variable, ...]:
     """The variables that a deployed network computes with, in a graph of their own."""
     with tf.Graph().as_default():
         # No value is drawn, but after training in this process TensorFlow requires a seed.
         tf.set_random_seed(0)
-        size = config.image_size
-        factory.build(tf.placeholder(tf.float32, [1, size, size, 3]), config)
+        size = model.image_size
+        factory.build(tf.placeholder(tf.float32, [1, size, size, 3]), model)
         return tuple(tf.global_variables())
 
 
-def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
+def read_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndarray]:
     """The values that a checkpoint, of any of TensorFlow's formats, holds of a network.
 
     Args:
       checkpoint: the checkpoint.
-      config: the network.
+      model: the network.
 
     Returns:
       The value of each variable that it computes with, by name, float32.
@@ -56,7 +56,7 @@ def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.nda
       ValueError: if the checkpoint cannot be read, lacks a variable, or has one of another shape
         or type, or with values that are not finite.
     """
-    read = checkpoint.read_all(variables(config))
+    read = checkpoint.read_all(variables(model))
     values = {variable.op.name: value for variable, value in read.items()}
     check_values(values, checkpoint)
     return values
@@ -65,29 +65,24 @@ def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.nda
 def check_values(values: Mapping[str, np.ndarray], checkpoint: Checkpoint) -> None:
     """Raises a ValueError that names the variable if one is not float32 or not finite."""
     for name, value in values.items():
-        if value.dtype != np.float32:
-            raise ValueError(
-                f"expected {name} to be float32, got {value.dtype} in {checkpoint}: it is not a "
-                "checkpoint of a network that was trained with this project or with slim"
-            )
+        checkpoint.require_type(name, value, np.float32)
         if not np.isfinite(value).all():
             raise ValueError(
                 f"expected finite values in {name}, got NaN or infinity in {checkpoint}: the "
-                f"network "
-                "has diverged in training; take an earlier checkpoint"
+                "network has diverged in training; take an earlier checkpoint"
             )
 
 
 def find_labels(
-    labels_file: str | None, folder: str, config: ModelConfig, *, flag: str
+    labels_file: str | None, folder: str, model: ModelConfig, *, flag: str
 ) -> tuple[tuple[str, ...], str]:
     """The names of the classes, and where they come from.
 
     Args:
       labels_file: a file of names, as `records.read_label_file` reads it, which has precedence;
         None or '' for none.
-      folder: the checkpoint's folder. If `config` has no names, its `labels.txt` is used.
-      config: the network.
+      folder: the checkpoint's folder. If `model` has no names, its `labels.txt` is used.
+      model: the network.
       flag: the flag by which the user names `labels_file`.
 
     Returns:
@@ -96,32 +91,32 @@ def find_labels(
     Raises:
       OSError: if the file cannot be read.
       ValueError: if it holds another number of names than the network has classes, or
-        `config` has a label that is not one line.
+        `model` has a label that is not one line.
     """
     beside = os.path.join(folder, records.LABELS_FILE)
     path = labels_file or None
-    if path is None and config.labels is None and os.path.isfile(beside):
+    if path is None and model.labels is None and os.path.isfile(beside):
         path = beside
     if path is not None:
         labels = records.read_label_file(path)
         label_files.check_count(
             labels,
-            config.num_classes,
+            model.num_classes,
             path,
             otherwise=f"name another with --{flag}, or, if the checkpoint has no "
             f"{model_config.FILE_NAME}, give the right --num_classes",
         )
         return labels, f"as in {path}"
-    if config.labels is not None:
-        _check_lines(config.labels)
-        return config.labels, f"as in its {model_config.FILE_NAME}"
+    if model.labels is not None:
+        label_files.check_names(model.labels, model_config.FILE_NAME)
+        return model.labels, f"as in its {model_config.FILE_NAME}"
     return (
-        tuple(str(number) for number in range(config.num_classes)),
+        tuple(str(number) for number in range(model.num_classes)),
         f"the classes' numbers, since no file names them (--{flag})",
     )
 
 
-def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
+def portable(model: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
     """The description of the network for products: with labels, and without a path.
 
     Its embedding has the range that a `.tflite` gives it, even if another was learned: no device
@@ -130,14 +125,12 @@ def portable(config: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
     Only the name of its data's folder is kept. A folder named "digits" gets a slash at the end,
     since the name without it means the digits that come with the build.
     """
-    dataset = config.dataset
+    dataset = model.dataset
     if dataset != "digits":
         dataset = os.path.basename(os.path.normpath(dataset)) if dataset else ""
         if dataset == "digits":
             dataset += "/"
-    return dataclasses.replace(
-        config, labels=labels, dataset=dataset, learned_embedding_range=False
-    )
+    return dataclasses.replace(model, labels=labels, dataset=dataset, learned_embedding_range=False)
 
 
 def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -159,20 +152,20 @@ def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def write(folder: str, config: ModelConfig, values: Mapping[str, np.ndarray]) -> None:
+def write(folder: str, model: ModelConfig, values: Mapping[str, np.ndarray]) -> None:
     """Writes the files `FILE_NAMES` in a folder, all or none of them.
 
     Args:
       folder: new, empty, or an earlier result.
-      config: the network, with labels.
+      model: the network, with labels.
       values: those of its variables, as `read_values` returns them.
 
     Raises:
       OSError: if the folder cannot be written; see `atomic_files.atomic_folder`.
     """
-    labels = config.labels or ()
+    labels = model.labels or ()
     with atomic_files.atomic_folder(folder, FILE_NAMES) as partial:
-        config.write(partial)
+        model.write(partial)
         text = label_files.text(labels)
         atomic_files.write_atomically(os.path.join(partial, records.LABELS_FILE), text)
         _write_checkpoint(os.path.join(partial, CHECKPOINT), values)
@@ -190,11 +183,3 @@ def _write_checkpoint(prefix: str, values: Mapping[str, np.ndarray]) -> None:
                 tensors=[tf.constant(values[name]) for name in names],
             )
         )
-
-
-def _check_lines(labels: Iterable[str]) -> None:
-    for label in labels:
-        if label.splitlines() != [label] or not label.strip():
-            raise ValueError(
-                f"expected labels of one line each, got {label!r} in {model_config.FILE_NAME}"
-            )

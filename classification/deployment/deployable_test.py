@@ -48,15 +48,15 @@ class ValuesTest(parameterized.TestCase):
         self.folder = self.create_tempdir().full_path
 
     @parameterized.parameters(_FLOAT, _QUANTISED)
-    def test_what_the_network_computes_with_and_no_more(self, config):
-        prefix = digits_networks.write_network(self.folder, config)
-        values = deployable.read_values(Checkpoint(prefix), config)
+    def test_what_the_network_computes_with_and_no_more(self, model):
+        prefix = digits_networks.write_network(self.folder, model)
+        values = deployable.read_values(Checkpoint(prefix), model)
         there = values_of(prefix)
         self.assertEqual(set(there) - set(values), {"global_step"})
         for name, value in values.items():
             np.testing.assert_array_equal(value, there[name])
         ranges = [name for name in values if name.endswith("_quant/min")]
-        self.assertLen(ranges, (2 * 29 + 1) * config.quantize)
+        self.assertLen(ranges, (2 * 29 + 1) * model.quantize)
 
     def test_v1_format(self):
         values = values_of(digits_networks.write_network(self.folder, _FLOAT))
@@ -66,7 +66,7 @@ class ValuesTest(parameterized.TestCase):
         for name, value in read.items():
             np.testing.assert_array_equal(value, values[name])
 
-    def test_not_the_whole_network(self):
+    def test_incomplete_network(self):
         prefix = digits_networks.write_network(self.folder, _FLOAT)
         cases = {
             "it has no quantisation ranges": _QUANTISED,
@@ -77,11 +77,11 @@ class ValuesTest(parameterized.TestCase):
                 _FLOAT, depth_multiplier=0.5
             ),
         }
-        for expected, config in cases.items():
+        for expected, model in cases.items():
             with self.subTest(expected), self.assertRaisesRegex(ValueError, f"(?s){expected}"):
-                deployable.read_values(Checkpoint(prefix), config)
+                deployable.read_values(Checkpoint(prefix), model)
 
-    def test_values_that_are_none(self):
+    def test_values_that_are_not_finite(self):
         values = values_of(digits_networks.write_network(self.folder, _FLOAT))
         for bad, expected in (
             (np.float32("nan"), f"finite values in {_SCALE}, got NaN or infinity in .*earlier"),
@@ -172,8 +172,8 @@ class LabelsTest(absltest.TestCase):
         self.assertEqual(find("", self.folder, self.nameless), (("c", "d"), f"as in {path}"))
         self.assertEqual(find("", self.folder, self.config), (("a", "b"), "as in its model.json"))
         path = self.write("named", "é\nf\n")
-        for config in (self.config, self.nameless):
-            self.assertEqual(find(path, self.folder, config), (("é", "f"), f"as in {path}"))
+        for model in (self.config, self.nameless):
+            self.assertEqual(find(path, self.folder, model), (("é", "f"), f"as in {path}"))
 
     def test_another_number(self):
         path = self.write("named", "a\nb\nc\n")
@@ -189,11 +189,11 @@ class LabelsTest(absltest.TestCase):
             path = os.path.join(self.folder, "x")
             deployable.find_labels(path, self.folder, self.config, flag="names_of")
 
-    def test_labels_that_are_no_lines(self):
+    def test_labels_of_several_lines_or_none(self):
         for bad in ("", " ", "a\nb", "a\n"):
-            config = dataclasses.replace(self.config, labels=("a", bad))
+            model = dataclasses.replace(self.config, labels=("a", bad))
             with self.subTest(bad), self.assertRaisesRegex(ValueError, "labels of one line each"):
-                deployable.find_labels("", self.folder, config, flag="names_of")
+                deployable.find_labels("", self.folder, model, flag="names_of")
 
 
 class PortableTest(parameterized.TestCase):
@@ -207,9 +207,9 @@ class PortableTest(parameterized.TestCase):
         ("flowers", "flowers"),
     )
     def test_no_path_is_kept(self, dataset, expected):
-        config = dataclasses.replace(_FLOAT, dataset=dataset, labels=None)
+        model = dataclasses.replace(_FLOAT, dataset=dataset, labels=None)
         labels = tuple("abcdefghij")
-        prepared = deployable.portable(config, labels)
+        prepared = deployable.portable(model, labels)
         self.assertEqual(prepared, dataclasses.replace(_FLOAT, dataset=expected, labels=labels))
         self.assertEqual(deployable.portable(prepared, labels), prepared)
 

@@ -49,7 +49,7 @@ class InferenceGraph:
 
 def build(
     *,
-    config: ModelConfig,
+    model: ModelConfig,
     batch_size: int | None = None,
     is_training: bool = False,
     embedding_only: bool = False,
@@ -58,7 +58,7 @@ def build(
     """Builds a network's graph.
 
     Args:
-      config: the network.
+      model: the network.
       batch_size: the number of images in a batch; None for any.
       is_training: whether the graph is that of training, with dropout, batch norm on the
         batch's statistics, and the operations that update statistics and ranges.
@@ -72,12 +72,12 @@ def build(
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"expected batch_size to be at least 1, got {batch_size}")
-    size = config.image_size
+    size = model.image_size
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [batch_size, size, size, 3], INPUT_NAME)
         end_points = factory.build(
             images,
-            config,
+            model,
             training=TrainingOptions() if is_training else None,
             embedding_only=embedding_only,
         )

@@ -37,7 +37,7 @@ def shape_of(graph: export.InferenceGraph, name: str) -> list[int | None]:
 class GraphTest(parameterized.TestCase):
     @parameterized.parameters(None, 1, 8)
     def test_input_and_output(self, batch_size):
-        graph = built(config=_SMALL, batch_size=batch_size)
+        graph = built(model=_SMALL, batch_size=batch_size)
         self.assertEqual(graph.input_name, "input")
         self.assertEqual(graph.output_name, "MobilenetV1/Predictions/Reshape_1")
         placeholder = nodes(graph)["input"]
@@ -49,15 +49,15 @@ class GraphTest(parameterized.TestCase):
 
     @parameterized.parameters((0.25, 32, 8, 256), (0.5, 64, 16, 512), (1.0, 96, 32, 1024))
     def test_depth_multiplier_and_image_size(self, multiplier, size, first, last):
-        config = ModelConfig(image_size=size, depth_multiplier=multiplier, num_classes=7)
-        graph = export.build(config=config)
+        model = ModelConfig(image_size=size, depth_multiplier=multiplier, num_classes=7)
+        graph = export.build(model=model)
         base = "MobilenetV1/Conv2d_{}/weights"
         self.assertEqual(shape_of(graph, base.format("0")), [3, 3, 3, first])
         self.assertEqual(shape_of(graph, base.format("13_pointwise")), [1, 1, last, last])
         self.assertEqual(shape_of(graph, "input"), [None, size, size, 3])
 
     def test_is_training(self):
-        inference, training = (built(config=_SMALL, is_training=value) for value in (False, True))
+        inference, training = (built(model=_SMALL, is_training=value) for value in (False, True))
         for graph, expected in ((inference, False), (training, True)):
             norms = [n for n in graph.graph_def.node if n.op == "FusedBatchNormV3"]
             self.assertLen(norms, 27)
@@ -70,7 +70,7 @@ class GraphTest(parameterized.TestCase):
 
     def test_is_training_quantised(self):
         inference, training = (
-            built(config=_QUANTISED, is_training=value) for value in (False, True)
+            built(model=_QUANTISED, is_training=value) for value in (False, True)
         )
         # Ranges and statistics are given their first values by Assign, one each.
         for graph, moving in ((inference, False), (training, True)):
@@ -81,8 +81,8 @@ class GraphTest(parameterized.TestCase):
         self.assertEqual(ops(inference)["FusedBatchNormV3"], 0)
 
     def test_fake_quant_nodes(self):
-        self.assertEqual(ops(export.build(config=_SMALL))["FakeQuantWithMinMaxVars"], 0)
-        graph = built(config=_QUANTISED)
+        self.assertEqual(ops(export.build(model=_SMALL))["FakeQuantWithMinMaxVars"], 0)
+        graph = built(model=_QUANTISED)
         # Kernels and results of 29 convolutions; pool, embedding and scaled logits.
         self.assertEqual(ops(graph)["FakeQuantWithMinMaxVars"], 2 * 29 + 3)
         narrow = [
@@ -93,14 +93,14 @@ class GraphTest(parameterized.TestCase):
         self.assertLen(narrow, 29)
 
     @parameterized.parameters(_SMALL, _QUANTISED)
-    def test_embedding_only(self, config):
-        graph = built(config=config, embedding_only=True)
+    def test_embedding_only(self, model):
+        graph = built(model=model, embedding_only=True)
         self.assertStartsWith(graph.output_name, "MobilenetV1/Logits/Normalize_1a/")
         self.assertEqual(shape_of(graph, graph.output_name), [None, 1, 1, 1024])
         self.assertFalse([name for name in nodes(graph) if "Conv2d_1d" in name or "Pred" in name])
 
     def test_runs_where_nothing_of_ours_is_known(self):
-        graph = export.build(config=_SMALL, batch_size=2)
+        graph = export.build(model=_SMALL, batch_size=2)
         with tf.Graph().as_default(), tf.Session() as session:
             tf.import_graph_def(graph.graph_def, name="")
             # The variables' first values are in the graph; no collection comes with it.
@@ -111,7 +111,7 @@ class GraphTest(parameterized.TestCase):
         self.assertTrue((result > 0).all())
 
     def test_training_graph_names_no_function_of_this_process(self):
-        graph = built(config=_QUANTISED, is_training=True)
+        graph = built(model=_QUANTISED, is_training=True)
         self.assertFalse(
             [n.name for n in graph.graph_def.node if "_gradient_op_type" in n.attr],
         )
@@ -119,12 +119,12 @@ class GraphTest(parameterized.TestCase):
     @parameterized.parameters(0, -1)
     def test_bad_batch_size(self, batch_size):
         with self.assertRaisesRegex(ValueError, f"batch_size to be at least 1, got {batch_size}"):
-            export.build(config=_SMALL, batch_size=batch_size)
+            export.build(model=_SMALL, batch_size=batch_size)
 
     def test_image_too_small(self):
-        config = ModelConfig(image_size=31, depth_multiplier=0.25, num_classes=7)
+        model = ModelConfig(image_size=31, depth_multiplier=0.25, num_classes=7)
         with self.assertRaisesRegex(ValueError, "at least 32 x 32 pixels, got 31 x 31"):
-            export.build(config=config)
+            export.build(model=model)
 
 
 class WriteTest(absltest.TestCase):
@@ -138,7 +138,7 @@ class WriteTest(absltest.TestCase):
             return file.read()
 
     def test_text_and_binary_are_the_same_graph(self):
-        graph = built(config=_QUANTISED)
+        graph = built(model=_QUANTISED)
         graph.write(self.path)
         binary = tf.GraphDef.FromString(self.read())
         graph.write(self.path, text=True)
@@ -148,8 +148,8 @@ class WriteTest(absltest.TestCase):
         self.assertEqual(os.listdir(self.folder), ["graph"])
 
     def test_equal_graphs_give_equal_bytes(self):
-        for config, is_training in ((_SMALL, False), (_QUANTISED, True)):
-            graphs = [export.build(config=config, is_training=is_training) for _ in range(2)]
+        for model, is_training in ((_SMALL, False), (_QUANTISED, True)):
+            graphs = [export.build(model=model, is_training=is_training) for _ in range(2)]
             for text in (False, True):
                 contents = set()
                 for graph in graphs:
@@ -158,7 +158,7 @@ class WriteTest(absltest.TestCase):
                 self.assertLen(contents, 1)
 
     def test_what_cannot_be_written_changes_nothing(self):
-        graph = export.build(config=_SMALL)
+        graph = export.build(model=_SMALL)
         with self.assertRaises(FileNotFoundError):
             graph.write(os.path.join(self.folder, "missing", "graph"))
         with self.assertRaises(IsADirectoryError):

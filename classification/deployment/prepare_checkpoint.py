@@ -33,7 +33,7 @@ path_flags.define(
 path_flags.define(
     "labels_file",
     "",
-    "Text file with the names of the classes in order, one a line, or 0:NAME and so on. Default: "
+    "Text file with the names of the classes in order, one per line, or 0:NAME and so on. Default: "
     "those of model.json, else of a labels.txt beside the checkpoint, else the classes' numbers.",
 )
 path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
@@ -44,26 +44,26 @@ def main() -> None:
     program.require("output_dir")
     path = FLAGS.checkpoint_dir or checkpoints.newest_model()
     checkpoint = checkpoints.find(path)
-    config = model_flags.resolve(path, model_flags.given(), say=print)
+    model = model_flags.resolve(checkpoint, model_flags.given(), say=print)
     labels, whose = deployable.find_labels(
-        FLAGS.labels_file, checkpoint.folder, config, flag="labels_file"
+        FLAGS.labels_file, checkpoint.folder, model, flag="labels_file"
     )
-    learned = config.learned_embedding_range
-    config = deployable.portable(config, labels)
-    values = deployable.with_room(published_head.read_any_values(checkpoint, config))
-    deployable.write(FLAGS.output_dir, config, values)
+    learned = model.learned_embedding_range
+    model = deployable.portable(model, labels)
+    values = deployable.with_room(published_head.read_any_values(checkpoint, model))
+    deployable.write(FLAGS.output_dir, model, values)
     step = checkpoint.global_step
     print(f"Checkpoint: {checkpoint}" + (f" (step {step:,})" if step else ""))
     print(
-        f"Network: {'quantised' if config.quantize else 'float'}, {config.num_classes} classes, "
-        f"{config.image_size} x {config.image_size} pixels, depth multiplier "
-        f"{config.depth_multiplier:g}; {len(values)} variables."
+        f"Network: {'quantised' if model.quantize else 'float'}, {model.num_classes} classes, "
+        f"{model.image_size} x {model.image_size} pixels, depth multiplier "
+        f"{model.depth_multiplier:g}; {len(values)} variables."
     )
     if published_head.is_published(checkpoint):
         print(published_head.describe(values))
     if learned:
         print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")
-    if config.quantize:
+    if model.quantize:
         print(
             f"Last kernel: quantised from -{deployable.KERNEL_ROOM} to {deployable.KERNEL_ROOM} at "
             "least, so that classes can be imprinted."

@@ -89,7 +89,7 @@ class PrepareTest(absltest.TestCase):
         _, out, _ = self.run_program("--checkpoint_dir=bare", *_BARE, "--output_dir=out")
         self.assertIn("\nLabels: the classes' numbers, since no file names them", out)
 
-    def test_a_learned_range_of_the_embedding_is_no_part_of_the_product(self):
+    def test_the_product_has_the_fixed_range_of_the_embedding(self):
         config = dataclasses.replace(_QUANTISED, learned_embedding_range=True)
         prefix = digits_networks.write_network("learned", config)
         flags = (f"--checkpoint_dir={prefix}", *_BARE, "--output_dir=out")

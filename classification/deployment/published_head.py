@@ -88,16 +88,16 @@ def is_published(checkpoint: Checkpoint) -> bool:
     return PUBLISHED_LOGITS_KERNEL in names and CLASS_VECTORS not in names
 
 
-def read_any_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
+def read_any_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndarray]:
     """The values of a network of this project, or of a published classifier turned into one.
 
     Raises what `read_values` and `deployable.read_values` raise.
     """
     source = read_values if is_published(checkpoint) else deployable.read_values
-    return source(checkpoint, config)
+    return source(checkpoint, model)
 
 
-def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.ndarray]:
+def read_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndarray]:
     """The values of a published classifier turned into a network of this project.
 
     The scale factor makes the probabilities as high as the published ones on average: it is the
@@ -107,28 +107,28 @@ def read_values(checkpoint: Checkpoint, config: ModelConfig) -> dict[str, np.nda
 
     Args:
       checkpoint: the checkpoint.
-      config: the network to turn it into.
+      model: the network to turn it into.
 
     Raises:
       ValueError: if the checkpoint cannot be read, lacks a variable of the base or has one
         in another shape, has another number of classes, or values that are not finite.
     """
-    needed = deployable.variables(config)
+    needed = deployable.variables(model)
     base = checkpoint.read_all(v for v in needed if not v.op.name.startswith(HEAD))
     values = {variable.op.name: value for variable, value in base.items()}
     published = checkpoint.read([PUBLISHED_LOGITS_KERNEL, PUBLISHED_LOGITS_BIASES])
     deployable.check_values(values | published, checkpoint)
     weights, biases = published[PUBLISHED_LOGITS_KERNEL], published[PUBLISHED_LOGITS_BIASES]
-    if weights.shape[-1] != config.num_classes:
+    if weights.shape[-1] != model.num_classes:
         raise ValueError(
-            f"expected a classifier of {config.num_classes} classes, got one of "
+            f"expected a classifier of {model.num_classes} classes, got one of "
             f"{weights.shape[-1]} in {checkpoint}; give the right --num_classes"
         )
     limits: tuple[float, ...] = _RELU6_RANGE
-    if config.quantize:
+    if model.quantize:
         limits = tuple(float(values[name]) for name in variable_names.limits(FEATURES_RANGE))
     head = make_head(weights[0, 0], biases, constant=limits[1])
-    values |= _head_values(head, limits, _features(values, config))
+    values |= _head_values(head, limits, _features(values, model))
     return {variable.op.name: values[variable.op.name] for variable in needed}
 
 
@@ -240,12 +240,12 @@ def _rounded(measured: float) -> float:
     return float(f"{measured:.3g}")
 
 
-def _features(values: dict[str, np.ndarray], config: ModelConfig) -> np.ndarray:
+def _features(values: dict[str, np.ndarray], model: ModelConfig) -> np.ndarray:
     """Pooled features of parts of the photographs, float32 [n, channels]."""
-    images = check_images.of_photographs(_CALIBRATION_IMAGES, image_size=config.image_size).images
+    images = check_images.of_photographs(_CALIBRATION_IMAGES, image_size=model.image_size).images
     with tf.Graph().as_default(), tf.Session() as session:
         inputs = tf.constant(pixel_scaling.to_real(images))
-        pooled = factory.build(inputs, config, embedding_only=True)["AvgPool_1a"]
+        pooled = factory.build(inputs, model, embedding_only=True)["AvgPool_1a"]
         known = {v: values[v.op.name] for v in tf.global_variables() if v.op.name in values}
         variable_values.load(session, known)
         return session.run(pooled)[:, 0, 0, :]

@@ -185,7 +185,7 @@ class PublishedTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, f"of 8 classes, got one of 7 in {prefix}; .*--num"):
             published_head.read_values(Checkpoint(prefix), config(quantize=False, num_classes=8))
 
-    def test_not_the_whole_base(self):
+    def test_incomplete_base(self):
         missing = {"MobilenetV1/Conv2d_0/weights": None}
         with self.assertRaisesRegex(ValueError, "(?s)does not hold all of it.*Conv2d_0/weights"):
             published_head.read_values(
@@ -196,7 +196,7 @@ class PublishedTest(parameterized.TestCase):
                 Checkpoint(self.write(quantize=False)), config(quantize=True)
             )
 
-    def test_values_that_are_no_numbers(self):
+    def test_values_that_are_not_finite(self):
         bad = {_HEAD + "Conv2d_1c_1x1/biases": np.full(_CLASSES, np.nan, np.float32)}
         with self.assertRaisesRegex(ValueError, "finite values in .*1c_1x1/biases, got NaN"):
             published_head.read_values(

@@ -43,29 +43,29 @@ path_flags.define(
 )
 
 
-def _take(config: ModelConfig) -> Sample:
+def _take(model: ModelConfig) -> Sample:
     if FLAGS["images"].present:
-        return check_images.of_files(FLAGS.images, FLAGS.num_images, image_size=config.image_size)
-    if config.dataset == "digits":
-        return check_images.of_digits(FLAGS.num_images, image_size=config.image_size)
-    return check_images.of_photographs(FLAGS.num_images, image_size=config.image_size)
+        return check_images.of_files(FLAGS.images, FLAGS.num_images, image_size=model.image_size)
+    if model.dataset == "digits":
+        return check_images.of_digits(FLAGS.num_images, image_size=model.image_size)
+    return check_images.of_photographs(FLAGS.num_images, image_size=model.image_size)
 
 
 def main() -> None:
     """Reads the images, writes them, and prints which they are."""
     program.require("checkpoint_dir", "output")
     folder = checkpoints.folder(FLAGS.checkpoint_dir)
-    config = model_config.read(folder)
-    if config is None:
+    model = model_config.read(folder)
+    if model is None:
         raise FileNotFoundError(
             f"expected a {model_config.FILE_NAME} in {folder}, which gives the size of the images, "
             "got none; prepare_checkpoint makes one for a checkpoint that has none"
         )
-    images, description = _take(config)
+    images, description = _take(model)
     data = io.BytesIO()
     np.save(data, images)
     atomic_files.write_atomically(FLAGS.output, data.getvalue())
-    print(f"Images: {description}, {config.image_size} x {config.image_size} pixels.")
+    print(f"Images: {description}, {model.image_size} x {model.image_size} pixels.")
     print(f"Written to {FLAGS.output}")
 
 

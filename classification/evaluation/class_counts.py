@@ -76,10 +76,10 @@ class Examples:
     right: tuple[int, ...]
 
 
-def class_names(config: ModelConfig, dataset: Dataset) -> tuple[str, ...]:
+def class_names(model: ModelConfig, dataset: Dataset) -> tuple[str, ...]:
     """The names of the network's classes; the number of a class that has no name."""
-    known = config.labels or dataset.labels or ()
-    return known + tuple(str(label) for label in range(len(known), config.num_classes))
+    known = model.labels or dataset.labels or ()
+    return known + tuple(str(label) for label in range(len(known), model.num_classes))
 
 
 def confusions(result: Result) -> list[Confusion]:

@@ -67,7 +67,7 @@ class Result:
 def evaluate(
     *,
     checkpoint: Checkpoint,
-    config: ModelConfig,
+    model: ModelConfig,
     dataset: Dataset,
     batch_size: int,
     num_examples: int | None = None,
@@ -80,7 +80,7 @@ def evaluate(
 
     Args:
       checkpoint: the checkpoint.
-      config: its network.
+      model: its network.
       dataset: the images.
       batch_size: how many images to compute at once; it does not affect the result.
       num_examples: evaluate at most this many images, the first ones; None for all.
@@ -96,21 +96,21 @@ def evaluate(
     for name, value in (("batch_size", batch_size), ("num_examples", num_examples)):
         if value is not None and value < 1:
             raise ValueError(f"expected {name} to be at least 1, got {value}")
-    _check_classes(config, dataset)
+    _check_classes(model, dataset)
     total = min(num_examples or dataset.num_examples, dataset.num_examples)
     with contextlib.ExitStack() as stack:
         stack.enter_context(tf.Graph().as_default())
         # Deterministic operations need a seed, even for initial values that are never used.
         tf.set_random_seed(0)
         batches = dataset.batches(
-            batch_size=min(batch_size, total), image_size=config.image_size, is_training=False
+            batch_size=min(batch_size, total), image_size=model.image_size, is_training=False
         )
         batch = tf.data.make_one_shot_iterator(batches).get_next()
-        end_points = factory.build(batch["image"], config)
+        end_points = factory.build(batch["image"], model)
         logits = end_points["Logits"]
         fetches = {
             "label": batch["label"],
-            "top": tf.nn.top_k(logits, min(_TOP, config.num_classes)).indices,
+            "top": tf.nn.top_k(logits, min(_TOP, model.num_classes)).indices,
             "probability": tf.reduce_max(end_points["Predictions"], axis=1),
             "finite": tf.reduce_all(tf.is_finite(logits)),
         }
@@ -135,7 +135,7 @@ def evaluate(
                     f"expected finite logits, got NaN or infinity: the network in "
                     f"{checkpoint} has diverged in training; take an earlier checkpoint"
                 )
-            _check_labels(computed["label"][: total - done], config, dataset)
+            _check_labels(computed["label"][: total - done], model, dataset)
             for name, parts in collected.items():
                 parts.append(computed[name][: total - done])
             done += len(collected["label"][-1])
@@ -163,10 +163,10 @@ def write_summaries(folder: str, result: Result) -> None:
         writer.add_summary(tf.Summary(value=values), result.global_step or 0)
 
 
-def _check_classes(config: ModelConfig, dataset: Dataset) -> None:
+def _check_classes(model: ModelConfig, dataset: Dataset) -> None:
     """Checks that the network's classes are the data's."""
-    if config.labels is not None and dataset.labels is not None:
-        pairs = zip(config.labels, dataset.labels, strict=False)
+    if model.labels is not None and dataset.labels is not None:
+        pairs = zip(model.labels, dataset.labels, strict=False)
         differing = [(i, *pair) for i, pair in enumerate(pairs) if pair[0] != pair[1]]
         if differing:
             label, ours, theirs = differing[0]
@@ -177,20 +177,20 @@ def _check_classes(config: ModelConfig, dataset: Dataset) -> None:
             )
     # Data without names may have any number of classes: its labels are checked one by one.
     # A network may have more classes than the data that it was trained on.
-    if dataset.labels is None or config.num_classes == dataset.num_classes:
+    if dataset.labels is None or model.num_classes == dataset.num_classes:
         return
-    if config.num_classes < dataset.num_classes or config.dataset != dataset.source:
+    if model.num_classes < dataset.num_classes or model.dataset != dataset.source:
         raise ValueError(
-            f"expected data of {config.num_classes} classes, which the network has, got "
+            f"expected data of {model.num_classes} classes, which the network has, got "
             f"{dataset.num_classes} classes in {dataset.source}; name the data with --dataset_dir, "
             "or, if the checkpoint has no model.json, the number of classes with --num_classes"
         )
 
 
-def _check_labels(labels: np.ndarray, config: ModelConfig, dataset: Dataset) -> None:
-    wrong = labels[(labels < 0) | (labels >= config.num_classes)]
+def _check_labels(labels: np.ndarray, model: ModelConfig, dataset: Dataset) -> None:
+    wrong = labels[(labels < 0) | (labels >= model.num_classes)]
     if len(wrong):
         raise ValueError(
-            f"expected labels in 0..{config.num_classes - 1}, which the network has, got "
+            f"expected labels in 0..{model.num_classes - 1}, which the network has, got "
             f"{wrong[0]} in {dataset.source}"
         )

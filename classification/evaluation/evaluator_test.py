@@ -53,7 +53,7 @@ class DigitsTest(parameterized.TestCase):
     def evaluate(self, **options):
         defaults = {
             "checkpoint": Checkpoint(self.checkpoint),
-            "config": digits_networks.DIGITS,
+            "model": digits_networks.DIGITS,
             "batch_size": 100,
         }
         return evaluate(**{"dataset": self.digits, **defaults, **options})
@@ -102,40 +102,40 @@ class DigitsTest(parameterized.TestCase):
                 self.evaluate(**{name: value})
 
     def test_float_checkpoint_of_a_quantised_network(self):
-        config = dataclasses.replace(digits_networks.DIGITS, quantize=True)
+        model = dataclasses.replace(digits_networks.DIGITS, quantize=True)
         with self.assertRaisesRegex(ValueError, "float network's: leave --quantize out"):
-            self.evaluate(config=config)
+            self.evaluate(model=model)
 
     def test_checkpoint_of_another_width(self):
-        config = dataclasses.replace(digits_networks.DIGITS, depth_multiplier=0.5)
+        model = dataclasses.replace(digits_networks.DIGITS, depth_multiplier=0.5)
         with self.assertRaisesRegex(ValueError, "are depth multiplier.* right"):
-            self.evaluate(config=config)
+            self.evaluate(model=model)
 
     def test_labels_that_the_network_has_not(self):
-        config = dataclasses.replace(digits_networks.DIGITS, num_classes=5, labels=None)
-        checkpoint = digits_networks.write_network(self.create_tempdir().full_path, config)
+        model = dataclasses.replace(digits_networks.DIGITS, num_classes=5, labels=None)
+        checkpoint = digits_networks.write_network(self.create_tempdir().full_path, model)
         with self.assertRaisesRegex(ValueError, "data of 5 classes, .* got 10 classes in digits"):
-            self.evaluate(config=config, checkpoint=Checkpoint(checkpoint))
+            self.evaluate(model=model, checkpoint=Checkpoint(checkpoint))
         unnamed = dataclasses.replace(self.digits, labels=None)
         with self.assertRaisesRegex(ValueError, r"labels in 0\.\.4, .* got [5-9] in digits"):
-            self.evaluate(config=config, checkpoint=Checkpoint(checkpoint), dataset=unnamed)
+            self.evaluate(model=model, checkpoint=Checkpoint(checkpoint), dataset=unnamed)
 
     def test_other_classes_than_in_training(self):
-        config = dataclasses.replace(digits_networks.DIGITS, labels=(*"01234", "rose", *"6789"))
+        model = dataclasses.replace(digits_networks.DIGITS, labels=(*"01234", "rose", *"6789"))
         with self.assertRaisesRegex(ValueError, "class 5 is 'rose' in its model.json and '5' in"):
-            self.evaluate(config=config)
+            self.evaluate(model=model)
 
     def test_more_classes_than_the_data_has(self):
-        config = dataclasses.replace(digits_networks.DIGITS, num_classes=12, labels=None)
+        model = dataclasses.replace(digits_networks.DIGITS, num_classes=12, labels=None)
         checkpoint = digits_networks.write_network(
-            self.create_tempdir().full_path, config, step=None
+            self.create_tempdir().full_path, model, step=None
         )
-        result = self.evaluate(config=config, checkpoint=Checkpoint(checkpoint))
+        result = self.evaluate(model=model, checkpoint=Checkpoint(checkpoint))
         self.assertEqual(result.num_examples, 360)
         self.assertIsNone(result.global_step)
-        elsewhere = dataclasses.replace(config, dataset="elsewhere")
+        elsewhere = dataclasses.replace(model, dataset="elsewhere")
         with self.assertRaisesRegex(ValueError, "data of 12 classes, .* got 10 classes in digits"):
-            self.evaluate(config=elsewhere, checkpoint=Checkpoint(checkpoint))
+            self.evaluate(model=elsewhere, checkpoint=Checkpoint(checkpoint))
 
     def test_diverged_network(self):
         prefix = os.path.join(self.create_tempdir().full_path, "nan")
@@ -150,11 +150,11 @@ class DigitsTest(parameterized.TestCase):
             self.evaluate(checkpoint=Checkpoint(prefix))
 
     def test_equal_logits_go_to_the_lower_label(self):
-        config = dataclasses.replace(digits_networks.DIGITS, quantize=True)
+        model = dataclasses.replace(digits_networks.DIGITS, quantize=True)
         # Nothing of an image is left when a random base is quantised to ranges of 0..6: all
         # logits are 0.
-        checkpoint = digits_networks.write_network(self.create_tempdir().full_path, config)
-        result = self.evaluate(config=config, checkpoint=Checkpoint(checkpoint))
+        checkpoint = digits_networks.write_network(self.create_tempdir().full_path, model)
+        result = self.evaluate(model=model, checkpoint=Checkpoint(checkpoint))
         self.assertEqual((result.num_correct, result.num_in_top_5), (36, 5 * 36))
 
 
@@ -171,7 +171,7 @@ class RecordsTest(absltest.TestCase):
     def evaluate(self, batch_size: int = 2) -> evaluator.Result:
         return evaluate(
             checkpoint=Checkpoint(self.checkpoint),
-            config=self.config,
+            model=self.config,
             dataset=open_dataset(self.folder, "validation"),
             batch_size=batch_size,
         )

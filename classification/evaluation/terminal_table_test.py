@@ -71,7 +71,7 @@ dog         8   87.50 %    77.78 %  1 x cat
 
 class TerminalTest(parameterized.TestCase):
     @parameterized.parameters(60, 80, 200)
-    def test_numbers_are_whole_and_names_go_on(self, width):
+    def test_numbers_are_not_cut_and_long_names_wrap(self, width):
         name = "a name of many words that goes on and on, longer than a line of the table"
         shown = show(_RESULT, (name, "dog", "cow"), force_terminal=True, width=width)
         self.assertIn("Accuracy: 69.23 % (9 of 13 images)\n", shown)

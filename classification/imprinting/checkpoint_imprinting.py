@@ -35,7 +35,7 @@ _BATCH_SIZE = 32
 
 def embed(
     values: Mapping[str, np.ndarray],
-    config: ModelConfig,
+    model: ModelConfig,
     paths: Sequence[str],
     *,
     views: int = 1,
@@ -46,7 +46,7 @@ def embed(
 
     Args:
       values: those of the network's variables, by name, as `deployable.read_values` returns them.
-      config: the network.
+      model: the network.
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: the number of parts of each image; see `PixelReader.read`.
       round_activations: see `fake_quant.Quantization`; for a quantised network.
@@ -58,7 +58,7 @@ def embed(
     """
     embeddings = [np.zeros([0, views, EMBEDDING_SIZE], np.float32)]
     bad: dict[int, str] = {}
-    size = config.image_size
+    size = model.image_size
 
     def read(index: int) -> np.ndarray:
         try:
@@ -72,7 +72,7 @@ def embed(
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
         inputs = pixel_scaling.to_real(tf.cast(images, tf.float32))
         output = factory.build(
-            inputs, config, embedding_only=True, round_activations=round_activations
+            inputs, model, embedding_only=True, round_activations=round_activations
         )["Embedding"]
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
         with (
@@ -108,7 +108,7 @@ def check_new(names: Iterable[str], labels: Sequence[str]) -> None:
 
 def imprint(
     values: Mapping[str, np.ndarray],
-    config: ModelConfig,
+    model: ModelConfig,
     labels: Sequence[str],
     embeddings: Mapping[str, np.ndarray],
     *,
@@ -122,7 +122,7 @@ def imprint(
 
     Args:
       values: those of the network's variables, by name.
-      config: the network.
+      model: the network.
       labels: the names of its classes.
       embeddings: those of the examples of each new class, float [n, 1024], by the class's name.
       keep_classes: whether the network's classes stay, before the new ones.
@@ -165,5 +165,5 @@ def imprint(
         if names_of_limits[0] in values:
             changed |= dict(zip(names_of_limits, limits, strict=True))
     arrays = {name: np.asarray(value, np.float32) for name, value in changed.items()}
-    config = dataclasses.replace(config, num_classes=len(names), labels=names)
-    return deployable.with_room({**values, **arrays}), config
+    model = dataclasses.replace(model, num_classes=len(names), labels=names)
+    return deployable.with_room({**values, **arrays}), model

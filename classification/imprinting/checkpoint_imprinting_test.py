@@ -58,7 +58,7 @@ class CheckpointImprintingTest(absltest.TestCase):
             variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
             return session.run(logits)
 
-    def test_new_classes_are_told_from_one_another(self):
+    def test_new_classes_are_distinguished(self):
         embeddings = self.embeddings()
         np.testing.assert_allclose(np.linalg.norm(embeddings["one"], axis=1), 1, rtol=0.02)
         values, config = self.imprint(embeddings, keep_classes=False)

@@ -29,6 +29,7 @@ from absl import flags
 
 from classification.base import runner
 from classification.base.progress_bar import ProgressBar
+from classification.data import records
 from classification.deployment import deployable
 from classification.images import image_folder
 from classification.imprinting import photos
@@ -61,8 +62,8 @@ flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes, before 
 path_flags.define(
     "labels",
     "",
-    "With --keep_classes: file of the names of all classes of IN, one a line, or 0:NAME and so on. "
-    "Default: the names that IN carries.",
+    "With --keep_classes: file of the names of all classes of IN, one per line, or 0:NAME and so "
+    "on. Default: the names that IN carries.",
 )
 flags.DEFINE_boolean(
     "allow_lost_classes",
@@ -119,8 +120,8 @@ def _options() -> Options:
     described = model_flags.given()
     if FLAGS.model and described:
         raise ValueError(
-            f"expected --{next(iter(described))} only with --checkpoint, got it with --model: a "
-            ".tflite says what network it is"
+            f"expected --{next(iter(described))} only with --checkpoint, got --model: a .tflite "
+            "says what network it is"
         )
     return Options(
         keep_classes=FLAGS.keep_classes,
@@ -133,8 +134,9 @@ def _options() -> Options:
 def _tflite(options: Options) -> TfliteNetwork:
     with open(FLAGS.model, "rb") as file:
         data = file.read()
+    labels = records.read_label_file(FLAGS.labels) if FLAGS.labels else None
     try:
-        network = TfliteNetwork(data, options, labels_file=FLAGS.labels)
+        network = TfliteNetwork(data, options, labels, labels_source=FLAGS.labels)
     except ValueError as error:
         raise ValueError(f"{FLAGS.model}: {error}") from error
     atomic_files.check_place(FLAGS.output)
@@ -142,9 +144,9 @@ def _tflite(options: Options) -> TfliteNetwork:
 
 
 def _checkpoint(options: Options) -> CheckpointNetwork:
-    config = model_flags.resolve(FLAGS.checkpoint, model_flags.given(), say=print)
     checkpoint = checkpoints.find(FLAGS.checkpoint)
-    network = CheckpointNetwork(checkpoint, config, options, labels_file=FLAGS.labels)
+    model = model_flags.resolve(checkpoint, model_flags.given(), say=print)
+    network = CheckpointNetwork(checkpoint, model, options, labels_file=FLAGS.labels)
     atomic_files.check_replaceable(FLAGS.output, deployable.FILE_NAMES)
     return network
 

@@ -95,7 +95,7 @@ class ImprintTest(absltest.TestCase):
         self.imprint()
         self.assertEqual(pathlib.Path("out.tflite").read_bytes(), first)
 
-    def test_new_classes_behind_the_old_and_more_examples_later(self):
+    def test_new_classes_after_the_old_and_more_examples_later(self):
         self.add("blue", "red")
         out = self.imprint("--keep_classes")
         self.assertIn(f"{testing.CLASSES} classes kept, 2 new, from 10 photos.", out)
@@ -254,7 +254,7 @@ class ImprintTest(absltest.TestCase):
         path.write_bytes(whole[:-40])
         self.assert_fails(r"got 1 that cannot \(blue/0.jpg: it cannot be decoded: pixels are miss")
 
-    def test_folders_that_are_no_new_classes(self):
+    def test_folders_that_cannot_become_new_classes(self):
         self.assert_fails("expected a folder of class folders of images, got photos")
         os.mkdir("photos")
         self.assert_fails("expected a folder for each class in photos")

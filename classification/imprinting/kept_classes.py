@@ -64,10 +64,8 @@ class Cosines:
         )
         return (
             f"photos of new classes have a cosine of {own} with the vector of their class and "
-            f"{kept} "
-            f"with the closest kept class; parts of unrelated photographs have {others_new} with "
-            f"the "
-            f"closest new class and {others_kept} with the closest kept one (medians)"
+            f"{kept} with the closest kept class; parts of unrelated photographs have {others_new} "
+            f"with the closest new class and {others_kept} with the closest kept one (medians)"
         )
 
 

@@ -12,11 +12,10 @@ Lowe, arXiv 1712.07136, section 3.2). In a notebook:
 import abc
 import dataclasses
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from classification.data import records
 from classification.deployment import check_images, deployable, published_head
 from classification.imprinting import (
     checkpoint_imprinting,
@@ -33,6 +32,7 @@ from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import SCALE_FACTOR
 from transforms.base import atomic_files
 from transforms.base import labels as label_files
+from transforms.conversion import inference
 from transforms.tflite import metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
 
@@ -60,7 +60,9 @@ class Options:
 
     def __post_init__(self) -> None:
         if self.allow_lost_classes and not self.keep_classes:
-            raise ValueError("expected --keep_classes with --allow_lost_classes, got it alone")
+            raise ValueError(
+                "expected --keep_classes with --allow_lost_classes, got only the latter"
+            )
         if self.views < 1:
             raise ValueError(f"expected --views to be at least 1, got {self.views}")
 
@@ -116,15 +118,15 @@ class ImprintedCheckpoint(Imprinted):
 
     Attributes:
       values: of its variables, by name.
-      config: what the network is.
+      model: what the network is.
     """
 
     values: Mapping[str, np.ndarray]
-    config: ModelConfig
+    model: ModelConfig
 
     def write(self, path: str) -> None:
         """Writes a folder with the checkpoint, `model.json` and `labels.txt`."""
-        deployable.write(path, self.config, self.values)
+        deployable.write(path, self.model, self.values)
 
 
 class TfliteNetwork:
@@ -135,29 +137,42 @@ class TfliteNetwork:
       num_unnamed: how many of these have no names, and are named by their numbers.
     """
 
-    def __init__(self, data: bytes, options: Options, labels_file: str = ""):
+    def __init__(
+        self,
+        data: bytes,
+        options: Options,
+        labels: Sequence[str] | None = None,
+        *,
+        labels_source: str = "labels",
+    ):
         """Reads the model.
 
         Args:
           data: a quantised classifier, as `./bazelw build frozen_tflite` makes it, or any other
             that the on-device imprinting engines accept.
           options: how to imprint.
-          labels_file: a file of the names of the model's classes, for `keep_classes`; '' means the
-            names that the model carries.
+          labels: the names of the model's classes, for `keep_classes`; None means the names that
+            the model carries.
+          labels_source: what an error about the number of `labels` calls their source.
 
         Raises:
-          OSError: if the file cannot be read.
-          ValueError: if the model cannot be imprinted into, or the names do not fit it.
+          ValueError: if the model is damaged or cannot be imprinted into, or the names do not fit
+            it.
         """
         self._data = data
         self._options = options
-        self._model = model_file.parse(data)
-        self._engine = ImprintingEngine(self._model, keep_classes=options.keep_classes)
-        self.labels, self.num_unnamed = _kept_labels(labels_file, data, self._engine.num_classes)
-        metadata.check(self._model, data)
+        self._tflite_model = model_file.parse(data)
+        inference.verify(data)
+        num_classes = self._engine().num_classes
+        if labels is None or not num_classes:
+            self.labels, self.num_unnamed = _carried_labels(data, num_classes)
+        else:
+            label_files.check_count(labels, num_classes, labels_source)
+            self.labels, self.num_unnamed = [*labels], 0
+        metadata.check(self._tflite_model, data)
 
     def imprint(self, found: Photos, on_progress: OnProgress | None = None) -> ImprintedTflite:
-        """Imprints a class for each folder of photos. Call it only once.
+        """Imprints a class for each folder of photos.
 
         A class that was imprinted before, here or on a device, gets more examples if a folder has
         its name.
@@ -170,18 +185,18 @@ class TfliteNetwork:
           ValueError: if a folder has the name of a trained class, photos cannot be read or have
             nothing in common, or kept classes would be lost.
         """
-        engine = self._engine
+        engine = self._engine()
         numbers = class_numbers.assign(found.classes, engine, self.labels)
         names = [*self.labels, *(n for n, number in numbers.items() if number >= len(self.labels))]
         vectors, bad = tflite_embedder.embed(
-            self._model, found.paths, views=self._options.views, on_progress=on_progress
+            self._tflite_model, found.paths, views=self._options.views, on_progress=on_progress
         )
         new = _readable(found, vectors, bad, self._options)
         comparison = ""
         trained = engine.trained_vectors()
         if len(trained):
             others, _ = tflite_embedder.embed(
-                self._model, check_images.photographs(), views=kept_classes.PARTS
+                self._tflite_model, check_images.photographs(), views=kept_classes.PARTS
             )
             comparison = _compare(trained, new, others, self._options)
         for name, embeddings in new.items():
@@ -201,35 +216,36 @@ class TfliteNetwork:
             cosines=built.cosines,
         )
 
+    def _engine(self) -> ImprintingEngine:
+        return ImprintingEngine(self._tflite_model, keep_classes=self._options.keep_classes)
+
 
 class CheckpointNetwork:
     """A checkpoint's network to imprint into: one of this project, or a published MobileNet V1."""
 
     def __init__(
-        self, checkpoint: Checkpoint, config: ModelConfig, options: Options, labels_file: str = ""
+        self, checkpoint: Checkpoint, model: ModelConfig, options: Options, labels_file: str = ""
     ):
         """Finds the names of the classes; the values are read by `imprint`.
 
         Args:
           checkpoint: the checkpoint.
-          config: its network.
+          model: its network.
           options: how to imprint.
           labels_file: a file of the names of its classes, for `keep_classes`; '' means those of
-            `config`, or of a labels.txt beside the checkpoint.
+            `model`, or of a labels.txt beside the checkpoint.
 
         Raises:
           OSError: if the file cannot be read.
           ValueError: if the names do not fit the network.
         """
-        labels: tuple[str, ...] = tuple(map(str, range(config.num_classes)))
+        labels: tuple[str, ...] = tuple(map(str, range(model.num_classes)))
         if options.keep_classes:
-            labels, _ = deployable.find_labels(
-                labels_file, checkpoint.folder, config, flag="labels"
-            )
+            labels, _ = deployable.find_labels(labels_file, checkpoint.folder, model, flag="labels")
         self._checkpoint = checkpoint
         self._options = options
         self._labels = labels
-        self._config = deployable.portable(config, labels)
+        self._portable = deployable.portable(model, labels)
 
     def imprint(self, found: Photos, on_progress: OnProgress | None = None) -> ImprintedCheckpoint:
         """Imprints a class for each folder of photos.
@@ -243,46 +259,42 @@ class CheckpointNetwork:
             name of one of its classes, photos cannot be read or have nothing in common, or kept
             classes would be lost.
         """
-        options, config = self._options, self._config
+        options, model = self._options, self._portable
         if options.keep_classes:
             checkpoint_imprinting.check_new(found.classes, self._labels)
-        values = published_head.read_any_values(self._checkpoint, config)
+        values = published_head.read_any_values(self._checkpoint, model)
         if published_head.is_published(self._checkpoint) and not options.keep_classes:
             # Its own scale factor suits its own classes, of which there are far more.
             values[SCALE_FACTOR] = np.array(SCALE_FACTOR_START, np.float32)
         embeddings, bad = checkpoint_imprinting.embed(
-            values, config, found.paths, views=options.views, on_progress=on_progress
+            values, model, found.paths, views=options.views, on_progress=on_progress
         )
         new = _readable(found, embeddings, bad, options)
         comparison = ""
         if options.keep_classes:
             others, _ = checkpoint_imprinting.embed(
-                values, config, check_images.photographs(), views=kept_classes.PARTS
+                values, model, check_images.photographs(), views=kept_classes.PARTS
             )
             kept = checkpoint_imprinting.class_vectors(values)
             comparison = _compare(kept, new, others, options)
-        values, config = checkpoint_imprinting.imprint(
-            values, config, self._labels, new, keep_classes=options.keep_classes
+        values, model = checkpoint_imprinting.imprint(
+            values, model, self._labels, new, keep_classes=options.keep_classes
         )
         return ImprintedCheckpoint(
-            config.labels or (),
+            model.labels or (),
             len(self._labels) if options.keep_classes else 0,
             len(found.names) - len(bad),
             tuple(found.describe(bad)),
             comparison,
             values=values,
-            config=config,
+            model=model,
         )
 
 
-def _kept_labels(labels_file: str, data: bytes, num_classes: int) -> tuple[list[str], int]:
+def _carried_labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
     """The names of a model's classes, and how many of these are numbers, for lack of a name."""
     if not num_classes:
         return [], 0
-    if labels_file:
-        given = records.read_label_file(labels_file)
-        label_files.check_count(given, num_classes, labels_file)
-        return list(given), 0
     # An on-device engine keeps the description of the labels, but loses their file.
     labels = metadata.labels_of(data, must_be_there=False) or ()
     has_empty = "" in map(str.strip, labels)

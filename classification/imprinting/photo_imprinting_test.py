@@ -7,10 +7,26 @@ import numpy as np
 from absl.testing import absltest
 from PIL import Image
 
-from classification.imprinting import photo_imprinting, photos
-from classification.imprinting.photo_imprinting import Options, TfliteNetwork
+from classification.deployment import deployable
+from classification.imprinting import photos
+from classification.imprinting.photo_imprinting import CheckpointNetwork, Options, TfliteNetwork
+from classification.nets import checkpoints, model_config
+from classification.nets.checkpoint import Checkpoint
+from classification.nets.variable_names import CLASS_VECTORS
+from classification.testing.digits_networks import DIGITS, write_network
 from transforms.conversion import testing
 from transforms.tflite import metadata, model_file
+
+
+def _write_photos(folder: pathlib.Path) -> None:
+    """Writes 3 photos of each of two classes, blue and red."""
+    random = np.random.default_rng(1)
+    for name, colour in (("blue", (20, 30, 220)), ("red", (230, 20, 20))):
+        (folder / name).mkdir(parents=True)
+        for index in range(3):
+            noise = random.integers(-20, 20, [testing.SIZE, testing.SIZE, 3])
+            pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / name / f"{index}.png")
 
 
 class OptionsTest(absltest.TestCase):
@@ -27,15 +43,9 @@ class TfliteNetworkTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.create_tempdir().full_path)
-        random = np.random.default_rng(1)
-        for name, colour in (("blue", (20, 30, 220)), ("red", (230, 20, 20))):
-            (self.folder / name).mkdir()
-            for index in range(3):
-                noise = random.integers(-20, 20, [testing.SIZE, testing.SIZE, 3])
-                pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(self.folder / name / f"{index}.png")
-        model = model_file.parse(testing.small().model)
-        self.data = metadata.attach(model, testing.LABELS)
+        _write_photos(self.folder)
+        tflite_model = model_file.parse(testing.small().model)
+        self.data = metadata.attach(tflite_model, testing.LABELS)
 
     def test_new_classes_alone(self):
         progress = []
@@ -61,14 +71,41 @@ class TfliteNetworkTest(absltest.TestCase):
         self.assertIn("photos of new classes have a cosine of", imprinted.comparison)
 
     def test_names_of_another_number_of_classes(self):
-        names = self.folder / "names.txt"
-        names.write_text("one\ntwo\n")
-        with self.assertRaisesRegex(ValueError, "each of the network's 7 classes, got 2 names"):
-            TfliteNetwork(self.data, Options(keep_classes=True), labels_file=str(names))
+        with self.assertRaisesRegex(
+            ValueError, "each of the network's 7 classes, got 2 names in labels;"
+        ):
+            TfliteNetwork(self.data, Options(keep_classes=True), ["one", "two"])
 
-    def test_docstring_shows_the_names_that_exist(self):
-        for name in ("TfliteNetwork", "Options", "photos.find"):
-            self.assertIn(name, photo_imprinting.__doc__)
+    def test_imprints_again_from_the_same_network(self):
+        network = TfliteNetwork(self.data, Options(keep_classes=True, allow_lost_classes=True))
+        found = photos.find(str(self.folder))
+        self.assertEqual(network.imprint(found).tflite, network.imprint(found).tflite)
+
+
+class CheckpointNetworkTest(absltest.TestCase):
+    def test_new_classes_become_a_folder_that_can_be_read(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        _write_photos(folder / "photos")
+        checkpoint = Checkpoint(write_network(str(folder / "net"), DIGITS))
+        network = CheckpointNetwork(checkpoint, DIGITS, Options())
+        imprinted = network.imprint(photos.find(str(folder / "photos")))
+        self.assertEqual(imprinted.names, ("blue", "red"))
+        self.assertEqual((imprinted.num_kept, imprinted.num_photos), (0, 6))
+        imprinted.write(str(folder / "out"))
+        model = model_config.read(str(folder / "out"))
+        self.assertEqual(model.labels, ("blue", "red"))
+        values = deployable.read_values(checkpoints.find(str(folder / "out")), model)
+        np.testing.assert_array_equal(values[CLASS_VECTORS], imprinted.values[CLASS_VECTORS])
+        self.assertEqual(values[CLASS_VECTORS].shape[-1], 2)
+
+    def test_refuses_a_folder_named_as_a_kept_class(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        _write_photos(folder / "photos")
+        (folder / "photos" / "red").rename(folder / "photos" / "7")
+        checkpoint = Checkpoint(write_network(str(folder / "net"), DIGITS))
+        network = CheckpointNetwork(checkpoint, DIGITS, Options(keep_classes=True))
+        with self.assertRaisesRegex(ValueError, "expected new classes, got 7"):
+            network.imprint(photos.find(str(folder / "photos")))
 
 
 if __name__ == "__main__":

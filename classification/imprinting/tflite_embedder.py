@@ -15,7 +15,7 @@ from transforms.tflite.model_graph import Model
 
 
 def embed(
-    model: Model,
+    tflite_model: Model,
     paths: Sequence[str],
     *,
     views: int = 1,
@@ -26,7 +26,7 @@ def embed(
     """Computes the embeddings of image files, preprocessed as in evaluation.
 
     Args:
-      model: a quantised classifier, extractor and head in one.
+      tflite_model: a quantised classifier, extractor and head in one.
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: the number of parts of each image; see `PixelReader.read`.
       kernels: the interpreter's kernels.
@@ -37,7 +37,7 @@ def embed(
       float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
       the reasons why files cannot be read, by index. The embeddings of such files are 0.
     """
-    extractor = split.split(model).extractor
+    extractor = split.split(tflite_model).extractor
     graph = model_graph.graph(extractor)
     (image,), (output,) = graph.inputs, graph.outputs
     embeddings = np.zeros([len(paths), views, output.shape[-1]], np.float32)

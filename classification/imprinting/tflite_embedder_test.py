@@ -45,7 +45,7 @@ class EmbedTest(absltest.TestCase):
         alone, _ = tflite_embedder.embed(self.model, self.paths)
         np.testing.assert_array_equal(alone, expected[:, :1])
 
-    def test_what_cannot_be_read_is_told(self):
+    def test_unreadable_images_are_reported(self):
         with open(self.paths[4], "wb") as file:
             file.write(b"none")
         found, bad = tflite_embedder.embed(

@@ -64,7 +64,7 @@ class EmbeddingCacheTest(absltest.TestCase):
         self.assertEqual(self.embed()[2], 4)
         self.assertEqual(self.embed()[2], 4)
 
-    def test_what_cannot_be_read_is_told_and_not_kept(self):
+    def test_unreadable_images_are_reported_and_not_kept(self):
         pathlib.Path(self.paths[1]).write_bytes(b"bad")
         for computed in (4, 1):
             found, bad, count = self.embed()

@@ -12,9 +12,10 @@ from classification.deployment import deployable
 from classification.imprinting import checkpoint_imprinting, tflite_embedder, unit_vectors
 from classification.low_shot import tflite_method
 from classification.low_shot.protocol import Classifier, Method
-from classification.nets import checkpoints
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import CLASS_VECTORS, CLASSES, SCALE_FACTOR
+from transforms.conversion import inference
 from transforms.tflite import metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
@@ -42,6 +43,7 @@ class Source:
 
     Attributes:
       name: its name in tables.
+      path: the file or folder that it is from, in errors.
       labels: the names of its classes.
       vectors: its class vectors, float [classes, d] of unit length.
       scale: its scale factor.
@@ -52,6 +54,7 @@ class Source:
     """
 
     name: str
+    path: str
     labels: tuple[str, ...]
     vectors: np.ndarray
     scale: float
@@ -71,9 +74,10 @@ def of_model(path: str) -> Source:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        model = model_file.parse(data)
+        tflite_model = model_file.parse(data)
+        inference.verify(data)
         # Refuses models that cannot be imprinted into.
-        ImprintingEngine(model, keep_classes=True)
+        ImprintingEngine(tflite_model, keep_classes=True)
         labels = metadata.labels_of(data)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
@@ -84,43 +88,48 @@ def of_model(path: str) -> Source:
         )
     return Source(
         name=".tflite",
+        path=path,
         labels=labels,
-        vectors=tflite_method.base_vectors(model),
-        scale=tflite_method.scale_factor(model),
-        key=_model_key(model),
-        compute=functools.partial(tflite_embedder.embed, model),
-        classify=tflite_method.classifier(model),
-        deployed=tflite_method.Deployed(model),
+        vectors=tflite_method.base_vectors(tflite_model),
+        scale=tflite_method.scale_factor(tflite_model),
+        key=_model_key(tflite_model),
+        compute=functools.partial(tflite_embedder.embed, tflite_model),
+        classify=tflite_method.classifier(tflite_model),
+        deployed=tflite_method.Deployed(tflite_model),
     )
 
 
-def of_checkpoint(path: str, config: ModelConfig) -> list[Source]:
+def of_checkpoint(checkpoint: Checkpoint, model: ModelConfig) -> list[Source]:
     """A checkpoint's network; if it is quantised, also the same without rounding activations.
 
     Args:
-      path: see `checkpoints.find`.
-      config: the network, with labels.
+      checkpoint: the checkpoint.
+      model: its network, with labels.
 
     Raises:
-      FileNotFoundError: if there is none.
       ValueError: if it cannot be read, is of another network or has no labels.
     """
-    if config.labels is None:
+    if model.labels is None:
         raise ValueError(
-            f"expected a checkpoint whose model.json names its classes, got {path}; train on data "
-            "that has a labels.txt"
+            f"expected a checkpoint whose model.json names its classes, got {checkpoint}; train on "
+            "data that has a labels.txt"
         )
-    values = deployable.read_values(checkpoints.find(path), config)
-    sources = [_of_values("checkpoint", values, config, round_activations=True)]
-    if config.quantize:
-        sources.append(_of_values(UNROUNDED, values, config, round_activations=False))
+    values, path = deployable.read_values(checkpoint, model), str(checkpoint)
+    sources = [_of_values("checkpoint", path, values, model, round_activations=True)]
+    if model.quantize:
+        sources.append(_of_values(UNROUNDED, path, values, model, round_activations=False))
     return sources
 
 
 def _of_values(
-    name: str, values: Mapping[str, np.ndarray], config: ModelConfig, *, round_activations: bool
+    name: str,
+    path: str,
+    values: Mapping[str, np.ndarray],
+    model: ModelConfig,
+    *,
+    round_activations: bool,
 ) -> Source:
-    network = (config.image_size, config.depth_multiplier, config.quantize, round_activations)
+    network = (model.image_size, model.depth_multiplier, model.quantize, round_activations)
     digest = hashlib.sha256(repr(network).encode())
     for variable in sorted(values):
         if not variable.startswith(CLASSES):
@@ -128,16 +137,17 @@ def _of_values(
     vectors = unit_vectors.unit(values[CLASS_VECTORS][0, 0].T)
     return Source(
         name=name,
-        labels=config.labels or (),
+        path=path,
+        labels=model.labels or (),
         vectors=vectors,
         scale=float(values[SCALE_FACTOR]),
         key=digest.digest(),
         compute=functools.partial(
-            checkpoint_imprinting.embed, values, config, round_activations=round_activations
+            checkpoint_imprinting.embed, values, model, round_activations=round_activations
         ),
         classify=lambda embeddings: embeddings @ vectors.T,
     )
 
 
-def _model_key(model: Model) -> bytes:
-    return model_file.serialise(split.split(model).extractor)
+def _model_key(tflite_model: Model) -> bytes:
+    return model_file.serialise(split.split(tflite_model).extractor)

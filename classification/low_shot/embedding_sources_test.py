@@ -9,7 +9,7 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification.low_shot import embedding_sources
-from classification.nets import model_config
+from classification.nets import checkpoints, model_config
 from tests import runfiles
 from transforms.conversion import testing
 from transforms.tflite import metadata, model_file
@@ -22,8 +22,8 @@ class LowShotSourcesTest(absltest.TestCase):
     def test_a_model(self):
         folder = self.create_tempdir().full_path
         path = os.path.join(folder, "a.tflite")
-        model = model_file.parse(testing.small().model)
-        pathlib.Path(path).write_bytes(metadata.attach(model, _LABELS))
+        tflite_model = model_file.parse(testing.small().model)
+        pathlib.Path(path).write_bytes(metadata.attach(tflite_model, _LABELS))
         source = embedding_sources.of_model(path)
         self.assertEqual(source.labels, _LABELS)
         self.assertEqual(source.vectors.shape, (testing.CLASSES, testing.EMBEDDING))
@@ -35,13 +35,13 @@ class LowShotSourcesTest(absltest.TestCase):
         np.testing.assert_array_equal(np.diagonal(found), found.max(axis=1))
         self.assertGreater(found.max(), 2 * found.min())
         # What follows the embedding has no part in what is kept of it.
-        pathlib.Path(path).write_bytes(metadata.attach(model, _LABELS[::-1]))
+        pathlib.Path(path).write_bytes(metadata.attach(tflite_model, _LABELS[::-1]))
         self.assertEqual(embedding_sources.of_model(path).key, source.key)
 
     def test_a_checkpoint_with_its_quanta_and_without(self):
-        config = model_config.read(_DIGITS)
-        self.assertTrue(config.quantize)
-        quantised, plain = embedding_sources.of_checkpoint(_DIGITS, config)
+        model = model_config.read(_DIGITS)
+        self.assertTrue(model.quantize)
+        quantised, plain = embedding_sources.of_checkpoint(checkpoints.find(_DIGITS), model)
         self.assertEqual([quantised.name, plain.name], ["checkpoint", "float activations"])
         self.assertNotEqual(quantised.key, plain.key)
         for source in (quantised, plain):
@@ -64,9 +64,9 @@ class LowShotSourcesTest(absltest.TestCase):
             embedding_sources.of_model(path)
 
     def test_networks_without_names_are_refused(self):
-        config = dataclasses.replace(model_config.read(_DIGITS), labels=None)
+        model = dataclasses.replace(model_config.read(_DIGITS), labels=None)
         with self.assertRaisesRegex(ValueError, "whose model.json names its classes"):
-            embedding_sources.of_checkpoint(_DIGITS, config)
+            embedding_sources.of_checkpoint(checkpoints.find(_DIGITS), model)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ from classification.base.progress_bar import ProgressBar
 from classification.low_shot import embedding_sources, low_shot_report, trials
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.trials import Settings
-from classification.nets import model_flags
+from classification.nets import checkpoints, model_flags
 from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
@@ -88,16 +88,17 @@ def main() -> None:
     described = model_flags.given()
     if described:
         raise ValueError(
-            f"expected no --{next(iter(described))}, got it: a .tflite, or the model.json beside a "
+            f"expected no --{next(iter(described))}: a .tflite, or the model.json beside a "
             "checkpoint, says what network it is"
         )
     if FLAGS.output_dir:
         atomic_files.check_replaceable(FLAGS.output_dir, FILES)
     # Warnings about damaged EXIF data, large images and the like, which users need not correct.
     warnings.filterwarnings("ignore", module="PIL")
+    sources = _sources()
     with ProgressBar() as progress:
         results = trials.run(
-            _sources(),
+            sources,
             FLAGS.base_dir,
             FLAGS.novel_dir,
             settings,
@@ -127,8 +128,9 @@ def _sources() -> list[Source]:
     """The networks that --model and --checkpoint name."""
     sources = [embedding_sources.of_model(FLAGS.model)] if FLAGS.model else []
     if FLAGS.checkpoint:
-        config = model_flags.resolve(FLAGS.checkpoint, {}, say=print)
-        sources += embedding_sources.of_checkpoint(FLAGS.checkpoint, config)
+        checkpoint = checkpoints.find(FLAGS.checkpoint)
+        model = model_flags.resolve(checkpoint, {}, say=print)
+        sources += embedding_sources.of_checkpoint(checkpoint, model)
     return sources
 
 

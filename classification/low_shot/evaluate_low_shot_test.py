@@ -159,7 +159,7 @@ class EvaluateLowShotTest(absltest.TestCase):
                 self.assertEqual(float(row["novel"]), 1.0)
 
     def test_what_does_not_fit(self):
-        self.assert_fails("expected no --image_size, got it: a .tflite", "--image_size=96")
+        self.assert_fails("expected no --image_size: a .tflite", "--image_size=96")
         missing = ("--model=", "--base_dir=", "--novel_dir=")
         self.assert_fails("expected --model or --checkpoint, --base_dir, --novel_dir; ", *missing)
         # The command goes over two lines, whose first ends in a backslash.

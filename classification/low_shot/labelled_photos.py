@@ -201,7 +201,7 @@ def _open(folder: str, splits: Sequence[str]) -> Dataset:
 def _names(dataset: Dataset) -> tuple[str, ...]:
     if dataset.labels is None:
         raise ValueError(
-            f"expected the names of the classes in {dataset.source}, one a line in "
+            f"expected the names of the classes in {dataset.source}, one per line in "
             f"{records.LABELS_FILE}, got no such file; write one"
         )
     return dataset.labels

@@ -100,7 +100,7 @@ class FindTest(absltest.TestCase):
     def test_records_that_will_not_do(self):
         self.write_records("records/train-0", (b"image", 0), (b"image", 2))
         with self.assertRaisesRegex(
-            ValueError, "names of the classes in .*records, one a line in lab"
+            ValueError, "names of the classes in .*records, one per line in lab"
         ):
             self.find("records")
         self.write("records/labels.txt", b"a\nb\n")

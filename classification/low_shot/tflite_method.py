@@ -15,14 +15,14 @@ from transforms.tflite.model_graph import Model
 class Deployed:
     """The method `protocol.imprint`, computed by a quantised .tflite."""
 
-    def __init__(self, model: Model, *, kernels: Kernels = Kernels.DEFAULT):
+    def __init__(self, tflite_model: Model, *, kernels: Kernels = Kernels.DEFAULT):
         """Creates the method.
 
         Args:
-          model: a .tflite whose classes are those of the base.
+          tflite_model: a .tflite whose classes are those of the base.
           kernels: the interpreter's kernels.
         """
-        self._model = model
+        self._model = tflite_model
         self._kernels = kernels
 
     def __call__(self, task: Task) -> Classifier:
@@ -43,14 +43,14 @@ class Deployed:
         return classifier(engine.build().tflite_model, kernels=self._kernels)
 
 
-def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifier:
+def classifier(tflite_model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifier:
     """Classifies embeddings by a model's own last layers: probabilities, uint8 [n, classes].
 
     Args:
-      model: a classifier, with extractor and head.
+      tflite_model: a classifier, with extractor and head.
       kernels: the interpreter's kernels.
     """
-    head = split.split(model).head
+    head = split.split(tflite_model).head
     (embedding,) = model_graph.graph(head).inputs
     (scale,), (zero_point,) = embedding.scales, embedding.zero_points
 
@@ -63,25 +63,25 @@ def classifier(model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Classifie
     return classify
 
 
-def base_vectors(model: Model) -> np.ndarray:
+def base_vectors(tflite_model: Model) -> np.ndarray:
     """The class vectors of a model, brought to unit length, float32 [classes, d]."""
-    conv = _tail(model)[0]
+    conv = _tail(tflite_model)[0]
     kernel = conv.inputs[1]
     assert kernel is not None
-    data = model.buffers[model.subgraphs[0].tensors[kernel.index].buffer].data
+    data = tflite_model.buffers[tflite_model.subgraphs[0].tensors[kernel.index].buffer].data
     vectors = kernel.dequantise(np.asarray(data)).reshape(kernel.shape[0], -1)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def scale_factor(model: Model) -> float:
+def scale_factor(tflite_model: Model) -> float:
     """The number by which a model multiplies cosines."""
-    factor = _tail(model)[1].inputs[1]
+    factor = _tail(tflite_model)[1].inputs[1]
     assert factor is not None
-    data = model.buffers[model.subgraphs[0].tensors[factor.index].buffer].data
+    data = tflite_model.buffers[tflite_model.subgraphs[0].tensors[factor.index].buffer].data
     return float(factor.dequantise(np.asarray(data)).item())
 
 
-def _tail(model: Model) -> Sequence[model_graph.Operator]:
-    tail = product_rules.tail(model_graph.graph(model))
+def _tail(tflite_model: Model) -> Sequence[model_graph.Operator]:
+    tail = product_rules.tail(model_graph.graph(tflite_model))
     assert tail is not None
     return tail

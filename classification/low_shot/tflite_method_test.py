@@ -64,7 +64,7 @@ class DeployedTest(absltest.TestCase):
         (expected,) = inference.run(self.model, images, kernels=Kernels.REFERENCE)
         np.testing.assert_array_equal(found, expected)
 
-    def test_what_the_model_tells(self):
+    def test_values_read_from_the_model(self):
         self.assertAlmostEqual(tflite_method.scale_factor(self.model), 10.0, places=1)
         vectors = tflite_method.base_vectors(self.model)
         self.assertEqual(vectors.shape, (testing.CLASSES, testing.EMBEDDING))

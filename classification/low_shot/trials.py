@@ -97,8 +97,8 @@ def run(
     for source in sources[1:]:
         if source.labels != sources[0].labels:
             raise ValueError(
-                f"expected networks of the same classes, got different ones: {sources[0].name} "
-                f"and {source.name}"
+                "expected networks of the same classes, got different ones in "
+                f"{sources[0].path} and {source.path}"
             )
     with tempfile.TemporaryDirectory() as scratch:
         splits, names = labelled_photos.find(
@@ -166,8 +166,8 @@ def _embed(
     )
     if bad and not settings.skip_bad_images:
         raise ValueError(
-            f"expected photos that can be read, got {len(bad)} that cannot ({described}); mend or "
-            "remove them, or skip them with --skip_bad_images"
+            f"expected photos that can be read, got {len(bad)} that cannot ({described}); repair "
+            "or remove them, or skip them with --skip_bad_images"
         )
     if bad:
         say(f"Skipped because they cannot be read: {len(bad):,} ({described}).")

@@ -24,6 +24,7 @@ def _source(labels=("red", "green")):
     vectors = np.eye(3, dtype=np.float32)[:2]
     return Source(
         name="colours",
+        path="colours",
         labels=labels,
         vectors=vectors,
         scale=10.0,

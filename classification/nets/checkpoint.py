@@ -107,6 +107,18 @@ class Checkpoint:
         """
         return self.read([name])[name].item() if name in self.shapes else None
 
+    def require_type(self, name: str, value: np.ndarray, dtype: np.typing.DTypeLike) -> None:
+        """Checks the type of a value that was read.
+
+        Raises:
+          ValueError: if it has another type.
+        """
+        if value.dtype != dtype:
+            raise ValueError(
+                f"expected {name} to be {np.dtype(dtype)}, got {value.dtype} in {self}: it is not "
+                "a checkpoint of a network that was trained with this project or with slim"
+            )
+
     def compare(self, variables: Iterable[tf.Variable]) -> "Comparison":
         """Compares the variables of a graph with those of the checkpoint.
 
@@ -130,8 +142,8 @@ class Checkpoint:
         """The values of a graph's variables, all of which the checkpoint must hold.
 
         Raises:
-          ValueError: if the checkpoint cannot be read, lacks a variable, or has one in another
-            shape.
+          ValueError: if the checkpoint cannot be read, lacks a variable, or has one of another
+            shape or type.
         """
         comparison = self.compare(variables)
         comparison.require_all()
@@ -150,7 +162,11 @@ class Checkpoint:
                 f"{self.prefix} cannot be read as a checkpoint: it is a file of another kind, not "
                 "an sstable; name a checkpoint's prefix, or a folder of checkpoints"
             )
-        return ValueError(f"{self.prefix} cannot be read as a checkpoint: {error}")
+        reason = str(error).splitlines()[0]
+        return ValueError(
+            f"{self.prefix} cannot be read as a checkpoint: {reason}; copy it again, or take "
+            "another"
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -181,9 +197,12 @@ class Comparison:
         """The values of the variables that fit.
 
         Raises:
-          ValueError: if the checkpoint cannot be read.
+          ValueError: if the checkpoint cannot be read, or has a variable of another type.
         """
         values = self.checkpoint.read(self.names)
+        for variable in self.fitting:
+            name, dtype = variable.op.name, variable.dtype.base_dtype.as_numpy_dtype
+            self.checkpoint.require_type(name, values[name], dtype)
         return {variable: values[variable.op.name] for variable in self.fitting}
 
     def summary(self) -> str:

@@ -8,17 +8,7 @@ from absl.testing import absltest, parameterized
 
 from classification.nets import variable_values
 from classification.nets.checkpoint import Checkpoint
-from third_party.tf_slim.slim import slim  # noqa: F401
-
-
-def save(prefix, shapes, *, step=None):
-    """Writes a checkpoint whose values count from 0; returns its prefix."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        for name, shape in shapes.items():
-            values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-            tf.get_variable(name, initializer=values)
-        session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, prefix, global_step=step, write_meta_graph=False)
+from classification.nets.checkpoint_testing import save
 
 
 def variables(shapes):
@@ -31,7 +21,7 @@ class CompareTest(parameterized.TestCase):
         self.prefix = os.path.join(self.create_tempdir().full_path, "model.ckpt")
         self.enter_context(tf.Graph().as_default())
 
-    def test_tells_restored_missing_and_mismatched(self):
+    def test_compares_restored_missing_and_mismatched(self):
         save(self.prefix, {"a": [2, 3], "b": [4], "unused": [1]})
         with tf.Session() as session:
             a, *_ = variables({"a": [2, 3], "b": [5], "c": []})
@@ -67,7 +57,7 @@ class CompareTest(parameterized.TestCase):
     def test_cut_short(self):
         prefix = save(os.path.join(self.create_tempdir().full_path, "cut"), {"v": [1000]})
         os.truncate(f"{prefix}.data-00000-of-00001", 3000)
-        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: "):
+        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: .+; copy it again"):
             Checkpoint(prefix).read_all(variables({"v": [1000]}))
         self.assertIsNotNone(Checkpoint(prefix).damage)
 

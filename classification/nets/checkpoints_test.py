@@ -3,22 +3,10 @@
 import os
 import shutil
 
-import numpy as np
-import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.nets import checkpoints
-from third_party.tf_slim.slim import slim  # noqa: F401
-
-
-def save(prefix, shapes, *, step=None):
-    """Writes a checkpoint whose values count from 0; returns its prefix."""
-    with tf.Graph().as_default(), tf.Session() as session:
-        for name, shape in shapes.items():
-            values = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
-            tf.get_variable(name, initializer=values)
-        session.run(tf.global_variables_initializer())
-        return tf.train.Saver().save(session, prefix, global_step=step, write_meta_graph=False)
+from classification.nets.checkpoint_testing import save
 
 
 class FindTest(parameterized.TestCase):
@@ -81,7 +69,7 @@ class FindTest(parameterized.TestCase):
                     file.write(f'{key}: "{named}"{ending}')
             self.assertEqual(checkpoints.find(self.folder).prefix, f"{self.prefix}-9")
 
-    def test_a_state_file_that_tells_of_another_folders(self):
+    def test_a_state_file_that_names_another_folder(self):
         with open(os.path.join(self.folder, "checkpoint"), "w") as file:
             file.write('model_checkpoint_path: "model.ckpt-11"\n')
         with self.assertRaisesRegex(ValueError, "the newest, got one that names .*ckpt-11; name"):

@@ -5,7 +5,8 @@ from typing import Any
 
 from absl import flags
 
-from classification.nets import checkpoints, fake_quant, model_config, variable_names
+from classification.nets import fake_quant, model_config, variable_names
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import program
 
@@ -38,23 +39,23 @@ def given() -> dict[str, Any]:
     return program.given(_NAMES)
 
 
-def resolve(path: str, values: dict[str, Any], *, say: Callable[[str], None]) -> ModelConfig:
+def resolve(
+    checkpoint: Checkpoint, values: dict[str, Any], *, say: Callable[[str], None]
+) -> ModelConfig:
     """The network of a checkpoint, from its `model.json` and the user's flags.
 
     If there is no `model.json`, the checkpoint shows whether the network is quantised, and
     which range its embedding has.
 
     Args:
-      path: a checkpoint, or a folder of them, as for `checkpoints.find`.
+      checkpoint: the checkpoint.
       values: attributes of the network that the user has set.
       say: called with a line for each attribute that was found in the checkpoint.
 
     Raises:
-      FileNotFoundError: if there is no checkpoint.
       ValueError: if a flag contradicts `model.json` or the checkpoint, these contradict each
         other, or a file cannot be read.
     """
-    checkpoint = checkpoints.find(path)
     folder = checkpoint.folder
     known = model_config.read(folder)
     quantised = checkpoint.is_quantised

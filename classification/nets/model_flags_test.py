@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification.nets import fake_quant, model_flags
+from classification.nets import checkpoints, fake_quant, model_flags
 from classification.nets.model_config import ModelConfig
 
 _RANGE = "MobilenetV1/Logits/Normalize_1a/activation_Mul_quant"
@@ -30,7 +30,7 @@ class ResolveTest(parameterized.TestCase):
     def resolve(self, path: str, **values: Any) -> tuple[ModelConfig, str]:
         """Returns the network and the messages."""
         lines: list[str] = []
-        model = model_flags.resolve(path, values, say=lines.append)
+        model = model_flags.resolve(checkpoints.find(path), values, say=lines.append)
         return model, "\n".join(lines)
 
     @parameterized.parameters(

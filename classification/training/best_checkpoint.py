@@ -75,7 +75,7 @@ class BestCheckpoint:
         """
         result = evaluator.evaluate(
             checkpoint=checkpoint,
-            config=self._model,
+            model=self._model,
             dataset=self._validation,
             batch_size=self._batch_size,
             on_progress=self._on_progress,

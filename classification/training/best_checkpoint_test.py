@@ -59,7 +59,7 @@ class BestCheckpointTest(absltest.TestCase):
         self.assertEmpty([p for p in kept.iterdir() if "ckpt-1" in p.name])
         result = evaluator.evaluate(
             checkpoint=checkpoints.find(str(kept)),
-            config=DIGITS,
+            model=DIGITS,
             dataset=self.digits,
             batch_size=64,
         )

@@ -157,8 +157,7 @@ def _open(folder: str, name: str) -> np.ndarray:
     except (ValueError, EOFError) as error:
         raise ValueError(
             f"expected kept features in {path}, got a file that cannot be read: {error}; remove "
-            f"that "
-            "folder, and they are computed again"
+            "that folder, and they are computed again"
         ) from error
 
 
@@ -213,8 +212,8 @@ def _compute(
                 computed, some = session.run([output, batch["label"]])
             except tf.errors.OutOfRangeError:
                 raise ValueError(
-                    f"expected {total} images in {dataset.source}, got {len(labels)}: "
-                    "it has changed"
+                    f"expected {total} images in {dataset.source}, got {len(labels)}: it has "
+                    "changed"
                 ) from None
             keep(len(labels), computed[:, 0, 0, :])
             labels.extend(some)

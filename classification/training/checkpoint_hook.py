@@ -140,8 +140,7 @@ class CheckpointHook(tf.train.SessionRunHook):
             raise OSError(
                 f"the checkpoint of step {step} cannot be written in {self._folder}: {reason}; "
                 "free disk space or correct its permissions, and start again with the same flags: "
-                "training "
-                f"continues from {newest[0] if newest else 'the start'}"
+                f"training continues from {newest[0] if newest else 'the start'}"
             ) from error
         self._saved = step
         self._time = time.monotonic()

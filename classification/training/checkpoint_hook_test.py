@@ -71,7 +71,7 @@ class CheckpointHookTest(absltest.TestCase):
         names = [os.path.basename(checkpoint.prefix) for checkpoint in self.evaluated]
         self.assertEqual(names, ["model.ckpt-4", "model.ckpt-5"])
 
-    def test_does_not_save_what_is_no_number(self):
+    def test_does_not_save_nan(self):
         with self.assertRaises(tf.train.NanLossDuringTrainingError):
             self._run(1, to=float("nan"))
         self.assertEqual(self._steps(), [0])

@@ -100,7 +100,7 @@ class FineTuningTest(TrainingTestCase):
             losses[cache] = display.losses[0]
         self.assertAlmostEqual(losses[""], losses["memory"], places=4)
 
-    def test_goes_on_only_with_training_of_the_same_kind(self):
+    def test_continues_only_with_training_of_the_same_kind(self):
         folder, _, _ = self._frozen()
         with self.assertRaisesRegex(ValueError, "flags that it was started with"):
             self.train(folder, QUANT, number_of_steps=4)
@@ -134,7 +134,7 @@ class FineTuningTest(TrainingTestCase):
         name = "MobilenetV1/MobilenetV1/Conv2d_5_pointwise/act_quant/max"
         self.assertNotEqual(variables[name], before[name])
 
-    def test_whole_network_with_batch_norm_frozen(self):
+    def test_all_layers_with_batch_norm_frozen(self):
         before = read_variables(self.start)
         variables, _ = self.train(
             self.folder(), QUANT, fine_tune_checkpoint=self.start, freeze_batch_norm=True
@@ -151,7 +151,7 @@ class FineTuningTest(TrainingTestCase):
         with self.assertRaisesRegex(ValueError, "statistics of the complete base"):
             self.train(self.folder(), fine_tune_checkpoint=floats, freeze_batch_norm=True)
 
-    def test_freezing_needs_a_whole_base(self):
+    def test_freezing_needs_a_complete_base(self):
         with self.assertRaisesRegex(ValueError, "expected --fine_tune_checkpoint"):
             self.train(self.folder(), freeze_base_model=True)
         floats = write_checkpoint(os.path.join(self.folders.name, "float.ckpt"), FLOAT)
@@ -173,7 +173,7 @@ class FineTuningTest(TrainingTestCase):
         start = read_variables(os.path.join(folder, "model.ckpt-0"))
         np.testing.assert_array_equal(start[name][0, 0], np.eye(256, 1024))
 
-    def test_refuses_to_start_from_what_is_no_number(self):
+    def test_refuses_to_start_from_nan(self):
         prefix = os.path.join(self.folders.name, "nan.ckpt")
         write_checkpoint(prefix, FLOAT, base=float("nan"))
         folder = self.folder()

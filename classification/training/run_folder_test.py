@@ -68,7 +68,7 @@ class NewestReadableTest(absltest.TestCase):
         os.remove(os.path.join(self.folder, "checkpoint"))
         self.assertEqual(self._newest(), (self.prefixes[1], ""))
 
-    def test_leaves_aside_what_is_not_whole(self):
+    def test_skips_incomplete_checkpoints(self):
         path = self._data(self.prefixes[1])
         data = path.read_bytes()
         for damaged in (data[:-1000], data[:500] + b"\0" * 1000 + data[1500:]):
@@ -84,7 +84,7 @@ class NewestReadableTest(absltest.TestCase):
         run_folder.prepare(self.folder, DIGITS, Checkpoint(self._newest()[0]))
         self.assertEqual(tf.train.latest_checkpoint(self.folder), self.prefixes[0])
 
-    def test_nothing_whole_is_an_error(self):
+    def test_no_complete_checkpoint_is_an_error(self):
         for prefix in self.prefixes:
             self._data(prefix).write_bytes(b"noise")
         with self.assertRaisesRegex(ValueError, "2 that cannot be read; name another"):

@@ -71,7 +71,7 @@ class TrainingSessionTest(absltest.TestCase):
         self.assertFalse(train_loop.has_ended(self.folder, 6))
         self.assertFalse(train_loop.has_ended(self.folder, None))
 
-    def test_a_signal_ends_it_behind_the_step_and_saves(self):
+    def test_a_signal_ends_training_after_the_step_and_saves(self):
         self.assertEqual(self._run([1.0, 2.0, 3.0, 4.0, 5.0], stop_at=3), 3)
         self.assertEqual(self._saved(), (3, 3.0))
 
@@ -82,12 +82,12 @@ class TrainingSessionTest(absltest.TestCase):
         self.assertIsInstance(failed.exception.__cause__, tf.errors.InvalidArgumentError)
         self.assertEqual(self._saved(), (2, 2.0))
 
-    def test_what_is_no_number_is_not_saved(self):
+    def test_nan_is_not_saved(self):
         with self.assertRaises(tf.train.NanLossDuringTrainingError):
             self._run([1.0, 2.0, float("nan")])
         self.assertEqual(self._saved(), (0, 0.0))
 
-    def test_goes_on_from_what_is_there(self):
+    def test_continues_from_a_checkpoint(self):
         self._run([1.0, 2.0], last_step=2)
         self.fed.clear()
         self.assertEqual(self._run([3.0, 4.0, 5.0]), 5)

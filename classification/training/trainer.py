@@ -39,6 +39,18 @@ class Outcome:
     signal: signal.Signals | None
 
 
+class _Start(NamedTuple):
+    """The checkpoint that training starts from.
+
+    Attributes:
+      newest: of this folder, to continue from; None if it has none that can be read.
+      fine_tune: the one to fine-tune from; None if there is none, or `newest` is there.
+    """
+
+    newest: Checkpoint | None
+    fine_tune: Checkpoint | None
+
+
 class _Run(NamedTuple):
     """The arguments of `train`, passed on together."""
 
@@ -107,12 +119,12 @@ def train(
     run_folder.check(checkpoint_dir, model)
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals)
-        newest = _find_start(run, stack)
+        start = _find_start(run, stack)
         tf_config.experimental.enable_op_determinism()
         try:
-            if _is_done(config, newest):
-                return _finish(run, newest)
-            return _take_steps(run, newest, stack)
+            if _is_done(config, start.newest):
+                return _finish(run, start.newest)
+            return _take_steps(run, start, stack)
         except Stopped:
             reached = run_folder.newest_readable(checkpoint_dir, run.display.say)
             return Outcome(reached.global_step if reached else None, signals.received)
@@ -126,8 +138,8 @@ def train(
             raise ValueError(_explain(failure, dataset)) from failure
 
 
-def _find_start(run: _Run, stack: contextlib.ExitStack) -> Checkpoint | None:
-    """Locks the folder, if it exists, and finds the checkpoint to continue from."""
+def _find_start(run: _Run, stack: contextlib.ExitStack) -> _Start:
+    """Locks the folder, if it exists, and finds the checkpoint to start from."""
     config, say = run.config, run.display.say
     if run.cluster.is_chief and os.path.isdir(run.folder):
         _lock(run, stack)
@@ -137,9 +149,7 @@ def _find_start(run: _Run, stack: contextlib.ExitStack) -> Checkpoint | None:
         say(f"Continuing from {newest}, step {_step(newest)}.{unused}")
     if _is_done(config, newest):
         say(f"All of the {config.number_of_steps} steps asked for have been taken.")
-    if newest is None:
-        _check_beginning(config)
-    return newest
+    return _Start(newest, _find_fine_tune(config) if newest is None else None)
 
 
 def _finish(run: _Run, newest: Checkpoint | None) -> Outcome:
@@ -153,11 +163,12 @@ def _finish(run: _Run, newest: Checkpoint | None) -> Outcome:
     return Outcome(start, None)
 
 
-def _take_steps(run: _Run, newest: Checkpoint | None, stack: contextlib.ExitStack) -> Outcome:
+def _take_steps(run: _Run, begin: _Start, stack: contextlib.ExitStack) -> Outcome:
     """Builds the graph of a training step, and takes steps until training ends."""
     config, is_chief = run.config, run.cluster.is_chief
+    newest, fine_tune = begin
     start = _step(newest)
-    features = _features(run, newest) if config.cache_features else None
+    features = _features(run, newest or fine_tune) if config.cache_features else None
     stack.enter_context(tf.Graph().as_default())
     stack.enter_context(tf.device(run.cluster.placement()))
     tf.set_random_seed(config.seed)
@@ -168,8 +179,10 @@ def _take_steps(run: _Run, newest: Checkpoint | None, stack: contextlib.ExitStac
     start_values: warm_start.StartValues = {}
     if newest is not None:
         warm_start.check_resumption(newest, graph.stored_as)
-    elif config.fine_tune_checkpoint and is_chief:
-        start_values = warm_start.fine_tuning(run.model, config, graph.variables, run.display.say)
+    elif fine_tune is not None and is_chief:
+        start_values = warm_start.fine_tuning(
+            run.model, config, fine_tune, graph.variables, run.display.say
+        )
     best = None
     if is_chief:
         if not os.path.isdir(run.folder):
@@ -239,20 +252,25 @@ def _check_data(run: _Run) -> None:
         )
 
 
-def _check_beginning(config: TrainingConfig) -> None:
-    """Checks what training starts from, before any work that takes long."""
+def _find_fine_tune(config: TrainingConfig) -> Checkpoint | None:
+    """The checkpoint to fine-tune from, which is checked before any work that takes long."""
     if config.fine_tune_checkpoint:
+        found = checkpoints.find(config.fine_tune_checkpoint)
         # Reads the index.
-        _ = checkpoints.find(config.fine_tune_checkpoint).shapes
-    elif config.freeze_base_model:
+        _ = found.shapes
+        return found
+    if config.freeze_base_model:
         raise ValueError(
             "expected --fine_tune_checkpoint with --freeze_base_model, got none: an untrained base "
             "is not worth freezing"
         )
+    return None
 
 
-def _features(run: _Run, newest: Checkpoint | None) -> Features:
-    """The features that the frozen base computes of the images."""
+def _features(run: _Run, checkpoint: Checkpoint | None) -> Features:
+    """The features that the frozen base of a checkpoint computes of the images."""
+    # --cache_features requires --freeze_base_model, which requires a checkpoint.
+    assert checkpoint is not None
     store = run.config.cache_features
     with run.display.progress() as show:
 
@@ -264,7 +282,7 @@ def _features(run: _Run, newest: Checkpoint | None) -> Features:
             features = cached_features.get(
                 store,
                 model=run.model,
-                checkpoint=newest or checkpoints.find(run.config.fine_tune_checkpoint),
+                checkpoint=checkpoint,
                 dataset=run.dataset,
                 on_progress=check_and_show,
             )

@@ -74,7 +74,7 @@ class TrainingTest(TrainingTestCase):
         weights = [self.train(self.folder(), seed=seed)[0][name] for seed in (3, 4)]
         self.assertTrue(np.all(weights[0] != weights[1]))
 
-    def test_goes_on_where_it_stopped_in_a_folder_that_was_moved(self):
+    def test_continues_in_a_folder_that_was_moved(self):
         folder = self.folder()
         self.train(folder)
         moved = shutil.move(folder, folder + "-moved")
@@ -113,7 +113,7 @@ class TrainingTest(TrainingTestCase):
         for name, value in read_variables(tf.train.latest_checkpoint(whole)).items():
             np.testing.assert_array_equal(variables[name], value, err_msg=name)
 
-    def test_goes_on_from_the_last_whole_checkpoint(self):
+    def test_continues_from_the_last_complete_checkpoint(self):
         folder = self.folder()
         self.train(folder, save_interval_secs=1, number_of_steps=2)
         expected, _ = self.train(folder, number_of_steps=4)
@@ -200,7 +200,7 @@ class TrainingTest(TrainingTestCase):
         with self.assertRaisesRegex(ValueError, "--num_classes of at least 10"):
             self.train(self.folder(), dataclasses.replace(FLOAT, num_classes=9))
 
-    def test_stops_when_the_loss_is_no_number(self):
+    def test_stops_when_the_loss_is_nan(self):
         folder = self.folder()
         with self.assertRaisesRegex(ArithmeticError, "expected a finite loss.*model.ckpt-0"):
             self.train(folder, learning_rate=1e30, number_of_steps=20)
@@ -211,7 +211,7 @@ class TrainingTest(TrainingTestCase):
         start = read_variables(os.path.join(folder, "model.ckpt-0"))
         self.assertTrue(all(np.all(np.isfinite(value)) for value in start.values()))
 
-    def test_never_saves_weights_that_are_no_numbers(self):
+    def test_never_saves_nan_weights(self):
         folder = self.folder()
         # One step is so large that the next step's loss is the first that shows it; each step is
         # saved.

@@ -112,15 +112,15 @@ class TrainingConfig:
             )
         if self.update_base_statistics and not self.freeze_base_model:
             raise ValueError(
-                "expected --freeze_base_model with --update_base_statistics, got it alone: a base "
-                "that is trained updates them anyway"
+                "expected --freeze_base_model with --update_base_statistics, got only the latter: "
+                "a base that is trained updates them anyway"
             )
         if not self.cache_features:
             return
         if not self.freeze_base_model:
             raise ValueError(
-                "expected --freeze_base_model with --cache_features, got it alone: the features of "
-                "a base that is trained change at every step"
+                "expected --freeze_base_model with --cache_features, got only the latter: the "
+                "features of a base that is trained change at every step"
             )
         if self.update_base_statistics:
             raise ValueError(

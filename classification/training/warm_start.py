@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import checkpoints, fake_quant
+from classification.nets import fake_quant
 from classification.nets.checkpoint import Checkpoint, Comparison
 from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_KERNEL, HEAD
@@ -40,10 +40,11 @@ def check_resumption(newest: Checkpoint, stored_as: Mapping[str, tf.Variable]) -
 def fine_tuning(
     model: ModelConfig,
     config: TrainingConfig,
+    checkpoint: Checkpoint,
     variables: Sequence[tf.Variable],
     say: Callable[[str], None],
 ) -> StartValues:
-    """Reads from `fine_tune_checkpoint` what the network starts from.
+    """Reads from another network's checkpoint what the network starts from.
 
     If the checkpoint has no embedding layer, the embedding starts as the features of the base,
     which already separate classes. A random mixture of the features would not, and a few images are
@@ -52,18 +53,18 @@ def fine_tuning(
     Args:
       model: the network.
       config: how it is trained.
+      checkpoint: the checkpoint.
       variables: those of the network, in the default graph.
-      say: called with lines that say what was restored and what starts anew.
+      say: called with lines that say what was restored and what starts with random values.
 
     Raises:
-      FileNotFoundError: if there is no such checkpoint.
-      ValueError: if it holds nothing of the base, or not all of a base that is to be frozen, or
-        values that are not finite.
+      ValueError: if it cannot be read, holds nothing of the base, or not all of a base that is to
+        be frozen, or values that are not finite.
     """
     constant = tf.get_collection(fake_quant.CONSTANT_RANGES)
-    checkpoint = checkpoints.find(config.fine_tune_checkpoint)
     comparison = checkpoint.compare(v for v in variables if v not in constant)
     comparison.require_base()
+    values = comparison.read()
     say(comparison.summary())
     say(_describe_head(comparison, model))
     if not model.quantize and checkpoint.is_quantised:
@@ -72,7 +73,6 @@ def fine_tuning(
             "quantised one."
         )
     _check_frozen(comparison, model, config)
-    values = comparison.read()
     _check_finite(values, checkpoint)
     if EMBEDDING_KERNEL in comparison.missing:
         (kernel,) = (v for v in variables if v.op.name == EMBEDDING_KERNEL)
@@ -86,7 +86,7 @@ def _check_frozen(comparison: Comparison, model: ModelConfig, config: TrainingCo
     base = [n for n in (*comparison.missing, *comparison.mismatched) if not n.startswith(HEAD)]
     if base and config.freeze_base_model and not config.update_base_statistics:
         raise ValueError(
-            f"expected a checkpoint with the complete base, to freeze it, got one that lacks "
+            "expected a checkpoint with the complete base, to freeze it, got one that lacks "
             f"{len(base)} of its variables, for example {base[0]}; "
             + (
                 "a checkpoint of a float network has no quantisation ranges: "
@@ -123,9 +123,9 @@ def _describe_head(comparison: Comparison, model: ModelConfig) -> str:
     if known is not None:
         return (
             f"The checkpoint has {known[-1]} classes, and this network {model.num_classes}: base "
-            "and embedding are kept, and the last layer starts new."
+            "and embedding are kept, and the last layer starts with random values."
         )
     return (
         "The base is kept. The checkpoint has no head: the embedding starts as the base's "
-        "features, and the last layer new."
+        "features, and the last layer with random values."
     )

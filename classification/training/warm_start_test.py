@@ -8,6 +8,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from classification.nets import factory
+from classification.nets.checkpoint import Checkpoint
 from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.variable_names import CLASS_BIASES, CLASS_VECTORS, EMBEDDING_KERNEL
 from classification.testing.digits_networks import DIGITS, write_network
@@ -28,9 +29,11 @@ class FineTuningTest(absltest.TestCase):
             tf.train.create_global_step()
             images = tf.placeholder(tf.float32, [None, 32, 32, 3])
             factory.build(images, model, training=TrainingOptions())
-            config = TrainingConfig(fine_tune_checkpoint=write_network(folder, DIGITS))
+            checkpoint = Checkpoint(write_network(folder, DIGITS))
             variables = tf.model_variables()
-            values = warm_start.fine_tuning(model, config, variables, said.append)
+            values = warm_start.fine_tuning(
+                model, TrainingConfig(), checkpoint, variables, said.append
+            )
             fresh = {v.op.name for v in variables if v not in values}
         return fresh, "\n".join(said)
 
@@ -39,12 +42,12 @@ class FineTuningTest(absltest.TestCase):
         self.assertEmpty(fresh)
         self.assertIn("The head continues from the checkpoint's, with its 10 classes.", said)
 
-    def test_says_that_the_last_layer_starts_new(self):
+    def test_says_that_the_last_layer_starts_with_random_values(self):
         fresh, said = self._start(num_classes=12)
         self.assertEqual(fresh, {CLASS_VECTORS, CLASS_BIASES})
         self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", said)
         self.assertIn("has 10 classes, and this network 12: base and embedding are kept", said)
-        self.assertIn("the last layer starts new", said)
+        self.assertIn("the last layer starts with random values", said)
 
     def test_missing_embedding_starts_as_the_features(self):
         with tf.Graph().as_default(), tf.Session() as session:
@@ -55,7 +58,7 @@ class FineTuningTest(absltest.TestCase):
             prefix = os.path.join(self.create_tempdir().full_path, "base.ckpt")
             tf.train.Saver(base).save(session, prefix, write_meta_graph=False)
             values = warm_start.fine_tuning(
-                DIGITS, TrainingConfig(fine_tune_checkpoint=prefix), variables, lambda _: None
+                DIGITS, TrainingConfig(), Checkpoint(prefix), variables, lambda _: None
             )
             self.assertCountEqual(
                 [variable.op.name for variable in values],

@@ -54,12 +54,12 @@ _NEW_CLASSES = 1000
 _MOST_TIMES, _MOST_SECONDS = 1.15, 0.1
 
 
-def make(config: ModelConfig = _NETWORK) -> Model:
+def make(model: ModelConfig = _NETWORK) -> Model:
     """Returns a TFLite model to measure with, which is calibrated but not trained."""
-    images = check_images.of_photographs(64, image_size=config.image_size).images
+    images = check_images.of_photographs(64, image_size=model.image_size).images
     with tempfile.TemporaryDirectory() as folder:
-        prefix = calibrated_network.write(folder, config, images)
-        return checkpoint_products.build(config, prefix).tflite_model
+        prefix = calibrated_network.write(folder, model, images)
+        return checkpoint_products.build(model, prefix).tflite_model
 
 
 def measure(tflite_model: Model, *, runs: int) -> dict[str, list[float]]:

@@ -15,29 +15,29 @@ from tests.benchmarks import steps
 from tests.end_to_end import calibrated_network
 
 
-def prepare(folder: str, checkpoint: str, config: ModelConfig) -> None:
+def prepare(folder: str, checkpoint: str, model: ModelConfig) -> None:
     """Writes a network that is ready for deployment, and images, as input of the steps.
 
     Args:
       folder: the folder to write.
       checkpoint: a checkpoint's prefix or folder, possibly a published one; '' to make one.
-      config: the network of a checkpoint without model.json.
+      model: the network of a checkpoint without model.json.
 
     Raises:
       FileNotFoundError: if there is no such checkpoint.
       ValueError: if it cannot be read, or is of another network.
     """
-    size = config.image_size
+    size = model.image_size
     images = check_images.of_photographs(steps.NUM_IMAGES, image_size=size).images
     if not checkpoint:
-        checkpoint = calibrated_network.write(folder + "-made", config, images)
+        checkpoint = calibrated_network.write(folder + "-made", model, images)
     found = checkpoints.find(checkpoint)
-    config = model_config.read(found.folder) or config
-    if config.image_size != size:
-        images = check_images.of_photographs(steps.NUM_IMAGES, image_size=config.image_size).images
-    values = published_head.read_any_values(found, config)
-    labels = config.labels or tuple(str(number) for number in range(config.num_classes))
-    deployable.write(folder, deployable.portable(config, labels), values)
+    model = model_config.read(found.folder) or model
+    if model.image_size != size:
+        images = check_images.of_photographs(steps.NUM_IMAGES, image_size=model.image_size).images
+    values = published_head.read_any_values(found, model)
+    labels = model.labels or tuple(str(number) for number in range(model.num_classes))
+    deployable.write(folder, deployable.portable(model, labels), values)
     np.save(os.path.join(folder, steps.IMAGES), images)
 
 

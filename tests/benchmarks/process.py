@@ -38,8 +38,8 @@ def main() -> None:
     from tests.benchmarks import networks
 
     if _TASK.value == "prepare":
-        config = ModelConfig(**json.loads(_NETWORK.value))
-        networks.prepare(_FOLDER.value, _CHECKPOINT.value, config)
+        model = ModelConfig(**json.loads(_NETWORK.value))
+        networks.prepare(_FOLDER.value, _CHECKPOINT.value, model)
     else:
         networks.change(_CHECKPOINT.value, _PREFIX.value, _NUMBER.value)
 

@@ -85,13 +85,13 @@ def _export(folder: str) -> Timed:
     from classification.nets import model_config
     from classification.nets.checkpoint import Checkpoint
 
-    config = model_config.read(folder)
-    if config is None:
+    model = model_config.read(folder)
+    if model is None:
         raise ValueError(f"expected a {model_config.FILE_NAME} in {folder}")
     prefix = os.path.join(folder, CHECKPOINT)
 
     def timed() -> dict[str, bytes]:
-        graph = export.build(config=config, batch_size=1, checkpoint=Checkpoint(prefix))
+        graph = export.build(model=model, batch_size=1, checkpoint=Checkpoint(prefix))
         return {"graph.pb": graph.graph_def.SerializeToString(deterministic=True)}
 
     return timed
@@ -208,13 +208,13 @@ def _convert_variables(folder: str) -> Timed:
 
     from classification.nets import factory, model_config
 
-    config = model_config.read(folder)
-    if config is None:
+    model = model_config.read(folder)
+    if model is None:
         raise ValueError(f"expected a {model_config.FILE_NAME} in {folder}")
     session = tf.Session(graph=tf.Graph())
     with session.graph.as_default():
-        size = config.image_size
-        factory.build(tf.placeholder(tf.float32, [1, size, size, 3], _INPUT), config)
+        size = model.image_size
+        factory.build(tf.placeholder(tf.float32, [1, size, size, 3], _INPUT), model)
         tf.train.Saver().restore(session, os.path.join(folder, CHECKPOINT))
         graph_def = session.graph.as_graph_def()
 
@@ -258,8 +258,6 @@ def _optimize_for_inference(folder: str) -> Timed:
 
     return timed
 
-
-OURS = ("export", "freeze", "fold", "convert", "split", "check")
 
 STEPS: dict[str, Callable[[str], Timed]] = {
     "imports": _imports,

@@ -29,12 +29,12 @@ _STEPS = 2
 _DECAY = 0.01
 
 
-def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0) -> str:
+def write(folder: str, model: ModelConfig, images: np.ndarray, *, seed: int = 0) -> str:
     """Writes a checkpoint and its model.json.
 
     Args:
       folder: the folder to create.
-      config: the network.
+      model: the network.
       images: uint8 [n, s, s, 3], n at least 16. Classes from n on have random vectors.
       seed: the seed of all random values.
 
@@ -47,10 +47,10 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(seed)
         tf.train.create_global_step()
-        size = config.image_size
+        size = model.image_size
         batch = tf.placeholder(tf.float32, [None, size, size, 3])
         end_points = factory.build(
-            batch, config, training=TrainingOptions(), batch_norm=BatchNorm(decay=_DECAY)
+            batch, model, training=TrainingOptions(), batch_norm=BatchNorm(decay=_DECAY)
         )
         updates = tf.group(*tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         session.run(tf.global_variables_initializer())
@@ -72,9 +72,9 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
         variable_values.load(session, {variables[EMBEDDING_BIASES]: -centre})
         show()
         embeddings = of_images("Embedding")
-        vectors = rng.normal(size=(config.num_classes, embeddings.shape[-1]))
+        vectors = rng.normal(size=(model.num_classes, embeddings.shape[-1]))
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        count = min(len(embeddings), config.num_classes)
+        count = min(len(embeddings), model.num_classes)
         vectors[:count] = embeddings[:count]
         kernel = vectors.T[np.newaxis, np.newaxis]
         variable_values.load(session, {variables[CLASS_VECTORS]: kernel})
@@ -89,7 +89,7 @@ def write(folder: str, config: ModelConfig, images: np.ndarray, *, seed: int = 0
         show()
         prefix = os.path.join(folder, "model.ckpt")
         tf.train.Saver().save(session, prefix, write_meta_graph=False)
-    config.write(folder)
+    model.write(folder)
     return prefix
 
 

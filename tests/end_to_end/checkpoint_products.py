@@ -14,7 +14,7 @@ from transforms.conversion.products import Products
 
 
 def build(
-    config: ModelConfig,
+    model: ModelConfig,
     prefix: str,
     *,
     fold_fake_quant: bool = False,
@@ -23,12 +23,12 @@ def build(
     """Exports, freezes, folds, converts and splits a checkpoint's network.
 
     Args:
-      config: the network.
+      model: the network.
       prefix: the checkpoint's prefix.
       fold_fake_quant: whether to fold fake-quant nodes of kernels, too, which loses their ranges.
       change: changes the folded graph in place before it is converted.
     """
-    frozen, input_name, output_name = _frozen(config, prefix)
+    frozen, input_name, output_name = _frozen(model, prefix)
     folded = products.fold(
         frozen, input_name=input_name, output_name=output_name, fold_fake_quant=fold_fake_quant
     )
@@ -40,9 +40,9 @@ def build(
 
 
 @functools.lru_cache(maxsize=1)
-def _frozen(config: ModelConfig, prefix: str) -> tuple[bytes, str, str]:
+def _frozen(model: ModelConfig, prefix: str) -> tuple[bytes, str, str]:
     """The frozen graph of a checkpoint, and the names of its input and output."""
-    graph = export.build(config=config, batch_size=1, checkpoint=Checkpoint(prefix))
+    graph = export.build(model=model, batch_size=1, checkpoint=Checkpoint(prefix))
     exported = graph.graph_def.SerializeToString()
     frozen = graph_transforms.freeze(exported, checkpoint=prefix, outputs=[graph.output_name])
     return frozen, graph.input_name, graph.output_name

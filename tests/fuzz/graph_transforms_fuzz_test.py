@@ -93,7 +93,7 @@ _PARAMETERS = (
 
 def write_files(folder: str) -> None:
     """Writes the network's graph and parts of it, and checkpoints of three kinds."""
-    graph = export.build(config=_CONFIG, batch_size=1).graph_def
+    graph = export.build(model=_CONFIG, batch_size=1).graph_def
     prefix = os.path.join(folder, "v2")
     with tf.Graph().as_default(), tf.Session() as session:
         factory.build(tf.placeholder(tf.float32, [1, 32, 32, 3]), _CONFIG)

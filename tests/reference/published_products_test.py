@@ -38,14 +38,14 @@ class PublishedProductsTest(parameterized.TestCase):
         ("mobilenet_v1_0.25_128_quant.ckpt", 0.25, 128, 0.40),
     )
     def test_checked(self, name, multiplier, size, least_accuracy):
-        config = ModelConfig(image_size=size, depth_multiplier=multiplier, quantize=True)
+        model = ModelConfig(image_size=size, depth_multiplier=multiplier, quantize=True)
         checkpoint = os.path.join(files.path("checkpoints"), name)
         with open(files.path("models", "imagenet_labels.txt")) as file:
             labels = file.read().splitlines()
-        config = deployable.portable(config, tuple(labels))
+        model = deployable.portable(model, tuple(labels))
         folder = os.path.join(self.create_tempdir().full_path, "network")
-        deployable.write(folder, config, published_head.read_values(Checkpoint(checkpoint), config))
-        built = checkpoint_products.build(config, os.path.join(folder, "model.ckpt"))
+        deployable.write(folder, model, published_head.read_values(Checkpoint(checkpoint), model))
+        built = checkpoint_products.build(model, os.path.join(folder, "model.ckpt"))
 
         photographs = _photographs()
         compared = photographs[::_COMPARED_STEP]

@@ -106,7 +106,7 @@ def py_module_test(name, deps = [], data = [], size = None, tags = []):
 
 # Its targets have the same names in all packages.
 # buildifier: disable=unnamed-macro
-def py_package(test_size = "medium", test_tags = []):
+def py_package(test_size = "medium"):
     """Declares targets for all of a package; call it at the end of the BUILD file.
 
     They are `modules`, a library of all libraries that are not testonly, and `tests`, which runs the
@@ -114,7 +114,6 @@ def py_package(test_size = "medium", test_tags = []):
 
     Args:
       test_size: the size of `tests`.
-      test_tags: the tags of `tests`.
     """
     if test_size not in _SIZES:
         fail("py_package: expected a test_size out of %s, got %s" % (", ".join(_SIZES), test_size))
@@ -136,7 +135,6 @@ def py_package(test_size = "medium", test_tags = []):
             size = test_size,
             srcs = [],
             args = [_module(name) for name in shared],
-            tags = test_tags,
             deps = [":" + name for name in shared],
         )
 

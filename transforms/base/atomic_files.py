@@ -18,7 +18,7 @@ def write_files(contents: Mapping[str, bytes]) -> None:
     Each is written to a temporary file in the same folder; then all are renamed. If any step
     fails, the files that were at the paths are restored, and no temporary file is left. (If the
     process is killed between two renames, some files are new and others old, and temporary files
-    are left.)
+    are left. On file systems without links, one of the old files may then be only beside its path.)
 
     Args:
       contents: path -> the file's contents.
@@ -40,7 +40,7 @@ def write_files(contents: Mapping[str, bytes]) -> None:
                 file.write(data)
         for path in contents:
             if path in old and os.path.lexists(path):
-                os.rename(path, old[path])
+                _keep(path, old[path])
             os.replace(partial[path], path)
             moved.append(path)
     except BaseException:
@@ -116,6 +116,14 @@ def atomic_folder(path: str, names: Collection[str]) -> Iterator[str]:
     finally:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _keep(path: str, old: str) -> None:
+    """Gives a file a second name; on file systems without links, moves it there."""
+    try:
+        os.link(path, old, follow_symlinks=False)
+    except OSError:
+        os.rename(path, old)
 
 
 def _beside(path: str, kind: str) -> str:

@@ -83,6 +83,23 @@ def check_count(names: Sequence[str], num_classes: int, path: str, *, otherwise:
     )
 
 
+def check_names(names: Sequence[str], source: str) -> None:
+    """Checks that each class name is one line with something in it.
+
+    Args:
+      names: the class names, in order.
+      source: where they are from, for the error.
+
+    Raises:
+      ValueError: if one is not.
+    """
+    for index, name in enumerate(names):
+        if not name.strip() or name.splitlines() != [name]:
+            raise ValueError(
+                f"expected labels of one line each, got {name!r} as label {index} of {source}"
+            )
+
+
 def text(names: Sequence[str]) -> bytes:
     """Returns the contents of a file from which `parse` reads the same names.
 

@@ -18,8 +18,9 @@ import numpy as np
 from absl import flags
 
 from transforms.base import atomic_files, labels, path_flags, program
-from transforms.conversion import check, graph_file, report
+from transforms.conversion import check, graph_file, inference, report
 from transforms.tflite import model_file
+from transforms.tflite.model_graph import Model
 
 _MODEL = path_flags.define("model", "", "The .tflite, as converted.")
 _EXTRACTOR = path_flags.define("extractor", "", "Its part up to the embedding.")
@@ -45,6 +46,17 @@ _SOURCES = flags.DEFINE_multi_string(
 _OUTPUT_PREFIX = path_flags.define(
     "output_prefix", "", "Folder, and the beginning of the names of the files."
 )
+
+
+def _read_tflite(path: str) -> Model:
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        tflite_model = model_file.parse(data)
+        inference.verify(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return tflite_model
 
 
 def _images(path: str) -> np.ndarray:
@@ -96,9 +108,9 @@ def main() -> None:
         raise ValueError(f"expected --output_prefix=DIR/NAME, got {_OUTPUT_PREFIX.value}")
     hashes = _hashes()
     checked = check.check(
-        tflite_model=model_file.read(_MODEL.value),
-        extractor=model_file.read(_EXTRACTOR.value),
-        head=model_file.read(_HEAD.value),
+        tflite_model=_read_tflite(_MODEL.value),
+        extractor=_read_tflite(_EXTRACTOR.value),
+        head=_read_tflite(_HEAD.value),
         frozen=graph_file.read(_FROZEN_GRAPH.value),
         images=_images(_IMAGES.value),
         labels=_read_labels(_LABELS.value) if _LABELS.value else None,

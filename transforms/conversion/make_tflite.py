@@ -32,6 +32,8 @@ def main() -> None:
     """Writes the files, and prints their sizes."""
     program.require("graph", "checkpoint", "input_name", "output_name")
     program.require("frozen", "folded", "model", "extractor", "head")
+    for output in (_FROZEN, _FOLDED, _MODEL, _EXTRACTOR, _HEAD):
+        atomic_files.check_place(output.value)
     with open(_GRAPH.value, "rb") as file:
         graph = file.read()
     try:

@@ -1,6 +1,6 @@
 """Makes a .tflite and its two parts from a graph and a checkpoint: freeze, fold, convert, split.
 
-The build's rule, the tests and the benchmarks all use these functions.
+The build's rule calls `make`; tests and benchmarks also call its steps.
 """
 
 from typing import NamedTuple

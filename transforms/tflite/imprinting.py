@@ -49,18 +49,18 @@ class ImprintingEngine:
     data = model_file.serialise(engine.build().tflite_model)
     """
 
-    def __init__(self, model: Model, *, keep_classes: bool):
+    def __init__(self, tflite_model: Model, *, keep_classes: bool):
         """Starts with the model's classes, or with none.
 
         Args:
-          model: a quantised classifier, extractor and head in one; it is not changed.
+          tflite_model: a quantised classifier, extractor and head in one; it is not changed.
           keep_classes: whether its classes are kept. Examples can be added to those that were
             imprinted earlier.
 
         Raises:
           ValueError: if the model breaks rules of the products; the error lists all of them.
         """
-        violations = product_rules.check(model, quantised=True)
+        violations = product_rules.check(tflite_model, quantised=True)
         # The engines overwrite a description that they did not write.
         other_notes = [v for v in violations if v.rule == "description"]
         violations = [v for v in violations if v.rule != "description"]
@@ -74,8 +74,8 @@ class ImprintingEngine:
                     ]
                 )
             )
-        self._model = model
-        self._graph = model_graph.graph(model)
+        self._model = tflite_model
+        self._graph = model_graph.graph(tflite_model)
         tail = product_rules.tail(self._graph)
         assert tail is not None
         self._conv, self._mul, self._reshape, self._softmax = tail
@@ -83,10 +83,10 @@ class ImprintingEngine:
         (norm,) = self._graph.named("L2_NORMALIZATION")
         self._depth = norm.outputs[0].shape[3]
         _check_kernel(self._kernel, self._depth)
-        self._scale_factor = _scale_factor(model, _input(self._mul, 1))
-        rows = _values(model, self._kernel, np.uint8).reshape(-1, self._depth)
+        self._scale_factor = _scale_factor(tflite_model, _input(self._mul, 1))
+        rows = _values(tflite_model, self._kernel, np.uint8).reshape(-1, self._depth)
         self._rows = rows if keep_classes else rows[:0]
-        self._lengths = _read_lengths(model) if keep_classes and not other_notes else {}
+        self._lengths = _read_lengths(tflite_model) if keep_classes and not other_notes else {}
         # Class -> sum of embeddings, for the classes that examples were added to.
         self._sums: dict[int, np.ndarray] = {}
         self._num_classes = len(self._rows)
@@ -237,14 +237,14 @@ def _input(operator: model_graph.Operator, index: int) -> Tensor:
     return tensor
 
 
-def _values(model: Model, tensor: Tensor, kind: type) -> np.ndarray:
+def _values(tflite_model: Model, tensor: Tensor, kind: type) -> np.ndarray:
     """A constant's values, as a one-dimensional array."""
-    buffer = model.subgraphs[0].tensors[tensor.index].buffer
-    return np.asarray(model.buffers[buffer].data, np.uint8).view(kind)
+    buffer = tflite_model.subgraphs[0].tensors[tensor.index].buffer
+    return np.asarray(tflite_model.buffers[buffer].data, np.uint8).view(kind)
 
 
-def _scale_factor(model: Model, tensor: Tensor) -> float:
-    factor = float(tensor.dequantise(_values(model, tensor, np.uint8)).item())
+def _scale_factor(tflite_model: Model, tensor: Tensor) -> float:
+    factor = float(tensor.dequantise(_values(tflite_model, tensor, np.uint8)).item())
     if not factor > 0:
         raise ValueError(f"expected a scale factor above 0 as the MUL's second input, got {factor}")
     return factor
@@ -258,10 +258,10 @@ def _check_kernel(kernel: Tensor, depth: int) -> None:
         )
 
 
-def _read_lengths(model: Model) -> dict[int, float]:
+def _read_lengths(tflite_model: Model) -> dict[int, float]:
     """Class -> length, from a description that keeps the rule in `product_rules`."""
     lengths: dict[int, float] = {}
-    for line in (model.description or b"").decode().splitlines():
+    for line in (tflite_model.description or b"").decode().splitlines():
         number, length = line.split()
         # If a class has two lines, the engines use the first.
         lengths.setdefault(int(number), float(length))

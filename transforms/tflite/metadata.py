@@ -17,7 +17,8 @@ import numpy as np
 
 import third_party.mediapipe.metadata_schema as form
 import third_party.tflite.schema as schema
-from transforms.base.labels import normalised
+from transforms.base import pixel_scaling
+from transforms.base.labels import check_names, normalised
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
@@ -32,7 +33,7 @@ _LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
 _PER_CLASS = (_LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
 
 
-def attach(model: Model, labels: Sequence[str] | None) -> bytes:
+def attach(tflite_model: Model, labels: Sequence[str] | None) -> bytes:
     """Returns the bytes of a .tflite with metadata.
 
     An image input is described as RGB, with the normalisation of its pixels 0..255: mean and
@@ -41,7 +42,8 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
     as input or output, is described as a feature vector.
 
     Args:
-      model: a classifier, or its extractor or head. Its own TensorFlow Lite metadata is replaced;
+      tflite_model: a classifier, or its extractor or head. Its own TensorFlow Lite metadata is
+        replaced;
         its `description` is not changed.
       labels: the class names, in order. Two classes may have the same name, as in ImageNet. None
         if they are unknown, or if the model is an extractor.
@@ -50,21 +52,21 @@ def attach(model: Model, labels: Sequence[str] | None) -> bytes:
       ValueError: if labels are given and the model has no softmax or another number of classes, or
         if a label is empty or has several lines.
     """
-    described = _describe(model, labels)
-    return _written(model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
+    described = _describe(tflite_model, labels)
+    return _written(tflite_model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
 
 
-def check(model: Model, data: bytes) -> None:
+def check(tflite_model: Model, data: bytes) -> None:
     """Checks that `extend` can read a model's metadata and files; call it before long work.
 
     Raises:
       ValueError: if they are damaged.
     """
-    _described(model)
+    _described(tflite_model)
     _files(data)
 
 
-def extend(model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
+def extend(tflite_model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
     """Returns the bytes of a .tflite whose classes were changed, with its earlier metadata.
 
     The description of the model and of its input is kept, and so are the appended files. In the
@@ -72,14 +74,14 @@ def extend(model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
     has their number, the labels, the statistics and the score calibration.
 
     Args:
-      model: the changed model, with TensorFlow Lite metadata of any origin, or none.
+      tflite_model: the changed model, with TensorFlow Lite metadata of any origin, or none.
       labels: the names of all its classes.
       data: the bytes of the .tflite before the change; None if there is no such file.
 
     Raises:
       ValueError: see `attach`; and if the metadata or the appended files are damaged.
     """
-    fresh, described = _describe(model, labels), _described(model)
+    fresh, described = _describe(tflite_model, labels), _described(tflite_model)
     packed = {} if data is None else _files(data)
     gone = {LABELS_FILE}
     try:
@@ -90,7 +92,7 @@ def extend(model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
         else:
             gone |= _renew_output(described, fresh)
         kept = {name: content for name, content in packed.items() if name not in gone}
-        return _written(model, described, {LABELS_FILE: _text(labels)} | kept)
+        return _written(tflite_model, described, {LABELS_FILE: _text(labels)} | kept)
     except model_file.DAMAGED as error:
         raise _damaged(error) from error
 
@@ -113,9 +115,9 @@ def _renew_output(described: Any, fresh: Any) -> set[str]:
     return {os.fsdecode(file.name) for file in stale}
 
 
-def _describe(model: Model, labels: Sequence[str] | None) -> Any:
+def _describe(tflite_model: Model, labels: Sequence[str] | None) -> Any:
     """New metadata for a model, a ModelMetadataT; raises the errors of `attach`."""
-    graph = model_graph.graph(model)
+    graph = model_graph.graph(tflite_model)
     (image,), (output,) = graph.inputs, graph.outputs
     classes = output.shape[-1] if graph.operators[-1].name == "SOFTMAX" else None
     if labels is not None:
@@ -125,7 +127,7 @@ def _describe(model: Model, labels: Sequence[str] | None) -> Any:
             )
         if len(labels) != classes:
             raise ValueError(f"expected as many labels as classes, {classes}, got {len(labels)}")
-        _check_names(labels)
+        check_names(labels, "the model")
     subgraph = form.SubGraphMetadataT(
         inputTensorMetadata=[
             _image(image) if graph.named("L2_NORMALIZATION") else _embedding(image)
@@ -141,15 +143,15 @@ def _describe(model: Model, labels: Sequence[str] | None) -> Any:
     )
 
 
-def _written(model: Model, described: Any, packed: Mapping[str, bytes]) -> bytes:
+def _written(tflite_model: Model, described: Any, packed: Mapping[str, bytes]) -> bytes:
     """The bytes of a .tflite with other metadata, and with files appended to it."""
     builder = flatbuffers.Builder()
     builder.Finish(described.Pack(builder), _IDENTIFIER)
     buffer = schema.BufferT(data=np.frombuffer(bytes(builder.Output()), np.uint8))
     bare = model_file.changed(
-        model,
-        metadata=[entry for entry in model.metadata or () if entry.name != _NAME],
-        buffers=[*model.buffers],
+        tflite_model,
+        metadata=[entry for entry in tflite_model.metadata or () if entry.name != _NAME],
+        buffers=[*tflite_model.buffers],
     )
     bare = model_file.pruned(bare)
     bare.metadata.append(schema.MetadataT(name=_NAME, buffer=len(bare.buffers)))
@@ -170,8 +172,8 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
       ValueError: if it is not a .tflite, or if its metadata or the appended files are damaged or
         missing.
     """
-    model = model_file.parse(data)
-    described = _described(model)
+    tflite_model = model_file.parse(data)
+    described = _described(tflite_model)
     if described is None:
         return None
     files = _label_files(described)
@@ -187,12 +189,12 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
         ) from error
 
 
-def _described(model: Model) -> Any:
+def _described(tflite_model: Model) -> Any:
     """A model's metadata, a ModelMetadataT; None if it has none."""
-    buffers = [m.buffer for m in model.metadata or () if m.name == _NAME]
+    buffers = [m.buffer for m in tflite_model.metadata or () if m.name == _NAME]
     if not buffers:
         return None
-    values = model.buffers[buffers[0]].data
+    values = tflite_model.buffers[buffers[0]].data
     blob = b"" if values is None else values.tobytes()
     if blob[4:8] != _IDENTIFIER:
         raise ValueError(
@@ -207,7 +209,7 @@ def _described(model: Model) -> Any:
 
 def _damaged(error: Exception) -> ValueError:
     return ValueError(
-        f"expected valid metadata, got a damaged one ({error}); create the .tflite again"
+        f"expected valid metadata, got damaged bytes ({error}); create the .tflite again"
     )
 
 
@@ -232,13 +234,13 @@ def _files(data: bytes) -> dict[str, bytes]:
             return {info.filename: archive.read(info) for info in archive.infolist()}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         raise ValueError(
-            f"expected a valid zip archive appended to the model, got a damaged one ({error}); "
+            f"expected a valid zip archive appended to the model, got damaged bytes ({error}); "
             "create the .tflite again"
         ) from error
 
 
 def _image(tensor: Tensor) -> Any:
-    middle = 128.0 if tensor.scales else 127.5
+    middle = pixel_scaling.STD if tensor.scales else 127.5
     low, high = (0.0, 255.0) if tensor.scales else (-1.0, 1.0)
     return form.TensorMetadataT(
         name="image",
@@ -305,6 +307,7 @@ def _packed(data: bytes, packed: Mapping[str, bytes]) -> bytes:
 
 
 def _text(labels: Sequence[str]) -> bytes:
+    # Never class numbers, as `labels.text` may add: readers of metadata take a line for a name.
     return ("\n".join(labels) + "\n").encode()
 
 
@@ -315,11 +318,3 @@ def _lines(data: bytes) -> tuple[str, ...]:
         raise ValueError(f"expected labels in UTF-8, got {error}") from error
     lines = text.removesuffix("\n").split("\n")
     return tuple(normalised(line.removesuffix("\r")) for line in lines)
-
-
-def _check_names(labels: Sequence[str]) -> None:
-    for index, label in enumerate(labels):
-        if not label.strip():
-            raise ValueError(f"expected a name for each class, got an empty label {index}")
-        if len(label.splitlines()) != 1 or label.splitlines()[0] != label:
-            raise ValueError(f"expected labels of one line each, got {label!r}, label {index}")

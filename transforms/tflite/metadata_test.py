@@ -101,8 +101,8 @@ class AttachTest(parameterized.TestCase):
 
     @parameterized.parameters(
         (("a", "b"), "as many labels as classes, 7, got 2"),
-        (("a",) * 6 + ("",), "an empty label 6"),
-        ((" \t", *"abcdef"), "an empty label 0"),
+        (("a",) * 6 + ("",), "one line each, got '' as label 6 of the model"),
+        ((" \t", *"abcdef"), r"one line each, got ' \\t' as label 0 of the model"),
         (("a\nb", *"abcdef"), "labels of one line each"),
         (("a\n", *"abcdef"), "labels of one line each"),
         (("a\rb", *"abcdef"), "labels of one line each"),
@@ -145,8 +145,8 @@ class LabelsOfTest(absltest.TestCase):
     def test_damaged_metadata(self):
         for blob, expected in (
             (b"noise", "identifier M001"),
-            (b"\xf0\0\0\0M001" + bytes(8), "valid metadata, got a damaged one"),
-            (b"\x08\0\0\0M001\xff\xff\xff\x7f" + bytes(8), "valid metadata, got a damaged one"),
+            (b"\xf0\0\0\0M001" + bytes(8), "valid metadata, got damaged bytes"),
+            (b"\x08\0\0\0M001\xff\xff\xff\x7f" + bytes(8), "valid metadata, got damaged bytes"),
         ):
             with self.assertRaisesRegex(ValueError, expected):
                 metadata.labels_of(self.with_blob(blob))

@@ -44,11 +44,12 @@ def read(path: str) -> Model:
 def parse(data: bytes) -> Model:
     """Returns the model in the bytes of a .tflite file.
 
-    Files that are appended to it, such as labels, are ignored.
+    Files that are appended to it, such as labels, are ignored. Truncated and inconsistent files
+    are found, but not all damage; `transforms.conversion.inference.verify` checks every offset.
 
     Raises:
-      ValueError: if the bytes are not a .tflite; if they are truncated, damaged or inconsistent; if
-        the model is compiled for the Edge TPU; or if it does not have exactly one subgraph.
+      ValueError: if the bytes are not a .tflite; if they are truncated or inconsistent; if the
+        model is compiled for the Edge TPU; or if it does not have exactly one subgraph.
     """
     if data[4:8] != _IDENTIFIER:
         raise ValueError(
@@ -58,38 +59,38 @@ def parse(data: bytes) -> Model:
     try:
         _require_parts(data)
         # A bytearray is a writable copy, so that arrays can be changed in place.
-        model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(data), 0))
+        tflite_model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(data), 0))
     except DAMAGED as error:
         raise ValueError(
             f"expected a complete .tflite, got {len(data)} bytes that are truncated or damaged "
             f"({' '.join(str(error).split())}); create or download it again"
         ) from error
-    _check(model)
-    return model
+    _check(tflite_model)
+    return tflite_model
 
 
-def serialise(model: Model) -> bytes:
+def serialise(tflite_model: Model) -> bytes:
     """Returns the bytes of a .tflite file; equal models give equal bytes.
 
     The data of each buffer begins at a multiple of 16 bytes.
     """
     builder = _Builder()
-    builder.Finish(model.Pack(builder), _IDENTIFIER)
+    builder.Finish(tflite_model.Pack(builder), _IDENTIFIER)
     return bytes(builder.Output())
 
 
-def pruned(model: Model) -> Model:
+def pruned(tflite_model: Model) -> Model:
     """Returns a copy without unused tensors, buffers and operator codes.
 
     The others keep their order. The first buffer, which is that of tensors without values, is
     always kept.
     """
-    old = model.subgraphs[0]
+    old = tflite_model.subgraphs[0]
     used = set(indices(old.inputs) + indices(old.outputs))
     for op in old.operators:
         used |= {i for i in indices(op.inputs) + indices(op.outputs) if i >= 0}
     tensors = {index: place for place, index in enumerate(sorted(used))}
-    metadata = list(model.metadata or ())
+    metadata = list(tflite_model.metadata or ())
     used = {0, *(old.tensors[i].buffer for i in tensors), *(entry.buffer for entry in metadata)}
     buffers = {index: place for place, index in enumerate(sorted(used))}
     used = {op.opcodeIndex for op in old.operators}
@@ -121,15 +122,15 @@ def pruned(model: Model) -> Model:
                 changed(e, tensorIndex=tensors[e.tensorIndex]) for e in signature.outputs or ()
             ],
         )
-        for signature in model.signatureDefs or ()
+        for signature in tflite_model.signatureDefs or ()
         if all(e.tensorIndex in tensors for e in (*signature.inputs, *signature.outputs))
     ]
     return changed(
-        model,
+        tflite_model,
         subgraphs=[subgraph],
         signatureDefs=signatures or None,
-        buffers=[model.buffers[i] for i in buffers],
-        operatorCodes=[model.operatorCodes[i] for i in codes],
+        buffers=[tflite_model.buffers[i] for i in buffers],
+        operatorCodes=[tflite_model.operatorCodes[i] for i in codes],
         metadata=[changed(entry, buffer=buffers[entry.buffer]) for entry in metadata],
     )
 
@@ -155,29 +156,33 @@ class _Builder(flatbuffers.Builder):
 
 def _require_parts(data: bytes) -> None:
     """Raises one of `DAMAGED` if a part is missing, since the interpreter would crash."""
-    model = schema.Model.GetRootAs(data)
-    counts = [model.OperatorCodesLength(), model.BuffersLength(), model.SubgraphsLength()]
+    tflite_model = schema.Model.GetRootAs(data)
+    counts = [
+        tflite_model.OperatorCodesLength(),
+        tflite_model.BuffersLength(),
+        tflite_model.SubgraphsLength(),
+    ]
     if 0 in counts:
         raise ValueError("it has no operators, buffers or subgraphs")
     for index in range(counts[-1]):
-        subgraph = model.Subgraphs(index)
+        subgraph = tflite_model.Subgraphs(index)
         if not subgraph.TensorsLength() or subgraph.OperatorsIsNone():
             raise ValueError(f"subgraph {index} has no tensors or operators")
 
 
-def _check(model: Model) -> None:
+def _check(tflite_model: Model) -> None:
     """Raises a ValueError if a model is not as the rest of this package expects it."""
-    if any(code.customCode == _COMPILED for code in model.operatorCodes or ()):
+    if any(code.customCode == _COMPILED for code in tflite_model.operatorCodes or ()):
         raise ValueError(
             "expected a .tflite as it was before the Edge TPU's compiler, got one compiled for the "
             "Edge TPU, whose operators and weights are hidden; name the file that was compiled: "
             "NAME.tflite, if this is NAME_edgetpu.tflite"
         )
-    subgraphs = model.subgraphs or []
+    subgraphs = tflite_model.subgraphs or []
     if len(subgraphs) != 1 or subgraphs[0] is None:
         raise ValueError(f"expected a .tflite of one subgraph, got {len(subgraphs)}")
     subgraph = subgraphs[0]
-    tensors, buffers = subgraph.tensors or [], model.buffers or []
+    tensors, buffers = subgraph.tensors or [], tflite_model.buffers or []
     if not tensors or not buffers or not subgraph.operators:
         raise ValueError("expected a .tflite with operators and tensors, got an empty one")
     if any(buffer.offset > 1 or buffer.size > 1 for buffer in buffers):
@@ -186,9 +191,10 @@ def _check(model: Model) -> None:
         )
     used = indices(subgraph.inputs) + indices(subgraph.outputs)
     for op in subgraph.operators:
-        if not 0 <= op.opcodeIndex < len(model.operatorCodes or ()):
+        if not 0 <= op.opcodeIndex < len(tflite_model.operatorCodes or ()):
             raise ValueError(
-                f"damaged .tflite: expected operator codes below {len(model.operatorCodes or ())}, "
+                f"damaged .tflite: expected operator codes below "
+                f"{len(tflite_model.operatorCodes or ())}, "
                 f"got {op.opcodeIndex}"
             )
         # -1 means that an optional input is left out.
@@ -198,7 +204,7 @@ def _check(model: Model) -> None:
             raise ValueError(
                 f"damaged .tflite: expected tensors 0..{len(tensors) - 1}, got {index}"
             )
-    for entry in model.metadata or ():
+    for entry in tflite_model.metadata or ():
         if not 0 <= entry.buffer < len(buffers):
             raise ValueError(
                 f"damaged .tflite: expected metadata in buffers 0..{len(buffers) - 1}, got "
@@ -210,7 +216,7 @@ def _check(model: Model) -> None:
                 f"damaged .tflite: expected tensor {index} in buffers 0..{len(buffers) - 1}, got "
                 f"{tensor.buffer}"
             )
-        _check_tensor(model_graph.tensor(model, index), buffers[tensor.buffer].data)
+        _check_tensor(model_graph.tensor(tflite_model, index), buffers[tensor.buffer].data)
 
 
 def _check_tensor(tensor: Tensor, data: np.ndarray | None) -> None:

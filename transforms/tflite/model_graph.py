@@ -103,13 +103,13 @@ class Graph:
         return None
 
 
-def graph(model: Model) -> Graph:
+def graph(tflite_model: Model) -> Graph:
     """Returns a model's graph."""
-    subgraph = model.subgraphs[0]
-    tensors = tuple(tensor(model, i) for i in range(len(subgraph.tensors)))
+    subgraph = tflite_model.subgraphs[0]
+    tensors = tuple(tensor(tflite_model, i) for i in range(len(subgraph.tensors)))
     operators = []
     for index, op in enumerate(subgraph.operators or ()):
-        code = model.operatorCodes[op.opcodeIndex]
+        code = tflite_model.operatorCodes[op.opcodeIndex]
         # Old files have only deprecatedBuiltinCode, which has one byte. New files also have
         # builtinCode. If the code is larger than 127, deprecatedBuiltinCode is 127.
         number = max(code.builtinCode, code.deprecatedBuiltinCode)
@@ -131,16 +131,16 @@ def graph(model: Model) -> Graph:
     )
 
 
-def tensor(model: Model, index: int) -> Tensor:
+def tensor(tflite_model: Model, index: int) -> Tensor:
     """Returns one of a model's tensors."""
-    found = model.subgraphs[0].tensors[index]
+    found = tflite_model.subgraphs[0].tensors[index]
     quantization = found.quantization
     scale = quantization.scale if quantization is not None else None
     zero_point = quantization.zeroPoint if quantization is not None else None
     scales = () if scale is None else tuple(float(s) for s in scale)
     # A file may leave out zero points that are 0.
     zero_points = tuple(indices(zero_point)) or (0,) * len(scales)
-    data = model.buffers[found.buffer].data
+    data = tflite_model.buffers[found.buffer].data
     return Tensor(
         index=index,
         name=(found.name or b"").decode("utf-8", "replace"),

@@ -50,23 +50,23 @@ class Rule:
     broken: Callable[[Model, Graph, bool], Iterator[str]]
 
 
-def check(model: Model, *, quantised: bool | None = None) -> list[Violation]:
+def check(tflite_model: Model, *, quantised: bool | None = None) -> list[Violation]:
     """Checks a classifier, extractor and head in one, against all rules.
 
     Args:
-      model: the TFLite model.
+      tflite_model: the TFLite model.
       quantised: whether it must be quantised; None means that it must be if its input is.
 
     Returns:
       A violation for each broken rule, in the order of `RULES`. If a rule is broken in several
       places, it describes the first, and says how many more there are.
     """
-    graph = model_graph.graph(model)
+    graph = model_graph.graph(tflite_model)
     if quantised is None:
         quantised = any(tensor.type == "UINT8" for tensor in graph.inputs)
     violations = []
     for name, rule in RULES.items():
-        found = list(rule.broken(model, graph, quantised))
+        found = list(rule.broken(tflite_model, graph, quantised))
         if found:
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
             violations.append(Violation(name, found[0] + more))
@@ -188,9 +188,9 @@ def _bias(_: Model, graph: Graph, quantised: bool) -> Iterator[str]:
         yield _show(bias)
 
 
-def _description(model: Model, graph: Graph, _: bool) -> Iterator[str]:
+def _description(tflite_model: Model, graph: Graph, _: bool) -> Iterator[str]:
     classes = graph.outputs[0].shape[-1] if graph.outputs and graph.outputs[0].shape else 0
-    text = (model.description or b"").decode("utf-8", "replace")
+    text = (tflite_model.description or b"").decode("utf-8", "replace")
     for line in text.splitlines():
         words = line.split()
         try:

@@ -19,7 +19,7 @@ class Parts:
     head: Model
 
 
-def split(model: Model) -> Parts:
+def split(tflite_model: Model) -> Parts:
     """Splits a model at the output of its L2_NORMALIZATION.
 
     Weights, scales and zero points do not change. The parts have no description, no signatures, and
@@ -29,7 +29,7 @@ def split(model: Model) -> Parts:
       ValueError: if there is not exactly one L2_NORMALIZATION, if it is the output, or if an
         operator after it needs another tensor from before it.
     """
-    graph = model_graph.graph(model)
+    graph = model_graph.graph(tflite_model)
     found = graph.named("L2_NORMALIZATION")
     if len(found) != 1:
         raise ValueError(
@@ -41,13 +41,14 @@ def split(model: Model) -> Parts:
     if embedding in outputs:
         raise ValueError("expected a model that continues after its embedding, got an extractor")
     return Parts(
-        extractor=_part(model, inputs, [embedding]), head=_part(model, [embedding], outputs)
+        extractor=_part(tflite_model, inputs, [embedding]),
+        head=_part(tflite_model, [embedding], outputs),
     )
 
 
-def _part(model: Model, inputs: list[int], outputs: list[int]) -> Model:
+def _part(tflite_model: Model, inputs: list[int], outputs: list[int]) -> Model:
     """The part of a model that computes the outputs from the inputs, both indices of tensors."""
-    graph = model_graph.graph(model)
+    graph = model_graph.graph(tflite_model)
     needed = set(outputs) - set(inputs)
     kept = []
     for op in reversed(graph.operators):
@@ -66,7 +67,7 @@ def _part(model: Model, inputs: list[int], outputs: list[int]) -> Model:
             f"expected operators after the embedding to need only the embedding, got {names} as "
             "further inputs"
         )
-    old = model.subgraphs[0]
+    old = tflite_model.subgraphs[0]
     subgraph = model_file.changed(
         old,
         operators=[old.operators[index] for index in reversed(kept)],
@@ -74,10 +75,10 @@ def _part(model: Model, inputs: list[int], outputs: list[int]) -> Model:
         outputs=outputs,
     )
     part = model_file.changed(
-        model,
+        tflite_model,
         subgraphs=[subgraph],
         description=b"",
-        metadata=[m for m in model.metadata or () if m.name == b"min_runtime_version"],
+        metadata=[m for m in tflite_model.metadata or () if m.name == b"min_runtime_version"],
         metadataBuffer=None,
         signatureDefs=None,
     )
