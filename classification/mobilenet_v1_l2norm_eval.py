@@ -1,4 +1,4 @@
-"""Evaluates a MobileNet V1 with an L2-normalised embedding and last layer.
+"""Evaluates a network with an L2-normalised embedding and last layer.
 
   ./bazelw run eval
 
@@ -10,9 +10,9 @@ another network and other data:
 --output_dir=DIR writes a report: numbers as JSON and CSV, the confusion matrix and photos of the
 most confused classes as PNG.
 
-The `model.json` beside the checkpoints describes the network. If there is none, --image_size,
---num_classes, --depth_multiplier and --quantize describe it. Every image counts once, whatever the
-batch size.
+The `model.json` beside the checkpoints describes the network. If there is none, --network,
+--image_size, --num_classes, --depth_multiplier and --quantize describe it. Every image counts once,
+whatever the batch size.
 """
 
 import contextlib
@@ -95,7 +95,7 @@ def main() -> None:
         os.makedirs(FLAGS.eval_dir, exist_ok=True)
     step = checkpoint.global_step
     at = "" if step is None else f" (step {step:,})"
-    print(f"Evaluating {checkpoint}{at} on {_describe(dataset)}.", flush=True)
+    print(f"Evaluating {checkpoint}{at}, {model.network}, on {_describe(dataset)}.", flush=True)
     with contextlib.ExitStack() as stack:
         folder = None
         if FLAGS.output_dir:

@@ -61,8 +61,8 @@ class EvalTest(absltest.TestCase):
         first, accuracy, recall, balanced, title, *rows = out.splitlines()
         self.assertEqual(
             first,
-            "Evaluating models/a/model.ckpt-1234 (step 1,234) on digits: of 1,797 handwritten "
-            "digits, the 360 that are held out from training.",
+            "Evaluating models/a/model.ckpt-1234 (step 1,234), mobilenet_v1, on digits: of 1,797 "
+            "handwritten digits, the 360 that are held out from training.",
         )
         counts = []
         for line, name in ((accuracy, "Accuracy"), (recall, "Recall at 5")):

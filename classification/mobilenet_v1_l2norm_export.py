@@ -1,4 +1,4 @@
-"""Writes the graph of a MobileNet V1 with an L2-normalised embedding and last layer.
+"""Writes the graph of a network with an L2-normalised embedding and last layer.
 
   ./bazelw run export
 
@@ -6,7 +6,7 @@ writes the graph of the newest network below models/, beside its checkpoints. Th
 weights; freeze_graph adds them.
 
 The `model.json` of --checkpoint_dir describes the network. Without --checkpoint_dir, flags describe
-it if one of --image_size, --num_classes, --depth_multiplier, --quantize and
+it if one of --network, --image_size, --num_classes, --depth_multiplier, --quantize and
 --learned_embedding_range is given; then --output_file is required. Without these flags, it is the
 newest network below models/. If there is no `model.json`, or no network yet, flags and their
 defaults describe it.
@@ -75,7 +75,7 @@ def main() -> None:
     if embedding_only:
         del given["num_classes"]
     if network is None:
-        checkpoint, model = None, ModelConfig(**given)
+        checkpoint, model = None, ModelConfig(**model_flags.with_defaults(given))
     else:
         checkpoint = checkpoints.find(network)
         model = model_flags.resolve(checkpoint, given, say=print)
@@ -97,12 +97,8 @@ def main() -> None:
     )
     graph.write(path, text=FLAGS.write_text_graphdef)
     source = "described by flags" if checkpoint is None else f"of {checkpoint.folder}"
-    classes = "up to the embedding" if embedding_only else f"{model.num_classes} classes"
-    print(
-        f"Network {source}: {'quantised' if model.quantize else 'float'}, {classes}, "
-        f"{model.image_size} x {model.image_size} pixels, depth multiplier "
-        f"{model.depth_multiplier:g}."
-    )
+    classes = "up to the embedding" if embedding_only else ""
+    print(f"Network {source}: {model.describe(classes)}.")
     print(f"Input: {graph.input_name}")
     print(f"Output: {graph.output_name}")
     print(f"Written to {path}")

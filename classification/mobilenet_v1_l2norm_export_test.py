@@ -55,7 +55,8 @@ class ExportTest(absltest.TestCase):
         self.assertEqual((status, err), (None, ""))
         self.assertEqual(
             out,
-            "Network of models/a: quantised, 10 classes, 32 x 32 pixels, depth multiplier 0.25.\n"
+            "Network of models/a: mobilenet_v1, quantised, 10 classes, 32 x 32 pixels, depth "
+            "multiplier 0.25.\n"
             "Input: input\n"
             "Output: MobilenetV1/Predictions/Reshape_1\n"
             "Written to models/a/inference_graph.pb\n",
@@ -79,7 +80,9 @@ class ExportTest(absltest.TestCase):
         self.write_network("models/a")
         status, out, _ = run(*_SMALL, "--num_classes=3", "--output_file=g.pb", "--batch_size=1")
         self.assertIsNone(status)
-        self.assertStartsWith(out, "Network described by flags: float, 3 classes, 32 x 32 ")
+        self.assertStartsWith(
+            out, "Network described by flags: mobilenet_v1, float, 3 classes, 32 x 32 "
+        )
         nodes = read("g.pb")
         self.assertEqual(kernel(nodes, "Logits/Conv2d_1d_1x1_normalize"), [1, 1, 1024, 3])
         self.assertEqual(
@@ -89,7 +92,7 @@ class ExportTest(absltest.TestCase):
 
     def test_defaults_where_there_is_no_network_yet(self):
         _, out, _ = run("--output_file=g.pb")
-        self.assertIn("float, 1001 classes, 224 x 224 pixels, depth multiplier 1.\n", out)
+        self.assertIn("mobilenet_v1, float, 1001 classes, 224 x 224 pixels.\n", out)
         self.assertEqual(kernel(read("g.pb"), "Conv2d_0"), [3, 3, 3, 32])
 
     def test_is_training(self):
@@ -126,7 +129,7 @@ class ExportTest(absltest.TestCase):
         self.assertIn(learned, read("bare/inference_graph.pb"))
         # What is said by hand wins.
         _, out, _ = run(*flags, "--num_classes=10", "--learned_embedding_range=false")
-        self.assertStartsWith(out, "Network of bare: quantised, 10 classes")
+        self.assertStartsWith(out, "Network of bare: mobilenet_v1, quantised, 10 classes")
         self.assertNotIn(learned, read("bare/inference_graph.pb"))
 
     def test_model_json_of_another_network(self):

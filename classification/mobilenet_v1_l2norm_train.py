@@ -1,16 +1,18 @@
-r"""Trains a MobileNet V1 with an L2-normalised embedding and last layer.
+r"""Trains a network with an L2-normalised embedding and last layer.
 
   ./bazelw run train
 
 trains a small quantised network on handwritten digits, which takes about two minutes, and prints
 where it is. With your own data, as TFRecords in slim's form:
 
-  ./bazelw run train -- --dataset_dir=DIR --checkpoint_dir=DIR --quantize \
-      --fine_tune_checkpoint=CKPT --freeze_base_model
+  ./bazelw run train -- --dataset_dir=DIR --checkpoint_dir=DIR --quantize --freeze_base_model
 
-For the digits, defaults differ from those below: --image_size=32 --depth_multiplier=0.25 --quantize
---number_of_steps=1000 --batch_norm_decay=0.95 --learning_rate=0.1, and --quant_delay is a quarter
-of the steps.
+This starts from EfficientNet-Lite0 with published weights for ImageNet, which the build makes.
+--fine_tune_checkpoint names another checkpoint to start from, or `none`.
+
+For the digits, defaults differ from those below: --network=mobilenet_v1 --image_size=32
+--depth_multiplier=0.25 --quantize --number_of_steps=1000 --batch_norm_decay=0.95
+--learning_rate=0.1, and --quant_delay is a quarter of the steps.
 
 The folder of the checkpoints also gets a `model.json`, which describes the network to the other
 programs, and summaries for TensorBoard. If training was stopped, the same command continues it from
@@ -33,9 +35,16 @@ from classification.base import runner
 from classification.cluster import cluster, cluster_spec
 from classification.cluster.cluster import Cluster
 from classification.data.dataset import Dataset, open_dataset
-from classification.nets import checkpoints
+from classification.nets import checkpoints, networks
 from classification.nets.model_config import ModelConfig
-from classification.training import flag_defaults, optimizers, train_loop, trainer
+from classification.pretrained import shipped_networks
+from classification.training import (
+    flag_defaults,
+    network_choice,
+    optimizers,
+    train_loop,
+    trainer,
+)
 from classification.training.step_display import ConsoleDisplay
 from classification.training.training_config import TrainingConfig
 from transforms.base import path_flags, program
@@ -58,9 +67,23 @@ flags.DEFINE_integer(
     None,
     "Global step at which to stop. Default: training does not stop by itself.",
 )
-flags.DEFINE_integer("image_size", 224, "Height and width of the input in pixels, at least 32.")
+flags.DEFINE_enum(
+    "network",
+    None,
+    list(networks.NETWORKS),
+    "The network. Default: that of --checkpoint_dir or --fine_tune_checkpoint, else "
+    f"{networks.DEFAULT}.",
+)
+flags.DEFINE_integer(
+    "image_size",
+    224,
+    "Height and width of the input in pixels, at least 32. Default: what the network was published "
+    "for: 240 and 260 for efficientnet_lite1 and 2.",
+)
 flags.DEFINE_float(
-    "depth_multiplier", 1.0, "Factor of the numbers of channels of the base's layers."
+    "depth_multiplier",
+    1.0,
+    "Factor of the numbers of channels of the base's layers, for mobilenet_v1.",
 )
 flags.DEFINE_float(
     "learning_rate",
@@ -85,7 +108,8 @@ path_flags.define(
     "fine_tune_checkpoint",
     "",
     "Checkpoint (its prefix, or its folder) that variables start from. What it lacks starts "
-    "fresh, and is named.",
+    "fresh, and is named. `none` starts from random values. Default: for your own data, the "
+    "published weights of efficientnet_lite0, 1 or 2, else none.",
 )
 path_flags.define(
     "checkpoint_dir",
@@ -172,7 +196,15 @@ flags.DEFINE_integer(
     "seed", TrainingConfig.seed, "Seed of initial values, shuffling, distortion and dropout."
 )
 
-_MODEL_FLAGS = ("image_size", "depth_multiplier", "quantize", "learned_embedding_range")
+# The value of --fine_tune_checkpoint for random values.
+_NONE = "none"
+_MODEL_FLAGS = (
+    "network",
+    "image_size",
+    "depth_multiplier",
+    "quantize",
+    "learned_embedding_range",
+)
 _CLUSTER_FLAGS = ("master", "task", "ps_tasks", "worker_replicas")
 _CONFIG_FLAGS = tuple(
     field.name
@@ -181,15 +213,29 @@ _CONFIG_FLAGS = tuple(
 )
 
 
+def _network_and_start(dataset: Dataset) -> tuple[str, str]:
+    """The name of the network, and the checkpoint that variables start from; '' for none."""
+    digits = dataset.name == "digits"
+    given = "" if FLAGS.fine_tune_checkpoint == _NONE else FLAGS.fine_tune_checkpoint
+    network = FLAGS.network or network_choice.choose(
+        checkpoint_dir=FLAGS.checkpoint_dir, fine_tune_checkpoint=given, digits=digits
+    )
+    if FLAGS.fine_tune_checkpoint or digits:
+        return network, given
+    return network, shipped_networks.find(network) or ""
+
+
 def _values(dataset: Dataset) -> dict[str, Any]:
     """The values of all flags: the user's, or what suits data and start, or the default."""
     names = (*_MODEL_FLAGS, *_CONFIG_FLAGS)
     given = program.given(names)
+    network, start = _network_and_start(dataset)
+    defaults = {name: FLAGS[name].default for name in names}
     values = flag_defaults.choose(
-        {name: FLAGS[name].default for name in names},
-        given,
+        defaults | {"image_size": networks.get(network).image_size},
+        given | {"network": network, "fine_tune_checkpoint": start},
         digits=dataset.name == "digits",
-        fine_tuning=bool(FLAGS.fine_tune_checkpoint),
+        fine_tuning=bool(start),
         frozen=FLAGS.freeze_base_model,
     )
     for name in ("quant_delay", "learned_embedding_range"):
@@ -304,7 +350,6 @@ def main() -> None:
     if place is None:
         return
     dataset = open_dataset(FLAGS.dataset_dir, "train")
-    print(_describe_data(dataset), flush=True)
     values = _values(dataset)
     num_classes = FLAGS.num_classes if FLAGS["num_classes"].present else dataset.num_classes
     model = ModelConfig(
@@ -321,9 +366,8 @@ def main() -> None:
     )
     folder = FLAGS.checkpoint_dir or _new_folder(dataset, model.quantize)
     print(
-        f"Network: {'quantised' if model.quantize else 'float'}, {num_classes} classes, "
-        f"{model.image_size} x {model.image_size} pixels, depth multiplier "
-        f"{model.depth_multiplier:g}. Checkpoints go to {folder}.",
+        f"Network: {model.describe()}. Checkpoints go to {folder}.",
+        _describe_data(dataset),
         _describe_training(values),
         *flag_defaults.warnings(
             values,

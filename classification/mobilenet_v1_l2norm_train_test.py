@@ -28,9 +28,12 @@ class TrainTest(absltest.TestCase):
     def test_chooses_for_the_digits_and_lets_flags_win(self):
         status, lines, errors = self._run("--number_of_steps=3", "--image_size=40")
         self.assertEqual(status, 0, errors)
-        self.assertIn("digits, 1437 real images", lines[0])
-        self.assertIn("360 more held out", lines[0])
-        self.assertIn("quantised, 10 classes, 40 x 40 pixels, depth multiplier 0.25", lines[1])
+        self.assertStartsWith(
+            lines[0],
+            "Network: mobilenet_v1, quantised, 10 classes, 40 x 40 pixels, depth multiplier 0.25. ",
+        )
+        self.assertIn("digits, 1437 real images", lines[1])
+        self.assertIn("360 more held out", lines[1])
         self.assertEqual(
             lines[2],
             "Training: 3 steps of 64 images, learning rate 0.1, batch norm decay 0.95, "

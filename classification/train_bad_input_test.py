@@ -17,6 +17,7 @@ from classification.testing import digits_networks
 from classification.training import run_folder
 
 _SMALL = (
+    "--network=mobilenet_v1",
     "--image_size=32",
     "--depth_multiplier=0.25",
     "--batch_size=8",
@@ -249,7 +250,7 @@ class TrainBadInputTest(absltest.TestCase):
         prefix = digits_networks.write_network("start", digits_networks.DIGITS)
         start = ("--fine_tune_checkpoint=start", "--quantize=false", "--batch_size=8")
         self._assert_leaves_nothing(
-            "holds nothing of this network's base; is the depth multiplier right",
+            "holds nothing of its base; is it one of this network, and is the depth",
             *start,
             "--depth_multiplier=0.5",
         )

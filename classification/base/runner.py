@@ -21,15 +21,24 @@ _NOT_THE_MESSAGE = re.compile(
 )
 
 
-def run(main: Callable[[], None], argv: list[str] | None = None) -> None:
+def run(
+    main: Callable[..., None], argv: list[str] | None = None, *, takes_arguments: bool = False
+) -> None:
     """Runs a program as `program.run` does; reports TensorFlow's errors as user errors.
 
     Args:
       main: the program; flags are parsed before it is called.
       argv: the program's name and its arguments; None for those of the process.
+      takes_arguments: see `program.run`.
     """
     tf.get_logger().setLevel(logging.ERROR)
-    program.run(main, argv, user_errors=(tf.errors.OpError,), describe=sentence)
+    program.run(
+        main,
+        argv,
+        takes_arguments=takes_arguments,
+        user_errors=(tf.errors.OpError,),
+        describe=sentence,
+    )
 
 
 def sentence(error: Exception) -> str:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from classification.data import dataset_info, digits, imagenet, records, storage
 from classification.data.dataset_info import DatasetInfo, Shard
+from transforms.base.photo_crop import Crop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Dataset:
         num_shards: int = 1,
         shard_index: int = 0,
         start: int = 0,
+        crop: Crop = Crop.STRETCHED,
     ) -> tf.data.Dataset:
         """Batches of images and labels, in eager mode or graph mode.
 
@@ -76,6 +78,7 @@ class Dataset:
           num_shards: number of workers among which the images are divided.
           shard_index: number of this worker, from 0.
           start: for training, how many batches of this size an earlier run has taken.
+          crop: for evaluation, which part of a photo the image is; digits are always complete.
 
         Returns:
           Elements {"image": float32 [b, image_size, image_size, 3] in [-1, 1],
@@ -110,6 +113,7 @@ class Dataset:
             num_shards=num_shards,
             shard_index=shard_index,
             start=start,
+            **({} if self.name == "digits" else {"crop": crop}),
         )
         options = tf.data.Options()
         options.deterministic = True

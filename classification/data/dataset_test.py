@@ -10,6 +10,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from classification.data import dataset, digits, testing
+from transforms.base.photo_crop import Crop
 
 _SIZES = (30, 0, 17, 23)
 
@@ -165,6 +166,33 @@ class DatasetTest(parameterized.TestCase):
             for a, b in zip(whole[5:], rest, strict=True):
                 np.testing.assert_array_equal(a["label"], b["label"])
                 np.testing.assert_array_equal(a["image"], b["image"])
+
+    def test_crops(self):
+        folder = self.create_tempdir().full_path
+        # The left and the right quarter are white.
+        image = np.full([64, 128, 3], 255, np.uint8)
+        image[:, 32:96] = 0
+        records = [testing.make_image_example(testing.encode_png(image), 1)]
+        testing.write_records(os.path.join(folder, "validation-00000-of-00001"), records)
+        data = dataset.open_dataset(folder, "validation")
+        images = {}
+        for crop in Crop:
+            options = {"batch_size": 1, "image_size": 32, "is_training": False, "crop": crop}
+            (batch,) = testing.run_batches(data.batches(**options))
+            images[crop] = batch["image"]
+        np.testing.assert_array_equal(images[Crop.SQUARE], np.full([1, 32, 32, 3], -1.0))
+        # 48 of the middle 112 columns are white.
+        self.assertBetween((images[Crop.STRETCHED] > 0).mean(), 0.35, 0.5)
+
+    def test_digits_are_complete_with_each_crop(self):
+        data = dataset.open_dataset(None, "validation")
+        batches = [
+            testing.run_batches(
+                data.batches(batch_size=360, image_size=32, is_training=False, crop=crop)
+            )[0]
+            for crop in Crop
+        ]
+        np.testing.assert_array_equal(batches[0]["image"], batches[1]["image"])
 
     @parameterized.parameters("digits", "imagenet")
     def test_training_images(self, name):

@@ -13,6 +13,7 @@ from google.protobuf import message
 
 from classification.data import epochs, explained, preprocessing, records
 from classification.data.dataset_info import Shard
+from transforms.base.photo_crop import Crop
 
 NUM_CLASSES = 1001
 
@@ -103,6 +104,7 @@ def batches(
     num_shards: int,
     shard_index: int,
     start: int,
+    crop: Crop = Crop.STRETCHED,
     shuffle_bytes: int = _SHUFFLE_BYTES,
 ) -> tf.data.Dataset:
     """Batches of record files, as `dataset.Dataset.batches` describes them.
@@ -110,7 +112,7 @@ def batches(
     Args:
       shards: the record files, in the order in which evaluation reads them; none is empty.
       num_classes: labels are below this number.
-      batch_size, image_size, is_training, seed, num_shards, shard_index, start: see there.
+      batch_size, image_size, is_training, seed, num_shards, shard_index, start, crop: see there.
       shuffle_bytes: size of the shuffle buffer for training, in bytes of records.
 
     Raises (when run):
@@ -149,6 +151,7 @@ def batches(
         _decode,
         num_classes=num_classes,
         image_size=image_size,
+        crop=crop,
         # A sequence of seeds for each worker, so that they distort images differently.
         seed=(seed, shard_index) if is_training else None,
     )
@@ -201,11 +204,12 @@ def _decode(
     *,
     num_classes: int,
     image_size: int,
+    crop: Crop,
     seed: tuple[int, int] | None,
 ) -> dict[str, tf.Tensor]:
     encoded, label = _parse(example["record"])
     if seed is None:
-        image = preprocessing.for_evaluation(encoded, image_size=image_size)
+        image = preprocessing.for_evaluation(encoded, image_size=image_size, crop=crop)
     else:
         image_seed = tf.random.fold_in(tf.constant(seed, tf.int64), example["count"])
         image = preprocessing.for_training(encoded, image_seed, image_size=image_size)

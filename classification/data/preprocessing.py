@@ -10,7 +10,7 @@ All random choices depend only on a seed, so that equal seeds give equal images.
 
 import tensorflow as tf
 
-CENTRAL_FRACTION = 0.875
+from transforms.base.photo_crop import FRACTION, Crop
 
 # A JPEG's colours are stored at half the resolution and interpolated, so a window that is decoded
 # without the rest of the image needs one more column on each side.
@@ -50,12 +50,15 @@ def for_training(encoded: tf.Tensor, seed: tf.Tensor, *, image_size: int) -> tf.
     return _to_input(_distort_colours(image, draws[1:]))
 
 
-def for_evaluation(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
-    """The middle 87.5 % of an image's height and width, resized.
+def for_evaluation(
+    encoded: tf.Tensor, *, image_size: int, crop: Crop = Crop.STRETCHED
+) -> tf.Tensor:
+    """The middle of an image, resized.
 
     Args:
       encoded: string [], a JPEG, PNG, GIF or BMP file.
       image_size: the height and width of the result, in pixels.
+      crop: which part of the image.
 
     Returns:
       float32 [image_size, image_size, 3] in [-1, 1].
@@ -63,34 +66,39 @@ def for_evaluation(encoded: tf.Tensor, *, image_size: int) -> tf.Tensor:
     Raises (when run):
       tf.errors.InvalidArgumentError: the bytes are not an image of these kinds.
     """
-    return crop_for_evaluation(decode(encoded), image_size=image_size)
+    return crop_for_evaluation(decode(encoded), image_size=image_size, crop=crop)
 
 
-def crop_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
+def crop_for_evaluation(
+    image: tf.Tensor, *, image_size: int, crop: Crop = Crop.STRETCHED
+) -> tf.Tensor:
     """The result of `for_evaluation` for a decoded image.
 
     Args:
       image: uint8 [height, width, 3].
       image_size: the height and width of the result, in pixels.
+      crop: which part of the image.
 
     Returns:
       float32 [image_size, image_size, 3] in [-1, 1].
     """
-    image = tf.image.central_crop(image, CENTRAL_FRACTION)
-    return _to_input(_resize(_to_float(image), image_size))
+    return _to_input(_resize(_to_float(_central_crop(image, crop)), image_size))
 
 
-def quanta_for_evaluation(image: tf.Tensor, *, image_size: int) -> tf.Tensor:
+def quanta_for_evaluation(
+    image: tf.Tensor, *, image_size: int, crop: Crop = Crop.STRETCHED
+) -> tf.Tensor:
     """The input of a deployed network: the result of `crop_for_evaluation`, quantised.
 
     Args:
       image: uint8 [height, width, 3].
       image_size: the height and width of the result, in pixels.
+      crop: which part of the image.
 
     Returns:
       uint8 [image_size, image_size, 3]; the network's input is (q - 128) / 128.
     """
-    return _to_quanta(tf.image.central_crop(image, CENTRAL_FRACTION), image_size)
+    return _to_quanta(_central_crop(image, crop), image_size)
 
 
 def quanta_of_jpeg(encoded: tf.Tensor, window: tf.Tensor, *, image_size: int) -> tf.Tensor:
@@ -105,21 +113,33 @@ def quanta_of_jpeg(encoded: tf.Tensor, window: tf.Tensor, *, image_size: int) ->
     return _to_quanta(part[:, _MARGIN:-_MARGIN], image_size)
 
 
-def central_window(height: int, width: int) -> tuple[int, int, int, int] | None:
+def central_window(height: int, width: int, crop: Crop) -> tuple[int, int, int, int] | None:
     """The window of a JPEG that evaluation uses, with one more column on each side.
 
     Args:
       height: the image's, in pixels.
       width: the image's, in pixels.
+      crop: which part of the image.
 
     Returns:
       Top, left, height and width; None if the image has no such columns.
     """
-    # Rounded as tf.image.central_crop does.
-    top, left = (int((size - size * CENTRAL_FRACTION) / 2) for size in (height, width))
-    if left < _MARGIN:
+    top, left, rows, columns = crop.window(height, width)
+    if left < _MARGIN or left + columns + _MARGIN > width:
         return None
-    return top, left - _MARGIN, height - 2 * top, width - 2 * (left - _MARGIN)
+    return top, left - _MARGIN, rows, columns + 2 * _MARGIN
+
+
+def _central_crop(image: tf.Tensor, crop: Crop) -> tf.Tensor:
+    """The window that `Crop.window` returns, of an image uint8 [height, width, 3]."""
+    if crop is Crop.STRETCHED:
+        return tf.image.central_crop(image, FRACTION)
+    height, width = tf.shape(image)[0], tf.shape(image)[1]
+    # In float64, as in Python, so that both round to the same side.
+    shorter = tf.cast(tf.minimum(height, width), tf.float64)
+    side = tf.maximum(1, tf.cast(tf.round(shorter * FRACTION), tf.int32))
+    top, left = (height - side + 1) // 2, (width - side + 1) // 2
+    return image[top : top + side, left : left + side]
 
 
 def decode(encoded: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from classification.data import preprocessing
+from transforms.base.photo_crop import Crop
 
 # The rounding of positions up to 341 in float32, times a difference of 2 between pixels.
 _TOLERANCE = 2e-5
@@ -91,6 +92,77 @@ class EvaluationTest(parameterized.TestCase):
     def test_refuses_other_files(self):
         with self.assertRaises(tf.errors.InvalidArgumentError):
             preprocessing.for_evaluation(b"no image", image_size=24)
+
+
+class CropTest(parameterized.TestCase):
+    @parameterized.parameters(
+        (256, 341, 224),
+        (341, 256, 224),
+        (57, 100, 32),
+        (16, 17, 40),
+        (20, 12, 8),
+        (9, 1, 4),
+        (1, 1, 4),
+    )
+    def test_square_equals_numpy(self, height, width, size):
+        image = _photo(height, width)
+        top, left, rows, columns = Crop.SQUARE.window(height, width)
+        self.assertEqual(rows, columns)
+        part = image[top : top + rows, left : left + columns]
+        expected = 2 * _resize(part, size) - 1
+        options = {"image_size": size, "crop": Crop.SQUARE}
+        for result in (
+            preprocessing.for_evaluation(_png(image), **options).numpy(),
+            preprocessing.crop_for_evaluation(image, **options).numpy(),
+        ):
+            self.assertEqual((result.shape, result.dtype), ((size, size, 3), np.float32))
+            np.testing.assert_allclose(result, expected, atol=_TOLERANCE)
+        quanta = preprocessing.quanta_for_evaluation(image, **options).numpy()
+        self.assertEqual(quanta.dtype, np.uint8)
+        # The nearest of the quanta, (q - 128) / 128, except where it is between two of them.
+        exact = np.clip(128 + 128 * expected, 0, 255)
+        np.testing.assert_allclose(quanta, exact, atol=0.51)
+
+    @parameterized.parameters(*Crop)
+    def test_window_of_each_size(self, crop):
+        # A pixel's red is its row, and its green its column.
+        places = np.stack(np.meshgrid(range(90), range(90), [0], indexing="ij"), axis=-1)[:, :, 0]
+        crop_part = tf.function(
+            lambda image: preprocessing._central_crop(image, crop),
+            input_signature=[tf.TensorSpec([None, None, 3], tf.uint8)],
+        )
+        sizes = [(side, side + 3) for side in range(1, 87)] + [(77, 5), (5, 1), (1, 12), (12, 12)]
+        for height, width in sizes:
+            part = crop_part(places[:height, :width].astype(np.uint8)).numpy()
+            top, left, _ = part[0, 0]
+            self.assertEqual((top, left, *part.shape[:2]), crop.window(height, width))
+
+    @parameterized.parameters(
+        (Crop.STRETCHED, 256, 384, (16, 23, 224, 338)),
+        (Crop.SQUARE, 256, 384, (16, 79, 224, 226)),
+        (Crop.SQUARE, 384, 256, (80, 15, 224, 226)),
+        (Crop.SQUARE, 17, 17, (1, 0, 15, 17)),
+        # There is no column on the right.
+        (Crop.SQUARE, 50, 9, None),
+        (Crop.SQUARE, 7, 7, None),
+        (Crop.SQUARE, 1, 1, None),
+        (Crop.STRETCHED, 1, 1, None),
+    )
+    def test_window_of_a_jpeg(self, crop, height, width, expected):
+        self.assertEqual(preprocessing.central_window(height, width, crop), expected)
+
+    @parameterized.product(
+        crop=list(Crop), size=[(60, 80), (80, 60), (33, 47), (47, 33), (18, 17)], grey=[True, False]
+    )
+    def test_part_of_a_jpeg_equals_part_of_the_decoded_jpeg(self, crop, size, grey):
+        image = _photo(*size)
+        encoded = _jpeg(image[..., :1] if grey else image)
+        decoded = tf.io.decode_jpeg(encoded, channels=3)
+        window = preprocessing.central_window(*size, crop)
+        self.assertIsNotNone(window)
+        found = preprocessing.quanta_of_jpeg(encoded, tf.constant(window), image_size=24)
+        expected = preprocessing.quanta_for_evaluation(decoded, image_size=24, crop=crop)
+        np.testing.assert_array_equal(found, expected)
 
 
 class TrainingTest(parameterized.TestCase):

@@ -15,6 +15,7 @@ from classification.data import dataset, imagenet, preprocessing, records, shipp
 from classification.images import image_files, windows
 from classification.images.image_files import BadImageError
 from transforms.base import pixel_scaling
+from transforms.base.photo_crop import Crop
 
 _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
@@ -75,23 +76,26 @@ def photographs() -> list[str]:
     ]
 
 
-def of_photographs(count: int, *, image_size: int) -> Sample:
+def of_photographs(count: int, *, image_size: int, crop: Crop = Crop.STRETCHED) -> Sample:
     """Parts of the two photographs that come with the build.
 
     Args:
       count: the number of parts, half of them from each photograph.
       image_size: their height and width, in pixels.
+      crop: which part of each is used.
 
     Raises:
       FileNotFoundError: if the photographs are missing.
       ValueError: if a number is below 1.
     """
-    images = of_files(photographs(), count, image_size=image_size).images
+    images = of_files(photographs(), count, image_size=image_size, crop=crop).images
     names = " and ".join(_PHOTOGRAPHS)
     return Sample(images, f"{count} parts of scikit-learn's photographs {names}")
 
 
-def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
+def of_files(
+    paths: Sequence[str], count: int, *, image_size: int, crop: Crop = Crop.STRETCHED
+) -> Sample:
     """Images in files: some of them, or several parts of each.
 
     If there are more images than `count`, those returned are spread evenly over all. If there are
@@ -102,10 +106,11 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
       paths: JPEG and PNG files, and TFRecord files in slim's form (see `imagenet`).
       count: the number of images to return.
       image_size: their height and width, in pixels.
+      crop: which part of each is used.
 
     Returns:
-      The images in the order of the files, preprocessed as in evaluation: the middle 87.5 % of the
-      height and width of each image or part, resized.
+      The images in the order of the files, preprocessed as in evaluation: the middle of each image
+      or part, resized.
 
     Raises:
       OSError: if a file cannot be read.
@@ -129,7 +134,7 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
         description = f"the {total} images given"
         if count > total:
             description = f"{count} parts of {description}, which are fewer than asked for"
-    with _cutter(image_size) as cut, image_files.Reader() as reader:
+    with _cutter(image_size, crop) as cut, image_files.Reader() as reader:
         images = [
             pixels
             for image, number in zip(_read(sizes, chosen, reader), parts, strict=True)
@@ -139,13 +144,13 @@ def of_files(paths: Sequence[str], count: int, *, image_size: int) -> Sample:
 
 
 @contextlib.contextmanager
-def _cutter(image_size: int) -> Iterator[Callable[[_Image, int], list[np.ndarray]]]:
+def _cutter(image_size: int, crop: Crop) -> Iterator[Callable[[_Image, int], list[np.ndarray]]]:
     """A function that cuts parts out of an image as evaluation does, float32 [s, s, 3]."""
     with tf.Graph().as_default(), tf.Session() as session:
         encoded = tf.placeholder(tf.string, [])
         decoded = preprocessing.decode(encoded)
         part = tf.placeholder(tf.uint8, [None, None, 3])
-        result = preprocessing.crop_for_evaluation(part, image_size=image_size)
+        result = preprocessing.crop_for_evaluation(part, image_size=image_size, crop=crop)
 
         def cut(image: _Image, count: int) -> list[np.ndarray]:
             try:

@@ -10,12 +10,14 @@ from classification.data import dataset, preprocessing, shipped_files, testing
 from classification.deployment import check_images
 from classification.images import windows
 from transforms.base import pixel_scaling
+from transforms.base.photo_crop import Crop
 
 
-def evaluated(pixels: np.ndarray, size: int) -> np.ndarray:
+def evaluated(pixels: np.ndarray, size: int, crop: Crop = Crop.STRETCHED) -> np.ndarray:
     """An image preprocessed as in evaluation, as the input of a quantised network."""
     with tf.Graph().as_default(), tf.Session() as session:
-        result = session.run(preprocessing.crop_for_evaluation(pixels, image_size=size))
+        image = tf.constant(pixels)
+        result = session.run(preprocessing.crop_for_evaluation(image, image_size=size, crop=crop))
     return pixel_scaling.to_quanta(result)
 
 
@@ -49,6 +51,8 @@ class PhotographsTest(absltest.TestCase):
                 image = session.run(preprocessing.for_evaluation(encoded, image_size=40))
             np.testing.assert_array_equal(images[index], pixel_scaling.to_quanta(image))
         self.assertLen({image.tobytes() for image in images}, 6)
+        squares = check_images.of_photographs(6, image_size=40, crop=Crop.SQUARE).images
+        self.assertTrue(all((a != b).any() for a, b in zip(images, squares, strict=True)))
         again = check_images.of_photographs(6, image_size=40).images
         np.testing.assert_array_equal(images, again)
 
@@ -98,6 +102,23 @@ class FilesTest(parameterized.TestCase):
         self.assertEqual(
             description, "5 parts of the 2 images given, which are fewer than asked for"
         )
+
+    @parameterized.parameters(*Crop)
+    def test_crops(self, crop):
+        pixels = np.random.default_rng(0).integers(0, 256, [50, 90, 3], np.uint8)
+        paths = [self.write("a", testing.encode_png(pixels))]
+        images, _ = check_images.of_files(paths, 3, image_size=16, crop=crop)
+        for image, window in zip(images, windows.parts(50, 90, 3), strict=True):
+            np.testing.assert_array_equal(image, evaluated(window.of(pixels), 16, crop))
+        # The same as cutting the part out first.
+        top, left, height, width = crop.window(50, 90)
+        part = pixels[top : top + height, left : left + width]
+        with tf.Graph().as_default(), tf.Session() as session:
+            resized = tf.raw_ops.ResizeBilinear(
+                images=part[np.newaxis].astype(np.float32), size=[16, 16]
+            )
+            expected = session.run(resized)[0] * 256 / 255
+        np.testing.assert_allclose(images[0], np.minimum(expected, 255), atol=0.51)
 
     def test_no_images(self):
         for paths in ([], self.write_records([0])):

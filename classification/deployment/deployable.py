@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.data import records
-from classification.nets import factory, model_config, variable_names
+from classification.nets import factory, model_config, networks, variable_names
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
@@ -133,7 +133,7 @@ def portable(model: ModelConfig, labels: tuple[str, ...]) -> ModelConfig:
     return dataclasses.replace(model, labels=labels, dataset=dataset, learned_embedding_range=False)
 
 
-def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def with_room(values: Mapping[str, np.ndarray], model: ModelConfig) -> dict[str, np.ndarray]:
     """The values, with a range of the last kernel that has room for imprinted classes.
 
     After training, the range is that of the trained class vectors. A `.tflite` cannot change its
@@ -141,8 +141,10 @@ def with_room(values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     Args:
       values: as `read_values` returns them; those of a float network have no range.
+      model: the network.
     """
-    low, high = variable_names.limits(variable_names.CLASS_VECTORS_RANGE)
+    names = networks.get(model.network).names
+    low, high = variable_names.limits(names.class_vectors_range)
     if low not in values:
         return {**values}
     return {

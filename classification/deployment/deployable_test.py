@@ -103,13 +103,13 @@ class RoomTest(parameterized.TestCase):
     def test_widens_the_last_kernels_range(self, before, after):
         others = {_SCALE: np.float32(7)}
         values = dict(zip((self._RANGE + "min", self._RANGE + "max"), before, strict=True))
-        room = deployable.with_room({**values, **others})
+        room = deployable.with_room({**values, **others}, _QUANTISED)
         self.assertEqual({**others}, {_SCALE: room.pop(_SCALE)})
         np.testing.assert_array_equal(list(room.values()), np.array(after, np.float32))
         self.assertEqual({value.dtype for value in room.values()}, {np.dtype(np.float32)})
 
     def test_a_float_network_has_none(self):
-        self.assertEqual(deployable.with_room({_SCALE: 7}), {_SCALE: 7})
+        self.assertEqual(deployable.with_room({_SCALE: 7}, _FLOAT), {_SCALE: 7})
 
 
 class WriteTest(absltest.TestCase):

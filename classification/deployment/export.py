@@ -4,12 +4,13 @@ import dataclasses
 
 import tensorflow.compat.v1 as tf
 from google.protobuf import text_format
+from tensorflow.core.framework import attr_value_pb2
 
-from classification.nets import factory
+from classification.nets import factory, networks
 from classification.nets.checkpoint import Checkpoint
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files
+from transforms.base import atomic_files, graph_input
 
 INPUT_NAME = "input"
 
@@ -23,7 +24,7 @@ class InferenceGraph:
       input_name: name of the placeholder for images, float32 [batch, image_size,
         image_size, 3] in [-1, 1].
       output_name: name of the node of the classes' probabilities, float32 [batch,
-        num_classes], or of the embedding, float32 [batch, 1, 1, 1024].
+        num_classes], or of the embedding, float32 [batch, 1, 1, embedding_size].
     """
 
     graph_def: tf.GraphDef
@@ -75,6 +76,12 @@ def build(
     size = model.image_size
     with tf.Graph().as_default() as graph:
         images = tf.placeholder(tf.float32, [batch_size, size, size, 3], INPUT_NAME)
+        network = networks.get(model.network)
+        for name, text in (
+            (graph_input.TITLE, network.title),
+            (graph_input.CROP, network.crop.value),
+        ):
+            images.op._set_attr(name, attr_value_pb2.AttrValue(s=text.encode()))
         end_points = factory.build(
             images,
             model,

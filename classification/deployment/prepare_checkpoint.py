@@ -8,7 +8,8 @@ networks give equal bytes, whatever else their checkpoints hold.
 
 The `model.json` beside the checkpoint describes the network. If there is none, --image_size,
 --num_classes, --depth_multiplier and --quantize describe it. A classifier of tf-slim, with the last
-layer MobilenetV1/Logits/Conv2d_1c_1x1, becomes a network of this project without training.
+layer MobilenetV1/Logits/Conv2d_1c_1x1, and Google's published EfficientNet-Lite become networks of
+this project without training.
 """
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -50,17 +51,13 @@ def main() -> None:
     )
     learned = model.learned_embedding_range
     model = deployable.portable(model, labels)
-    values = deployable.with_room(published_head.read_any_values(checkpoint, model))
+    values = deployable.with_room(published_head.read_any_values(checkpoint, model), model)
     deployable.write(FLAGS.output_dir, model, values)
     step = checkpoint.global_step
     print(f"Checkpoint: {checkpoint}" + (f" (step {step:,})" if step else ""))
-    print(
-        f"Network: {'quantised' if model.quantize else 'float'}, {model.num_classes} classes, "
-        f"{model.image_size} x {model.image_size} pixels, depth multiplier "
-        f"{model.depth_multiplier:g}; {len(values)} variables."
-    )
+    print(f"Network: {model.describe()}; {len(values)} variables.")
     if published_head.is_published(checkpoint):
-        print(published_head.describe(values))
+        print(published_head.describe(values, model))
     if learned:
         print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")
     if model.quantize:

@@ -1,5 +1,7 @@
 """Turns a published classifier into a network of this project, without training.
 
+For networks that can be calibrated, see calibrated_head.py. For MobileNet V1:
+
 The logits of tf-slim's MobileNet V1 are w_k . x + b_k for pooled features x. Those of this
 project's network are s cos(u_k, e) for an embedding e. The probabilities are the same if the logits
 differ only by a number that all classes share. The class vectors u_k must have the same length; so
@@ -22,30 +24,22 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.deployment import check_images, deployable
-from classification.nets import factory, variable_names, variable_values
+from classification.deployment import calibrated_head, check_images, deployable
+from classification.nets import (
+    factory,
+    mobilenet_v1,
+    networks,
+    variable_names,
+    variable_values,
+)
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
-from classification.nets.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import (
-    CLASS_BIASES,
-    CLASS_VECTORS,
-    CLASS_VECTORS_RANGE,
-    COSINES_RANGE,
-    EMBEDDING_BIASES,
-    EMBEDDING_INPUT_RANGE,
-    EMBEDDING_KERNEL,
-    EMBEDDING_KERNEL_RANGE,
-    EMBEDDING_RANGE,
-    FEATURES_RANGE,
-    HEAD,
-    LOGITS_RANGE,
-    PUBLISHED_LOGITS_BIASES,
-    PUBLISHED_LOGITS_KERNEL,
-    SCALE_FACTOR,
-)
 from transforms.base import pixel_scaling
+
+_NETWORK = mobilenet_v1.NETWORK
+_NAMES = _NETWORK.names
+_EMBEDDING_SIZE = _NETWORK.embedding_size
 
 _RELU6_RANGE = (0.0, 6.0)
 
@@ -79,13 +73,18 @@ class Head(NamedTuple):
 
 
 def is_published(checkpoint: Checkpoint) -> bool:
-    """Whether a checkpoint holds a classifier as tf-slim builds it, not one of this project.
+    """Whether a checkpoint holds a classifier as others published it, not one of this project.
 
     Raises:
       ValueError: if the checkpoint cannot be read.
     """
-    names = checkpoint.shapes
-    return PUBLISHED_LOGITS_KERNEL in names and CLASS_VECTORS not in names
+    shapes = checkpoint.shapes
+    network = networks.of_variables(shapes)
+    return (
+        network is not None
+        and network.published.kernel in shapes
+        and network.names.class_vectors not in shapes
+    )
 
 
 def read_any_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndarray]:
@@ -93,12 +92,15 @@ def read_any_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.
 
     Raises what `read_values` and `deployable.read_values` raise.
     """
-    source = read_values if is_published(checkpoint) else deployable.read_values
-    return source(checkpoint, model)
+    if not is_published(checkpoint):
+        return deployable.read_values(checkpoint, model)
+    if networks.get(model.network).calibrate is not None:
+        return calibrated_head.read_values(checkpoint, model)
+    return read_values(checkpoint, model)
 
 
 def read_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndarray]:
-    """The values of a published classifier turned into a network of this project.
+    """The values of a published MobileNet V1 turned into a network of this project.
 
     The scale factor makes the probabilities as high as the published ones on average: it is the
     length of the class vectors times that of the features, which is measured on parts of the
@@ -114,11 +116,12 @@ def read_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndar
         in another shape, has another number of classes, or values that are not finite.
     """
     needed = deployable.variables(model)
-    base = checkpoint.read_all(v for v in needed if not v.op.name.startswith(HEAD))
+    base = checkpoint.read_all(v for v in needed if not v.op.name.startswith(_NAMES.head))
     values = {variable.op.name: value for variable, value in base.items()}
-    published = checkpoint.read([PUBLISHED_LOGITS_KERNEL, PUBLISHED_LOGITS_BIASES])
+    layer = _NETWORK.published
+    published = checkpoint.read([layer.kernel, layer.biases])
     deployable.check_values(values | published, checkpoint)
-    weights, biases = published[PUBLISHED_LOGITS_KERNEL], published[PUBLISHED_LOGITS_BIASES]
+    weights, biases = published[layer.kernel], published[layer.biases]
     if weights.shape[-1] != model.num_classes:
         raise ValueError(
             f"expected a classifier of {model.num_classes} classes, got one of "
@@ -126,17 +129,20 @@ def read_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.ndar
         )
     limits: tuple[float, ...] = _RELU6_RANGE
     if model.quantize:
-        limits = tuple(float(values[name]) for name in variable_names.limits(FEATURES_RANGE))
+        limits = tuple(
+            float(values[name]) for name in variable_names.limits(_NETWORK.features_range)
+        )
     head = make_head(weights[0, 0], biases, constant=limits[1])
     values |= _head_values(head, limits, _features(values, model))
     return {variable.op.name: values[variable.op.name] for variable in needed}
 
 
-def describe(values: dict[str, np.ndarray]) -> str:
-    """What `read_values` did, for the user."""
+def describe(values: dict[str, np.ndarray], model: ModelConfig) -> str:
+    """What `read_any_values` did with a published classifier, for the user."""
+    network = networks.get(model.network)
     return (
-        f"Head: made of a published classifier's last layer ({PUBLISHED_LOGITS_KERNEL}), without "
-        f"training; scale factor {values[SCALE_FACTOR]:.1f}."
+        f"Head: made of a published classifier's last layer ({network.published.kernel}), without "
+        f"training; scale factor {values[network.names.scale_factor]:.1f}."
     )
 
 
@@ -156,15 +162,15 @@ def make_head(weights: np.ndarray, biases: np.ndarray, *, constant: float) -> He
       ValueError: if there are more channels than the embedding has.
     """
     channels, num_classes = weights.shape
-    free = EMBEDDING_SIZE - channels
+    free = _EMBEDDING_SIZE - channels
     if free < 0:
         raise ValueError(
-            f"expected a classifier on at most {EMBEDDING_SIZE} channels, which the embedding has, "
-            f"got one on {channels}"
+            f"expected a classifier on at most {_EMBEDDING_SIZE} channels, which the embedding "
+            f"has, got one on {channels}"
         )
-    vectors = np.zeros([EMBEDDING_SIZE, num_classes])
+    vectors = np.zeros([_EMBEDDING_SIZE, num_classes])
     vectors[:channels] = weights
-    embedding_biases = np.zeros(EMBEDDING_SIZE, np.float32)
+    embedding_biases = np.zeros(_EMBEDDING_SIZE, np.float32)
     if free >= 2:
         embedding_biases[channels] = constant
         vectors[channels] = (biases - biases.mean()) / constant
@@ -176,7 +182,7 @@ def make_head(weights: np.ndarray, biases: np.ndarray, *, constant: float) -> He
         vectors -= _centre(vectors)[:, np.newaxis]
     lengths = np.linalg.norm(vectors, axis=0)
     return Head(
-        np.eye(channels, EMBEDDING_SIZE, dtype=np.float32),
+        np.eye(channels, _EMBEDDING_SIZE, dtype=np.float32),
         embedding_biases,
         (vectors / lengths).astype(np.float32),
         float(lengths.mean()),
@@ -215,19 +221,19 @@ def _head_values(
     scale_factor = _rounded(head.length * lengths.mean())
     cosine_limits = tuple(_rounded(_RANGE_MARGIN * x) for x in (cosines.min(), cosines.max()))
     ranges = {
-        EMBEDDING_KERNEL_RANGE: (0.0, 1.0),
-        EMBEDDING_INPUT_RANGE: limits,
-        EMBEDDING_RANGE: TFLITE_L2_NORM_RANGE,
-        CLASS_VECTORS_RANGE: (head.class_vectors.min(), head.class_vectors.max()),
-        COSINES_RANGE: cosine_limits,
-        LOGITS_RANGE: tuple(scale_factor * x for x in cosine_limits),
+        _NAMES.embedding_kernel_range: (0.0, 1.0),
+        _NAMES.embedding_input_range: limits,
+        _NAMES.embedding_range: TFLITE_L2_NORM_RANGE,
+        _NAMES.class_vectors_range: (head.class_vectors.min(), head.class_vectors.max()),
+        _NAMES.cosines_range: cosine_limits,
+        _NAMES.logits_range: tuple(scale_factor * x for x in cosine_limits),
     }
     values: dict[str, Any] = {
-        EMBEDDING_KERNEL: head.kernel[np.newaxis, np.newaxis],
-        EMBEDDING_BIASES: head.biases,
-        CLASS_VECTORS: head.class_vectors[np.newaxis, np.newaxis],
-        CLASS_BIASES: np.zeros(head.class_vectors.shape[1]),
-        SCALE_FACTOR: scale_factor,
+        _NAMES.embedding_kernel: head.kernel[np.newaxis, np.newaxis],
+        _NAMES.embedding_biases: head.biases,
+        _NAMES.class_vectors: head.class_vectors[np.newaxis, np.newaxis],
+        _NAMES.class_biases: np.zeros(head.class_vectors.shape[1]),
+        _NAMES.scale_factor: scale_factor,
     }
     for name, (low, high) in ranges.items():
         least, greatest = variable_names.limits(name)

@@ -178,7 +178,11 @@ class PublishedTest(parameterized.TestCase):
 
     def test_description(self):
         values = {_HEAD + "scale_factor": np.float32(12.34)}
-        self.assertIn("without training; scale factor 12.3.", published_head.describe(values))
+        self.assertIn(
+            "last layer (MobilenetV1/Logits/Conv2d_1c_1x1/weights), without training; scale factor "
+            "12.3.",
+            published_head.describe(values, config(quantize=True)),
+        )
 
     def test_another_number_of_classes(self):
         prefix = self.write(quantize=False)

@@ -18,7 +18,7 @@ from absl import flags
 from classification.base import runner
 from classification.deployment import check_images
 from classification.deployment.check_images import Sample
-from classification.nets import checkpoints, model_config
+from classification.nets import checkpoints, model_config, networks
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files, path_flags, program
 
@@ -44,11 +44,12 @@ path_flags.define(
 
 
 def _take(model: ModelConfig) -> Sample:
+    size, crop = model.image_size, networks.get(model.network).crop
     if FLAGS["images"].present:
-        return check_images.of_files(FLAGS.images, FLAGS.num_images, image_size=model.image_size)
+        return check_images.of_files(FLAGS.images, FLAGS.num_images, image_size=size, crop=crop)
     if model.dataset == "digits":
-        return check_images.of_digits(FLAGS.num_images, image_size=model.image_size)
-    return check_images.of_photographs(FLAGS.num_images, image_size=model.image_size)
+        return check_images.of_digits(FLAGS.num_images, image_size=size)
+    return check_images.of_photographs(FLAGS.num_images, image_size=size, crop=crop)
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from classification.data import records
 from classification.data.dataset import Dataset
-from classification.nets import factory, variable_values
+from classification.nets import factory, networks, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 
@@ -103,7 +103,10 @@ def evaluate(
         # Deterministic operations need a seed, even for initial values that are never used.
         tf.set_random_seed(0)
         batches = dataset.batches(
-            batch_size=min(batch_size, total), image_size=model.image_size, is_training=False
+            batch_size=min(batch_size, total),
+            image_size=model.image_size,
+            is_training=False,
+            crop=networks.get(model.network).crop,
         )
         batch = tf.data.make_one_shot_iterator(batches).get_next()
         end_points = factory.build(batch["image"], model)

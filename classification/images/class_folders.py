@@ -1,7 +1,7 @@
 """Finds class folders and their images in folders as users, cameras and exporters create them.
 
 Each class has a folder with its name, which contains its images. Hidden files and folders, and
-those that operating systems and archivers create (`_LEFT_BY_SYSTEMS`), are ignored. A file is an
+those that operating systems and archivers create (`LEFT_BY_SYSTEMS`), are ignored. A file is an
 image if its name has the ending of an image, whether it can be read or not. Other files are
 ignored. What is ignored is listed.
 """
@@ -14,7 +14,7 @@ from classification.data import records
 from transforms.base.labels import normalised
 
 # Created by macOS archives, Synology and other network storage, Windows and Linux.
-_LEFT_BY_SYSTEMS = (
+LEFT_BY_SYSTEMS = (
     *("__macosx", "@eadir", "#recycle", "#snapshot", "$recycle.bin", "thumbs.db", "desktop.ini"),
     *("system volume information", "lost+found"),
 )
@@ -205,7 +205,7 @@ class Scan:
         try:
             with os.scandir(self.path(folder)) as entries:
                 for entry in entries:
-                    if entry.name.startswith(".") or entry.name.lower() in _LEFT_BY_SYSTEMS:
+                    if entry.name.startswith(".") or entry.name.lower() in LEFT_BY_SYSTEMS:
                         hidden.append(_join(folder, entry.name))
                     elif _is_folder(entry):
                         folders.append(entry.name)

@@ -111,14 +111,14 @@ def _following(output_dir: str, images: int) -> str:
     """A command for training on the data: fine-tuning, which is best for few photos."""
     steps = min(max(_LEAST_STEPS, _EPOCHS * images // _BATCH_SIZE), _MOST_STEPS)
     cache = "memory" if images <= _MOST_IN_MEMORY else "FEATURES"
-    names = "CKPT is the prefix of a published MobileNet V1's checkpoint, OUT a new folder"
+    names = "OUT is a new folder"
     if cache == "FEATURES":
-        names += ", FEATURES a folder for 4 KB per image"
+        names += ", FEATURES a folder for 5 KB per image"
     return (
         f"Next, in seconds to minutes ({names}):\n"
         f"  ./bazelw run train -- --dataset_dir={shlex.quote(output_dir)} --checkpoint_dir=OUT \\\n"
-        "      --quantize --fine_tune_checkpoint=CKPT --freeze_base_model \\\n"
-        f"      --cache_features={cache} --number_of_steps={steps} --eval_every={steps // 2}"
+        f"      --quantize --freeze_base_model --cache_features={cache} \\\n"
+        f"      --number_of_steps={steps} --eval_every={steps // 2}"
     )
 
 

@@ -60,14 +60,14 @@ class ConvertImagesTest(absltest.TestCase):
             ignored, r"^Ignored because they are hidden, .* not images by name: 1 \(README\)\.$"
         )
         self.assertRegex(rate, r"^20 images in \d+\.\d s, [\d,]+ images/s\.$")
-        self.assertRegex(following, r"^Next, .*CKPT is the prefix of a published MobileNet V1's")
+        self.assertRegex(following, r"^Next, .*OUT is a new folder")
         words = shlex.split("\n".join(command).replace("\\\n", ""))
         self.assertEqual(words[:4], ["./bazelw", "run", "train", "--"])
         self.assertEqual(
             words[4:],
             [
                 *("--dataset_dir=my out", "--checkpoint_dir=OUT", "--quantize"),
-                *("--fine_tune_checkpoint=CKPT", "--freeze_base_model", "--cache_features=memory"),
+                *("--freeze_base_model", "--cache_features=memory"),
                 *("--number_of_steps=1000", "--eval_every=500"),
             ],
         )

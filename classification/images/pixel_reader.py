@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from classification.data import preprocessing
 from classification.images import image_files, windows
+from transforms.base.photo_crop import Crop
 
 # Otherwise the threads of the process's first session run the operations of all sessions, and
 # passing an operation to them takes longer than the operation itself. TensorFlow reads this only
@@ -22,14 +23,15 @@ class PixelReader(contextlib.ExitStack):
     Several threads may use it at the same time.
     """
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, image_size: int, crop: Crop = Crop.STRETCHED) -> None:
         """Creates the reader.
 
         Args:
           image_size: height and width of its results, in pixels.
+          crop: which part of a photo they are.
         """
         super().__init__()
-        self._image_size = image_size
+        self._image_size, self._crop = image_size, crop
         with tf.Graph().as_default() as graph:
             encoded, window = tf.placeholder(tf.string, []), tf.placeholder(tf.int32, [4])
             pixels = preprocessing.quanta_of_jpeg(encoded, window, image_size=image_size)
@@ -48,8 +50,8 @@ class PixelReader(contextlib.ExitStack):
             every other one mirrored (see `windows.parts`).
 
         Returns:
-          uint8 [views, image_size, image_size, 3]: the middle 87.5 % of each view, resized; the
-          network's input is (q - 128) / 128.
+          uint8 [views, image_size, image_size, 3]: the middle of each view, resized; the network's
+          input is (q - 128) / 128.
 
         Raises:
           BadImageError: see `image_files.Reader.read`.
@@ -61,13 +63,13 @@ class PixelReader(contextlib.ExitStack):
         # Created only when it is needed: often all images are plain JPEGs.
         with self._lock:
             if self._any is None:
-                self._any = self.enter_context(_AnyReader(self._image_size))
+                self._any = self.enter_context(_AnyReader(self._image_size, self._crop))
         return self._any.read(path, views)
 
     def _read_jpeg(self, path: str) -> np.ndarray | None:
         """The image in a plain JPEG file; None for files that need an `_AnyReader`."""
         jpeg = image_files.plain_jpeg(path)
-        window = jpeg and preprocessing.central_window(jpeg.height, jpeg.width)
+        window = jpeg and preprocessing.central_window(jpeg.height, jpeg.width, self._crop)
         if jpeg is None or window is None:
             return None
         try:
@@ -84,14 +86,16 @@ class PixelReader(contextlib.ExitStack):
 class _AnyReader(contextlib.ExitStack):
     """Reads images of all kinds, in several views."""
 
-    def __init__(self, image_size: int) -> None:
+    def __init__(self, image_size: int, crop: Crop) -> None:
         super().__init__()
         self._files = self.enter_context(image_files.Reader())
         with tf.Graph().as_default() as graph:
             self._encoded = tf.placeholder(tf.string, [])
             self._decoded = preprocessing.decode(self._encoded)
             self._part = tf.placeholder(tf.uint8, [None, None, 3])
-            self._pixels = preprocessing.quanta_for_evaluation(self._part, image_size=image_size)
+            self._pixels = preprocessing.quanta_for_evaluation(
+                self._part, image_size=image_size, crop=crop
+            )
         self._session = _session(graph)
         self.callback(self._session.close)
 

@@ -14,20 +14,23 @@ from classification.images import image_files
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
 from transforms.base import pixel_scaling
+from transforms.base.photo_crop import Crop
 
 
 class PixelReaderTest(parameterized.TestCase):
-    def assert_reads_what_evaluation_reads(self, paths: list[str]) -> None:
+    def assert_reads_what_evaluation_reads(
+        self, paths: list[str], crop: Crop = Crop.STRETCHED
+    ) -> None:
         with tf.Graph().as_default(), tf.Session() as session:
             encoded = tf.placeholder(tf.string, [])
-            evaluated = preprocessing.for_evaluation(encoded, image_size=32)
+            evaluated = preprocessing.for_evaluation(encoded, image_size=32, crop=crop)
             expected = [
                 pixel_scaling.to_quanta(
                     session.run(evaluated, {encoded: pathlib.Path(path).read_bytes()})
                 ).astype(int)
                 for path in paths
             ]
-        with PixelReader(32) as reader, concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with PixelReader(32, crop) as reader, concurrent.futures.ThreadPoolExecutor(2) as pool:
             found = list(pool.map(reader.read, paths))
         for path, pixels, (image,) in zip(paths, expected, found, strict=True):
             self.assertEqual(image.dtype, np.uint8)
@@ -61,6 +64,32 @@ class PixelReaderTest(parameterized.TestCase):
         image.save(paths[0], **options)
         image.convert("L").save(paths[1], progressive=options.get("progressive", False))
         self.assert_reads_what_evaluation_reads(paths)
+
+    @parameterized.product(
+        size=[(1, 1), (1, 40), (40, 1), (9, 15), (16, 17), (33, 17), (90, 120), (120, 90)],
+        options=[{"subsampling": "4:2:0"}, {"subsampling": "4:2:2"}, {"progressive": True}],
+    )
+    def test_squares(self, size, options):
+        pixels = np.random.default_rng(0).integers(0, 256, [*size, 3], np.uint8)
+        folder = self.create_tempdir().full_path
+        paths = [os.path.join(folder, name) for name in ("rgb.jpg", "grey.jpg", "rgb.png")]
+        image = Image.fromarray(pixels)
+        image.save(paths[0], **options)
+        image.convert("L").save(paths[1], progressive=options.get("progressive", False))
+        image.save(paths[2])
+        self.assert_reads_what_evaluation_reads(paths, Crop.SQUARE)
+
+    def test_square_of_a_wide_photo_is_its_middle(self):
+        path = os.path.join(self.create_tempdir().full_path, "a.jpg")
+        # The left and the right quarter are white.
+        pixels = np.full([64, 128, 3], 255, np.uint8)
+        pixels[:, 32:96] = 0
+        Image.fromarray(pixels).save(path, quality=95)
+        for crop, least in ((Crop.SQUARE, 0), (Crop.STRETCHED, 60)):
+            with PixelReader(32, crop) as reader:
+                for views in (1, 2):
+                    whole = reader.read(path, views=views)[0]
+                    self.assertBetween(whole.mean(), least, least + 90)
 
     def test_views_are_parts_of_the_image(self):
         path = os.path.join(self.create_tempdir().full_path, "a.png")

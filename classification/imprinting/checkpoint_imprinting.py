@@ -16,18 +16,9 @@ from classification.deployment import deployable
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
 from classification.imprinting.unit_vectors import unit
-from classification.nets import factory, variable_names, variable_values
+from classification.nets import factory, networks, variable_names, variable_values
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
-from classification.nets.mobilenet_v1_l2norm import EMBEDDING_SIZE
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import (
-    CLASS_BIASES,
-    CLASS_VECTORS,
-    CLASS_VECTORS_RANGE,
-    COSINES_RANGE,
-    LOGITS_RANGE,
-    SCALE_FACTOR,
-)
 from transforms.base import pixel_scaling
 
 _BATCH_SIZE = 32
@@ -53,10 +44,12 @@ def embed(
       on_progress: called with the number of images done and the total number.
 
     Returns:
-      float32 [len(paths), views, 1024] of unit length, and the reasons why files cannot be read, by
+      float32 [len(paths), views, d] of unit length, and the reasons why files cannot be read, by
       index. The embeddings of such files are 0.
     """
-    embeddings = [np.zeros([0, views, EMBEDDING_SIZE], np.float32)]
+    network = networks.get(model.network)
+    depth = network.embedding_size
+    embeddings = [np.zeros([0, views, depth], np.float32)]
     bad: dict[int, str] = {}
     size = model.image_size
 
@@ -76,14 +69,14 @@ def embed(
         )["Embedding"]
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
         with (
-            PixelReader(size) as reader,
+            PixelReader(size, network.crop) as reader,
             concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
         ):
             for begin in range(0, len(paths), _BATCH_SIZE):
                 end = min(begin + _BATCH_SIZE, len(paths))
                 pixels = np.concatenate(list(pool.map(read, range(begin, end))))
                 computed = session.run(output, {images: pixels})
-                embeddings.append(computed.reshape(end - begin, views, EMBEDDING_SIZE))
+                embeddings.append(computed.reshape(end - begin, views, depth))
                 if on_progress is not None:
                     on_progress(end, len(paths))
     found = np.concatenate(embeddings)
@@ -91,9 +84,9 @@ def embed(
     return found, bad
 
 
-def class_vectors(values: Mapping[str, np.ndarray]) -> np.ndarray:
-    """A network's class vectors, float32 [classes, 1024], of unit length."""
-    return unit(values[CLASS_VECTORS][0, 0].T)
+def class_vectors(values: Mapping[str, np.ndarray], model: ModelConfig) -> np.ndarray:
+    """A network's class vectors, float32 [classes, d], of unit length."""
+    return unit(values[networks.get(model.network).names.class_vectors][0, 0].T)
 
 
 def check_new(names: Iterable[str], labels: Sequence[str]) -> None:
@@ -124,7 +117,7 @@ def imprint(
       values: those of the network's variables, by name.
       model: the network.
       labels: the names of its classes.
-      embeddings: those of the examples of each new class, float [n, 1024], by the class's name.
+      embeddings: those of the examples of each new class, float [n, d], by the class's name.
       keep_classes: whether the network's classes stay, before the new ones.
 
     Returns:
@@ -144,26 +137,27 @@ def imprint(
             "have nothing in common"
         )
     vectors = means / lengths
+    variables = networks.get(model.network).names
     if keep_classes:
-        vectors = np.concatenate([values[CLASS_VECTORS][0, 0].T, vectors])
+        vectors = np.concatenate([values[variables.class_vectors][0, 0].T, vectors])
     names = (*(labels if keep_classes else ()), *embeddings)
     kernel = vectors.T[np.newaxis, np.newaxis]
     # The network quantises the kernel of unit vectors.
     unit = kernel / np.linalg.norm(kernel, axis=2, keepdims=True)
-    scale = float(values[SCALE_FACTOR])
+    scale = float(values[variables.scale_factor])
     low, high = TFLITE_L2_NORM_RANGE
     changed: dict[str, object] = {
-        CLASS_VECTORS: kernel,
-        CLASS_BIASES: np.zeros([len(names)]),
+        variables.class_vectors: kernel,
+        variables.class_biases: np.zeros([len(names)]),
     }
     for name, limits in (
-        (CLASS_VECTORS_RANGE, (min(unit.min(), 0.0), max(unit.max(), 0.0))),
-        (COSINES_RANGE, (low, high)),
-        (LOGITS_RANGE, (scale * low, scale * high)),
+        (variables.class_vectors_range, (min(unit.min(), 0.0), max(unit.max(), 0.0))),
+        (variables.cosines_range, (low, high)),
+        (variables.logits_range, (scale * low, scale * high)),
     ):
         names_of_limits = variable_names.limits(name)
         if names_of_limits[0] in values:
             changed |= dict(zip(names_of_limits, limits, strict=True))
     arrays = {name: np.asarray(value, np.float32) for name, value in changed.items()}
     model = dataclasses.replace(model, num_classes=len(names), labels=names)
-    return deployable.with_room({**values, **arrays}), model
+    return deployable.with_room({**values, **arrays}, model), model

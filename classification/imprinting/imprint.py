@@ -1,6 +1,6 @@
 """Adds classes to a network from a few photos each, without training.
 
-  ./bazelw run imprint -- --model=IN.tflite --images_dir=DIR --output=OUT.tflite
+  ./bazelw run imprint -- --images_dir=DIR --output=OUT.tflite [--model=IN.tflite] [--keep_classes]
   ./bazelw run imprint -- --checkpoint=IN --images_dir=DIR --output=OUT
 
 DIR holds a folder for each class, with the class's name and its photos. OUT has the classes of DIR
@@ -8,8 +8,9 @@ in the order of their names. With --keep_classes, it has the classes of IN first
 ones. A class's vector is the mean of the embeddings of its photos, scaled to unit length (Qi, Brown
 and Lowe, arXiv 1712.07136, section 3.2).
 
-IN.tflite is the complete quantised classifier that `./bazelw build frozen_tflite` makes, or any
-other model that the on-device imprinting engines accept. Everything before its last layer is
+IN.tflite is a complete quantised classifier that the on-device imprinting engines accept, such as
+the one that `./bazelw build frozen_tflite` makes; without --model, this program builds and takes
+that one. Everything before its last layer is
 unchanged, byte for byte. If a folder has the name of a class that was imprinted before, here or on
 a device, the class gets more examples. Devices leave classes without names; these are named by
 their numbers, or by --labels.
@@ -41,13 +42,19 @@ from classification.imprinting.photo_imprinting import (
     TfliteNetwork,
 )
 from classification.imprinting.photos import Photos
+from classification.inference import default_model
 from classification.nets import checkpoints, model_flags
 from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(model_flags)
 
-path_flags.define("model", "", "The .tflite to start from: a quantised classifier.")
+path_flags.define(
+    "model",
+    "",
+    "The .tflite to start from: a quantised classifier. Default: the one that the build makes, "
+    "with the 1,000 classes of ImageNet.",
+)
 path_flags.define(
     "checkpoint",
     "",
@@ -90,12 +97,13 @@ _LEAST_COSINE = 0.995
 
 def main() -> None:
     """Imprints, and prints what was written."""
-    program.require(("model", "checkpoint"), "images_dir", "output")
+    program.require("images_dir", "output")
     options = _options()
     # Warnings about damaged EXIF data, large images and the like, which users need not correct.
     warnings.filterwarnings("ignore", module="PIL")
     start = time.monotonic()
-    network = _tflite(options) if FLAGS.model else _checkpoint(options)
+    path = FLAGS.model or ("" if FLAGS.checkpoint else default_model.default_model_path())
+    network = _tflite(path, options) if path else _checkpoint(options)
     found = photos.find(FLAGS.images_dir)
     with ProgressBar() as progress:
         imprinted = network.imprint(found, progress.show)
@@ -103,8 +111,7 @@ def main() -> None:
     _report(found, imprinted, seconds=time.monotonic() - start)
     if isinstance(network, TfliteNetwork) and network.num_unnamed:
         print(
-            f"{network.num_unnamed} classes of {FLAGS.model} have no names and are named by their "
-            "numbers."
+            f"{network.num_unnamed} classes of {path} have no names and are named by their numbers."
         )
 
 
@@ -118,9 +125,9 @@ def _options() -> Options:
             f"--labels={FLAGS.labels}"
         )
     described = model_flags.given()
-    if FLAGS.model and described:
+    if described and not FLAGS.checkpoint:
         raise ValueError(
-            f"expected --{next(iter(described))} only with --checkpoint, got --model: a .tflite "
+            f"expected --{next(iter(described))} only with --checkpoint, got it without: a .tflite "
             "says what network it is"
         )
     return Options(
@@ -131,14 +138,14 @@ def _options() -> Options:
     )
 
 
-def _tflite(options: Options) -> TfliteNetwork:
-    with open(FLAGS.model, "rb") as file:
+def _tflite(path: str, options: Options) -> TfliteNetwork:
+    with open(path, "rb") as file:
         data = file.read()
     labels = records.read_label_file(FLAGS.labels) if FLAGS.labels else None
     try:
         network = TfliteNetwork(data, options, labels, labels_source=FLAGS.labels)
     except ValueError as error:
-        raise ValueError(f"{FLAGS.model}: {error}") from error
+        raise ValueError(f"{path}: {error}") from error
     atomic_files.check_place(FLAGS.output)
     return network
 

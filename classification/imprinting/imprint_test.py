@@ -95,6 +95,13 @@ class ImprintTest(absltest.TestCase):
         self.imprint()
         self.assertEqual(pathlib.Path("out.tflite").read_bytes(), first)
 
+    def test_next_to_the_classes_of_the_default_network(self):
+        self.add("red", count=2)
+        out = self.imprint("--model=", "--keep_classes")
+        self.assertIn("1,000 classes kept, 1 new, from 2 photos.", out)
+        labels = metadata.labels_of(pathlib.Path("out.tflite").read_bytes())
+        self.assertEqual((labels[0], *labels[-2:]), ("tench", "toilet tissue", "red"))
+
     def test_new_classes_after_the_old_and_more_examples_later(self):
         self.add("blue", "red")
         out = self.imprint("--keep_classes")
@@ -335,8 +342,7 @@ class ImprintTest(absltest.TestCase):
         )
         self.assert_fails("expected a folder no/where to write", "--output=no/where/out.tflite")
         missing = ("--images_dir=", "--model=", "--output=")
-        self.assert_fails("expected --model or --checkpoint, --images_dir, --output; ", *missing)
-        self.assert_fails("expected --model or --checkpoint; ", "--model=")
+        self.assert_fails("expected --images_dir, --output; ", *missing)
         self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
         self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
         self.assert_fails("expected --keep_classes with --allow_lost", "--allow_lost_classes")

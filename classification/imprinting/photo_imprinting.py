@@ -26,10 +26,10 @@ from classification.imprinting import (
     unit_vectors,
 )
 from classification.imprinting.photos import Photos
+from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
-from classification.nets.mobilenet_v1_l2norm import SCALE_FACTOR_START
+from classification.nets.l2norm_network import SCALE_FACTOR_START
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import SCALE_FACTOR
 from transforms.base import atomic_files
 from transforms.base import labels as label_files
 from transforms.conversion import inference
@@ -221,7 +221,7 @@ class TfliteNetwork:
 
 
 class CheckpointNetwork:
-    """A checkpoint's network to imprint into: one of this project, or a published MobileNet V1."""
+    """A checkpoint's network to imprint into: one of this project, or a published classifier."""
 
     def __init__(
         self, checkpoint: Checkpoint, model: ModelConfig, options: Options, labels_file: str = ""
@@ -265,7 +265,8 @@ class CheckpointNetwork:
         values = published_head.read_any_values(self._checkpoint, model)
         if published_head.is_published(self._checkpoint) and not options.keep_classes:
             # Its own scale factor suits its own classes, of which there are far more.
-            values[SCALE_FACTOR] = np.array(SCALE_FACTOR_START, np.float32)
+            name = networks.get(model.network).names.scale_factor
+            values[name] = np.array(SCALE_FACTOR_START, np.float32)
         embeddings, bad = checkpoint_imprinting.embed(
             values, model, found.paths, views=options.views, on_progress=on_progress
         )
@@ -275,7 +276,7 @@ class CheckpointNetwork:
             others, _ = checkpoint_imprinting.embed(
                 values, model, check_images.photographs(), views=kept_classes.PARTS
             )
-            kept = checkpoint_imprinting.class_vectors(values)
+            kept = checkpoint_imprinting.class_vectors(values, model)
             comparison = _compare(kept, new, others, options)
         values, model = checkpoint_imprinting.imprint(
             values, model, self._labels, new, keep_classes=options.keep_classes

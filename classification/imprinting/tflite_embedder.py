@@ -10,7 +10,7 @@ import numpy as np
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
 from transforms.conversion.inference import Kernels, Runner
-from transforms.tflite import model_file, model_graph, split
+from transforms.tflite import metadata, model_file, model_graph, split
 from transforms.tflite.model_graph import Model
 
 
@@ -61,7 +61,7 @@ def embed(
             free.put(runner)
         embeddings[index] = output.dequantise(quanta)
 
-    with PixelReader(image.shape[1]) as reader:
+    with PixelReader(image.shape[1], metadata.crop_of(tflite_model)) as reader:
         pool = concurrent.futures.ThreadPoolExecutor(workers)
         try:
             for done, _ in enumerate(pool.map(compute, range(len(paths))), start=1):

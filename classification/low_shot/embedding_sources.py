@@ -12,9 +12,9 @@ from classification.deployment import deployable
 from classification.imprinting import checkpoint_imprinting, tflite_embedder, unit_vectors
 from classification.low_shot import tflite_method
 from classification.low_shot.protocol import Classifier, Method
+from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import CLASS_VECTORS, CLASSES, SCALE_FACTOR
 from transforms.conversion import inference
 from transforms.tflite import metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
@@ -129,18 +129,20 @@ def _of_values(
     *,
     round_activations: bool,
 ) -> Source:
+    names = networks.get(model.network).names
     network = (model.image_size, model.depth_multiplier, model.quantize, round_activations)
+    # The network itself is in the names of the variables.
     digest = hashlib.sha256(repr(network).encode())
     for variable in sorted(values):
-        if not variable.startswith(CLASSES):
+        if not variable.startswith(names.classes):
             digest.update(variable.encode() + values[variable].tobytes())
-    vectors = unit_vectors.unit(values[CLASS_VECTORS][0, 0].T)
+    vectors = unit_vectors.unit(values[names.class_vectors][0, 0].T)
     return Source(
         name=name,
         path=path,
         labels=model.labels or (),
         vectors=vectors,
-        scale=float(values[SCALE_FACTOR]),
+        scale=float(values[names.scale_factor]),
         key=digest.digest(),
         compute=functools.partial(
             checkpoint_imprinting.embed, values, model, round_activations=round_activations

@@ -62,9 +62,18 @@ class Statistics:
         self._mean = variable("moving_mean", 0.0, False)
         self._variance = variable("moving_variance", 1.0, False)
 
-    def fold(self) -> Fold:
-        """Uses the moving statistics: factor g rsqrt(v + eps), bias b - m g rsqrt(v + eps)."""
-        multiplier = self._gamma * tf.rsqrt(self._variance + self._params.epsilon)
+    def fold(self, *, correctly_rounded: bool = False) -> Fold:
+        """Uses the moving statistics: factor g rsqrt(v + eps), bias b - m g rsqrt(v + eps).
+
+        Args:
+          correctly_rounded: whether the factor is computed as g / sqrt(v + eps), whose operations
+            give the same result on every processor. rsqrt does not.
+        """
+        variance = self._variance + self._params.epsilon
+        if correctly_rounded:
+            multiplier = self._gamma / tf.sqrt(variance)
+        else:
+            multiplier = self._gamma * tf.rsqrt(variance)
         return Fold((multiplier,), None, self._beta - self._mean * multiplier)
 
     def fold_with_batch(self, raw: tf.Tensor) -> Fold:

@@ -64,6 +64,25 @@ class StatisticsTest(_BatchTestCase):
         np.testing.assert_allclose(bias, beta - mean * expected, rtol=1e-5)
         self.assertEmpty(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
 
+    def test_correctly_rounded(self):
+        config = tf.ConfigProto()
+        # TensorFlow's optimiser would replace g / sqrt(v) by g rsqrt(v).
+        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        self.session = self.enter_context(tf.Session(config=config))
+        params = batch_norm.BatchNorm(epsilon=_EPSILON)
+        fold = batch_norm.Statistics(1000, params, True).fold(correctly_rounded=True)
+        numbers = [self.draw([1000]) for _ in self._NAMES]
+        numbers[3] = 0.2 + np.abs(numbers[3])
+        variable_values.load(self.session, dict(zip(tf.global_variables(), numbers, strict=True)))
+        beta, gamma, mean, variance = numbers
+        self.assertIsNone(fold.output)
+        (factor,), bias = self.session.run([fold.kernel, fold.bias])
+        # Sum, square root and quotient of float32 have the same result on each processor.
+        expected = gamma / np.sqrt(variance + np.float32(_EPSILON))
+        self.assertEqual(expected.dtype, np.float32)
+        np.testing.assert_array_equal(factor, expected)
+        np.testing.assert_allclose(bias, beta - mean * expected, rtol=1e-5, atol=1e-6)
+
     def test_batch_statistics(self):
         fold = self.build().fold_with_batch(self.inputs)
         beta, gamma, _, variance = self.start()

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import variable_names
+from classification.nets import networks, variable_names
 
 _SHOWN = 5
+# The ends of the names of variables that correct moving averages of ranges for their start.
+_HELPERS = ("/biased", "/local_step")
+_AVERAGE = "/ExponentialMovingAverage"
 # Ranges of kernels and of activations, as this project and TensorFlow 1's tools name them.
 _RANGE = re.compile(r"/(weights|act|activation_\w+)_quant/(min|max)$")
-_BASE_KERNEL = re.compile(r"/Conv2d_\d+(_\w+)?/(depthwise_)?weights$")
 # What TensorFlow's reader raises for damaged files: it chooses some error types by the message.
 _READ_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
@@ -90,14 +92,33 @@ class Checkpoint:
     def read(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """The values of variables, by name, each of the shape that it has in the checkpoint.
 
+        Published classifiers also hold moving averages of their variables, which are more accurate;
+        then the averages are read.
+
         Raises:
           ValueError: if the checkpoint cannot be read, or lacks one of the variables.
         """
         reader = self._reader
         try:
-            return {name: np.asarray(reader.get_tensor(name)) for name in names}
+            return {name: np.asarray(reader.get_tensor(self._stored(name))) for name in names}
         except _READ_ERRORS as error:
             raise self._unreadable(error) from error
+
+    def _stored(self, name: str) -> str:
+        """The name that the value to use of a variable is stored under."""
+        average = name + _AVERAGE
+        return average if self._is_averaged and average in self.shapes else name
+
+    @functools.cached_property
+    def _is_averaged(self) -> bool:
+        """Whether it is that of a published classifier, with moving averages."""
+        network = networks.of_variables(self.shapes)
+        # Checkpoints of this project hold the averages under the names of the variables.
+        return (
+            network is not None
+            and network.published.kernel + _AVERAGE in self.shapes
+            and network.names.class_vectors not in self.shapes
+        )
 
     def scalar(self, name: str) -> float | None:
         """The value of a variable that is a single number; None if there is no such variable.
@@ -209,8 +230,12 @@ class Comparison:
         """How many variables can be restored, and which cannot, in a few lines."""
         total = len(self.fitting) + len(self.missing) + len(self.mismatched)
         lines = [f"{self.checkpoint}: {len(self.fitting)} of {total} variables restored"]
-        if self.missing:
-            lines.append(f"  {len(self.missing)} are not in it: {shorten(self.missing)}")
+        helpers = tuple(name for name in self.missing if name.endswith(_HELPERS))
+        missing = tuple(name for name in self.missing if name not in helpers)
+        if missing:
+            lines.append(f"  {len(missing)} are not in it: {shorten(missing)}")
+        if helpers:
+            lines.append(f"  {len(helpers)} are not in it that only count moving averages")
         if self.mismatched:
             lines.append(
                 f"  {len(self.mismatched)} have another shape in it: {shorten(self.mismatched)}"
@@ -236,17 +261,25 @@ class Comparison:
             f"{hint}\n{self.summary()}"
         )
 
-    def require_base(self) -> None:
+    def require_base(self, network: str, *, head: str) -> None:
         """Checks that at least a part of the network's base fits.
+
+        Args:
+          network: the network's name.
+          head: what the names of its variables outside the base begin with.
 
         Raises:
           ValueError: if nothing of it does.
         """
-        if not any(map(_BASE_KERNEL.search, self.names)):
+        # The kernels of convolutions have four dimensions.
+        if not any(v.shape.rank == 4 and not v.op.name.startswith(head) for v in self.fitting):
+            shown = networks.of_variables(self.checkpoint.shapes)
+            hint = "is it one of this network, and is the depth multiplier right?"
+            if shown is not None and shown.name != network:
+                hint = f"it is one of {shown.name}: train that network, or name another checkpoint"
             raise ValueError(
-                "expected a checkpoint to fine-tune from, got one that holds nothing of this "
-                "network's base; is the depth multiplier right, and is it a MobileNet V1?\n"
-                + self.summary()
+                f"expected a checkpoint of {network} to fine-tune from, got one that holds nothing "
+                f"of its base; {hint}\n{self.summary()}"
             )
 
 

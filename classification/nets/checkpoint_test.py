@@ -10,6 +10,8 @@ from classification.nets import variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.checkpoint_testing import save
 
+_AVERAGE = "/ExponentialMovingAverage"
+
 
 def variables(shapes):
     return [tf.get_variable(name, shape) for name, shape in shapes.items()]
@@ -57,7 +59,9 @@ class CompareTest(parameterized.TestCase):
     def test_cut_short(self):
         prefix = save(os.path.join(self.create_tempdir().full_path, "cut"), {"v": [1000]})
         os.truncate(f"{prefix}.data-00000-of-00001", 3000)
-        with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: .+; copy it again"):
+        with self.assertRaisesRegex(
+            ValueError, "cannot be read as a checkpoint: .+; copy it again"
+        ):
             Checkpoint(prefix).read_all(variables({"v": [1000]}))
         self.assertIsNotNone(Checkpoint(prefix).damage)
 
@@ -88,25 +92,30 @@ class CompareTest(parameterized.TestCase):
                     comparison.require_all()
 
     @parameterized.parameters(
-        ("MobilenetV1/Conv2d_0/weights", True),
-        ("MobilenetV1/Conv2d_13_depthwise/depthwise_weights", True),
-        ("MobilenetV1/Conv2d_7_pointwise/weights", True),
-        ("MobilenetV1/Conv2d_0/BatchNorm/beta", False),
-        ("MobilenetV1/MobilenetV1/Conv2d_0/weights_quant/min", False),
-        ("MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights", False),
-        ("MobilenetV1/Logits/scale_factor", False),
+        ("MobilenetV1/Conv2d_0/weights", [3, 3, 3, 8], True),
+        ("MobilenetV1/Conv2d_13_depthwise/depthwise_weights", [3, 3, 8, 1], True),
+        ("MobilenetV1/Conv2d_0/BatchNorm/beta", [8], False),
+        ("MobilenetV1/MobilenetV1/Conv2d_0/weights_quant/min", [], False),
+        ("MobilenetV1/Logits/Conv2d_1c_1x1_negative/weights", [1, 1, 8, 4], False),
+        ("MobilenetV1/Logits/scale_factor", [], False),
+        ("efficientnet-lite0/blocks_0/conv2d/kernel", [1, 1, 8, 4], True),
+        ("efficientnet-lite0/blocks_0/conv2d/weights_quant/max", [4], False),
+        ("efficientnet-lite0/Logits/Conv2d_1d_1x1_normalize/weights", [1, 1, 4, 3], False),
     )
-    def test_require_base(self, name, is_of_the_base):
-        save(self.prefix, {name: [2]})
-        comparison = Checkpoint(self.prefix).compare(variables({name: [2], "else": [1]}))
+    def test_require_base(self, name, shape, is_of_the_base):
+        save(self.prefix, {name: shape})
+        comparison = Checkpoint(self.prefix).compare(variables({name: shape, "else": [1]}))
+        head = name.partition("/")[0] + "/Logits/"
         if is_of_the_base:
-            comparison.require_base()
+            comparison.require_base("some_net", head=head)
         else:
-            with self.assertRaisesRegex(ValueError, "nothing of this network's base"):
-                comparison.require_base()
+            with self.assertRaisesRegex(
+                ValueError, "nothing of this network's base; is it one of some_net, and is the dep"
+            ):
+                comparison.require_base("some_net", head=head)
 
 
-class ReadTest(absltest.TestCase):
+class ReadTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
         self.prefix = save(self.create_tempdir().full_path + "/c", {"v": [2, 3], "w": []})
@@ -118,6 +127,45 @@ class ReadTest(absltest.TestCase):
         self.assertEqual(values["w"].dtype, np.float32)
         self.assertEqual(Checkpoint(self.prefix).shapes, {"v": [2, 3], "w": []})
         self.assertEqual(Checkpoint(self.prefix).read([]), {})
+
+    @parameterized.parameters(
+        # A published classifier with averages, and one without that of its last layer.
+        ("efficientnet-lite0", ["head/dense/kernel" + _AVERAGE], True),
+        ("MobilenetV1", ["Logits/Conv2d_1c_1x1/weights" + _AVERAGE], True),
+        ("efficientnet-lite0", ["head/dense/kernel"], False),
+        # Checkpoints of this project hold averages under the names of the variables.
+        (
+            "efficientnet-lite0",
+            ["head/dense/kernel" + _AVERAGE, "Logits/Conv2d_1d_1x1_normalize/weights"],
+            False,
+        ),
+        ("efficientnet-lite0", ["Logits/Conv2d_1d_1x1_normalize/weights" + _AVERAGE], False),
+        ("other", ["head/dense/kernel" + _AVERAGE], False),
+    )
+    def test_averages_of_a_published_classifier(self, scope, others, is_read):
+        # All values count from 0, so the average has another shape to tell it from its variable.
+        shapes = {f"{scope}/a": [2], f"{scope}/a{_AVERAGE}": [3], f"{scope}/b": [4]}
+        shapes |= {f"{scope}/{name}": [5] for name in others} | {"global_step": []}
+        checkpoint = Checkpoint(save(self.prefix, shapes))
+        values = checkpoint.read([f"{scope}/a", f"{scope}/b"])
+        self.assertEqual(list(values), [f"{scope}/a", f"{scope}/b"])
+        np.testing.assert_array_equal(values[f"{scope}/a"], np.arange(3 if is_read else 2))
+        # It has no average.
+        np.testing.assert_array_equal(values[f"{scope}/b"], np.arange(4))
+        self.assertEqual(checkpoint.global_step, 0)
+
+    def test_averages_are_read_into_a_graph(self):
+        name = "efficientnet-lite0/head/dense/kernel"
+        random = np.random.default_rng(1)
+        kernel, average = random.normal(size=[2, 3, 2]).astype(np.float32)
+        with tf.Graph().as_default(), tf.Session() as session:
+            for path, value in ((name, kernel), (name + _AVERAGE, average)):
+                tf.get_variable(path, initializer=value)
+            session.run(tf.global_variables_initializer())
+            tf.train.Saver().save(session, self.prefix, write_meta_graph=False)
+        with tf.Graph().as_default():
+            (value,) = Checkpoint(self.prefix).read_all(variables({name: [3, 2]})).values()
+        np.testing.assert_array_equal(value, average)
 
     def test_missing_variable(self):
         with self.assertRaisesRegex(ValueError, "cannot be read as a checkpoint: .*gone"):

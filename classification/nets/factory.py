@@ -2,9 +2,10 @@
 
 import tensorflow.compat.v1 as tf
 
+from classification.nets import networks
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions, mobilenet_v1_l2norm
+from classification.nets.l2norm_network import TrainingOptions, l2norm_network
 from classification.nets.model_config import ModelConfig
 
 
@@ -24,22 +25,25 @@ def build(
       images: float32 [batch, image_size, image_size, 3] in [-1, 1].
       model: the network.
       training: how to build it for training; None builds it for inference.
-      batch_norm: see `mobilenet_v1_l2norm`.
+      batch_norm: see `l2norm_network`.
       quant_delay: the step from which a quantised training graph quantises.
       round_activations: see `fake_quant.Quantization`; for a quantised network.
       embedding_only: whether to leave out what follows the embedding.
 
     Returns:
-      The end points, as `mobilenet_v1_l2norm` does.
+      The end points, as `l2norm_network` does.
     """
+    network = networks.get(model.network)
     quantization = None
     if model.quantize:
         quantization = Quantization(
             delay=quant_delay,
             learned_embedding_range=model.learned_embedding_range,
+            per_channel=network.per_channel,
             round_activations=round_activations,
         )
-    _, end_points = mobilenet_v1_l2norm(
+    _, end_points = l2norm_network(
+        network,
         images,
         None if embedding_only else model.num_classes,
         depth_multiplier=model.depth_multiplier,

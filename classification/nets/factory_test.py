@@ -6,7 +6,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.nets import factory
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
 
 _CLASSES = 7

@@ -22,6 +22,12 @@ from third_party.tf_slim.slim import slim
 # The range of the output of every L2_NORMALIZATION in TFLite: scale 1/128, zero point 128.
 TFLITE_L2_NORM_RANGE = (-1.0, 127.0 / 128.0)
 
+# The range of the pixels of a `.tflite`'s input, x = (q - 128) / 128.
+INPUT_RANGE = (-1.0, 127.0 / 128.0)
+
+# The least range of a channel of a kernel; a `.tflite` needs scales above 0.
+LEAST_MAGNITUDE = 1e-6
+
 # The collection of variables that are in checkpoints only for other programs. Their values must
 # not be restored from a checkpoint.
 CONSTANT_RANGES = "constant_quantization_ranges"
@@ -38,6 +44,8 @@ class Quantization:
       learned_embedding_range: whether, as in the reference, the embedding's range is
         learned and the average pool's result is not quantised. Otherwise both have the
         range that they have in a `.tflite`.
+      per_channel: whether each output channel of a kernel has a range of its own, symmetric
+        around 0, as `.tflite` files have in int8. Otherwise a kernel has one range.
       round_activations: whether activations are rounded to the levels of their range. If
         not, they are only clipped to it, which shows how much accuracy rounding costs.
     """
@@ -45,6 +53,7 @@ class Quantization:
     delay: int = 0
     range_decay: float = 0.999
     learned_embedding_range: bool = False
+    per_channel: bool = False
     round_activations: bool = True
 
     def __post_init__(self) -> None:
@@ -74,9 +83,12 @@ def _scopes(name: str, op_scope: str) -> Iterator[None]:
         yield
 
 
-def _range_variable(name: str, value: float) -> tf.Variable:
+def _range_variable(name: str, value: float, channels: int | None = None) -> tf.Variable:
     return slim.model_variable(
-        name, shape=[], initializer=tf.constant_initializer(value), trainable=False
+        name,
+        shape=[] if channels is None else [channels],
+        initializer=tf.constant_initializer(value),
+        trainable=False,
     )
 
 
@@ -113,7 +125,9 @@ def quantize_weights(
     """Fake-quantises a kernel to 255 levels, 1..255, with the range of its values.
 
     Args:
-      weights: float32, any shape.
+      weights: float32 [height, width, inputs, outputs], or [height, width, channels, 1] of a
+        depthwise convolution. With ranges per channel, the last dimension that is not 1 has the
+        channels.
       name: the start of the variables' names, `NAME/weights_quant/min` and `max`.
       quantization: the network's.
       is_training: whether to use the range of the current weights, and to assign it to the
@@ -122,6 +136,8 @@ def quantize_weights(
     Returns:
       The quantised weights, of the same shape.
     """
+    if quantization.per_channel:
+        return _quantize_channels(weights, name, quantization, is_training)
     with _scopes(name + "/weights_quant", "weights_quant"):
         low, high = _range_variable("min", -6.0), _range_variable("max", 6.0)
         if not is_training:
@@ -133,6 +149,61 @@ def quantize_weights(
         _update(high, new_high)
         quantized = _fake_quant(weights, new_low, new_high, narrow_range=True)
         return _delayed(quantized, weights, quantization)
+
+
+def _quantize_channels(
+    weights: tf.Tensor, name: str, quantization: Quantization, is_training: bool
+) -> tf.Tensor:
+    """`quantize_weights`, with a range for each channel."""
+    shape = weights.shape.as_list()
+    # Depthwise kernels: the operation takes the last dimension for the channels.
+    channels = shape[-1] if shape[-1] != 1 else shape[-2]
+    with _scopes(name + "/weights_quant", "weights_quant"):
+        low, high = (_range_variable(n, v, channels) for n, v in (("min", -6.0), ("max", 6.0)))
+        flat = weights if shape[-1] == channels else tf.reshape(weights, shape[:-1])
+        if is_training:
+            values = tf.stop_gradient(flat)
+            magnitude = tf.reduce_max(tf.abs(values), axis=list(range(values.shape.rank - 1)))
+            magnitude = tf.maximum(magnitude, LEAST_MAGNITUDE)
+            _update(low, -magnitude)
+            _update(high, magnitude)
+            # No value is outside its range, so the gradient is that of the identity.
+            quantized = tf.grad_pass_through(lambda w: _round_channels(w, magnitude))(flat)
+        else:
+            quantized = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+                flat, low, high, narrow_range=True, name="FakeQuantWithMinMaxVarsPerChannel"
+            )
+        if flat is not weights:
+            quantized = tf.reshape(quantized, shape)
+        return _delayed(quantized, weights, quantization) if is_training else quantized
+
+
+def _round_channels(values: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
+    """Rounds to the levels -127..127 of ranges from -magnitude to magnitude of the last dimension.
+
+    The result is that of FakeQuantWithMinMaxVarsPerChannel, which takes ten times as long with its
+    gradient, since that also computes the gradients of the ranges.
+    """
+    scale = magnitude / 127.0
+    return tf.round(values / scale) * scale
+
+
+def quantize_input(
+    inputs: tf.Tensor, *, quantization: Quantization, is_training: bool
+) -> tf.Tensor:
+    """Fake-quantises images to the 256 levels of the pixels of a `.tflite`'s input.
+
+    Args:
+      inputs: float32 [batch, height, width, channels] in [-1, 1].
+      quantization: the network's.
+      is_training: whether this is a training graph, to which the delay applies.
+
+    Returns:
+      The quantised images, of the same shape.
+    """
+    with tf.name_scope("input_quant"):
+        quantized = _fake_quant(inputs, *map(tf.constant, INPUT_RANGE))
+        return _delayed(quantized, inputs, quantization) if is_training else quantized
 
 
 def quantize_relu6(

@@ -63,6 +63,8 @@ class LayerOptions:
       weight_decay: factor of half the squared L2 norm of each trained kernel in the loss;
         depthwise kernels are not decayed.
       range_prefix: what comes before the layer's name in the names of quantisation variables.
+      kernel_name: the name of the variable with a convolution's kernel.
+      depthwise_kernel_name: the same, for a depthwise convolution.
     """
 
     mode: Mode = Mode.TRAINING
@@ -71,6 +73,8 @@ class LayerOptions:
     initializer: tf.keras.initializers.Initializer | None = None
     weight_decay: float = 0.0
     range_prefix: str = ""
+    kernel_name: str = "weights"
+    depthwise_kernel_name: str = "depthwise_weights"
 
 
 def conv2d(
@@ -83,6 +87,7 @@ def conv2d(
     relu6: bool = False,
     normalize_weights: bool = False,
     train_biases: bool = True,
+    batch_norm_scope: str | None = None,
     scope: str,
 ) -> tuple[tf.Tensor, Range | None]:
     """A convolution, padded to keep its size, with batch norm or with biases.
@@ -97,6 +102,8 @@ def conv2d(
       normalize_weights: whether the kernel is L2-normalised over the input channels,
         so that each output channel's kernel is a unit vector.
       train_biases: False leaves the biases at zero.
+      batch_norm_scope: the name of batch norm's variables, beside the layer's; None for
+        `BatchNorm`, inside the layer's.
       scope: the layer's name.
 
     Returns:
@@ -105,7 +112,7 @@ def conv2d(
     """
     with tf.variable_scope(scope, values=[inputs]) as variable_scope:
         weights = _kernel(
-            "weights",
+            options.kernel_name,
             [kernel_size, kernel_size, inputs.shape[-1], num_outputs],
             options,
             weight_decay=options.weight_decay,
@@ -125,6 +132,7 @@ def conv2d(
             channels=num_outputs,
             relu6=relu6,
             train_biases=train_biases,
+            batch_norm_scope=_beside(variable_scope, batch_norm_scope),
             name=options.range_prefix + variable_scope.name,
         )
 
@@ -136,12 +144,15 @@ def depthwise_conv2d(
     *,
     stride: int = 1,
     relu6: bool = False,
+    batch_norm_scope: str | None = None,
     scope: str,
 ) -> tuple[tf.Tensor, Range | None]:
     """A convolution of each channel with its own kernel; otherwise as `conv2d`."""
     channels = inputs.shape[-1]
     with tf.variable_scope(scope, values=[inputs]) as variable_scope:
-        weights = _kernel("depthwise_weights", [kernel_size, kernel_size, channels, 1], options)
+        weights = _kernel(
+            options.depthwise_kernel_name, [kernel_size, kernel_size, channels, 1], options
+        )
         return _layer(
             inputs,
             weights,
@@ -152,8 +163,16 @@ def depthwise_conv2d(
             scale_kernel=lambda w, scale: w * scale[:, tf.newaxis],
             channels=channels,
             relu6=relu6,
+            batch_norm_scope=_beside(variable_scope, batch_norm_scope),
             name=options.range_prefix + variable_scope.name,
         )
+
+
+def _beside(layer: tf.VariableScope, name: str | None) -> str | tf.VariableScope:
+    """The scope of batch norm's variables; see `conv2d`."""
+    if name is None:
+        return "BatchNorm"
+    return tf.VariableScope(reuse=layer.reuse, name=f"{layer.name.rpartition('/')[0]}/{name}")
 
 
 def _convolve(stride: int, inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
@@ -192,6 +211,7 @@ def _layer(
     channels: int,
     relu6: bool,
     train_biases: bool = True,
+    batch_norm_scope: str | tf.VariableScope,
     name: str,
 ) -> tuple[tf.Tensor, Range | None]:
     """What follows the kernel: convolution, batch norm or biases, Relu6, quantisation."""
@@ -223,15 +243,17 @@ def _layer(
             is_training=mode.is_training and not batch_norm.freeze,
             trainable=mode.is_trainable,
             updates_collections=_UPDATES,
-            scope="BatchNorm",
+            scope=batch_norm_scope,
         )
     else:
-        with tf.variable_scope("BatchNorm"):
+        with tf.variable_scope(batch_norm_scope):
             statistics = Statistics(channels, batch_norm, mode.is_trainable)
             if mode.is_training and not batch_norm.freeze:
                 fold = statistics.fold_with_batch(convolve(inputs, weights))
             else:
-                fold = statistics.fold()
+                # In the reference's networks, with one range for each kernel, it is rsqrt.
+                per_channel = quantization is not None and quantization.per_channel
+                fold = statistics.fold(correctly_rounded=per_channel)
         for factor in fold.kernel:
             weights = scale_kernel(weights, factor)
         kernel, bias = quantized_weights(weights), fold.bias

@@ -21,6 +21,7 @@ class ModelConfig:
     """A network that `factory.build` builds.
 
     Attributes:
+      network: its name in `networks.NETWORKS`.
       image_size: height and width of the input, in pixels.
       depth_multiplier: of the channels of the base's layers.
       num_classes: number of classes.
@@ -31,6 +32,7 @@ class ModelConfig:
         deployment, only the folder's name (see `deployable.portable`).
     """
 
+    network: str = "mobilenet_v1"
     image_size: int = 224
     depth_multiplier: float = 1.0
     num_classes: int = 1001
@@ -42,6 +44,7 @@ class ModelConfig:
     def __post_init__(self) -> None:
         # Exact types: in Python a bool is an int, and users may write 1 for 1.0.
         kinds = {
+            "network": (str,),
             "image_size": (int,),
             "depth_multiplier": (float, int),
             "num_classes": (int,),
@@ -67,6 +70,19 @@ class ModelConfig:
         for label in self.labels:
             if type(label) is not str:
                 raise ValueError(f"expected labels to be str, got {label!r}")
+
+    def describe(self, classes: str = "") -> str:
+        """The network in a few words, for people.
+
+        Args:
+          classes: what to say about the classes; '' for their number.
+        """
+        multiplier = self.depth_multiplier
+        return (
+            f"{self.network}, {'quantised' if self.quantize else 'float'}, "
+            f"{classes or f'{self.num_classes} classes'}, {self.image_size} x {self.image_size} "
+            f"pixels{'' if multiplier == 1 else f', depth multiplier {multiplier:g}'}"
+        )
 
     def write(self, folder: str) -> None:
         """Writes `model.json` in a folder, atomically."""

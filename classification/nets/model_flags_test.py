@@ -84,6 +84,75 @@ class ResolveTest(parameterized.TestCase):
         # Inference will need the ranges, but training does not.
         self.assertTrue(self.resolve(prefix, quantize=True)[0].quantize)
 
+    @parameterized.parameters(
+        ("efficientnet-lite1", {"network": "efficientnet_lite1", "image_size": 240}, 1000),
+        ("efficientnet-lite2", {"network": "efficientnet_lite2", "image_size": 260}, 1000),
+        ("MobilenetV1", {}, 1001),
+        # That of an unknown network is taken for the default.
+        ("other", {}, 1001),
+    )
+    def test_finds_the_network_by_its_variables(self, scope, expected, num_classes):
+        prefix = self.save({f"{scope}/a/weights": 1.0}, quantised=False)
+        model, out = self.resolve(prefix)
+        self.assertEqual(model, ModelConfig(num_classes=num_classes, **expected))
+        if expected:
+            name = expected["network"]
+            self.assertEqual(
+                out, f"No model.json in {self.folder}: by its variables, it is {name}."
+            )
+        else:
+            self.assertEqual(out, "")
+        # The user's sizes have precedence.
+        model, _ = self.resolve(prefix, image_size=64, num_classes=7)
+        self.assertEqual((model.image_size, model.num_classes), (64, 7))
+        self.assertEqual(self.resolve(prefix, network=model.network), (self.resolve(prefix)[0], ""))
+
+    def test_finds_network_quantisation_and_embedding_range(self):
+        limits = "efficientnet-lite0/Logits/Normalize_1a/activation_Mul_quant"
+        variables = {f"{limits}/min": -0.25, f"{limits}/max": 0.5}
+        model, out = self.resolve(self.save(variables, quantised=False))
+        expected = ModelConfig(
+            network="efficientnet_lite0",
+            num_classes=1000,
+            quantize=True,
+            learned_embedding_range=True,
+        )
+        self.assertEqual(model, expected)
+        lines = out.splitlines()
+        self.assertLen(lines, 3)
+        self.assertIn("it is efficientnet_lite0.", lines[0])
+        self.assertIn("the network is quantised", lines[1])
+        self.assertIn("-0.25..0.5", lines[2])
+
+    def test_network_that_is_not_the_checkpoints(self):
+        prefix = self.save({"efficientnet-lite1/a/weights": 1.0}, quantised=False)
+        for name in ("mobilenet_v1", "efficientnet_lite0"):
+            with self.assertRaisesRegex(
+                ValueError,
+                f"expected a checkpoint of {name}, as --network={name} says, got {prefix}, which "
+                "is one of efficientnet_lite1; leave --network out",
+            ):
+                self.resolve(prefix, network=name)
+            ModelConfig(network=name).write(self.folder)
+            with self.assertRaisesRegex(
+                ValueError,
+                f"a checkpoint of {name}, as model.json says, .* is one of efficientnet_lite1; "
+                "name another checkpoint",
+            ):
+                self.resolve(prefix)
+            with self.assertRaisesRegex(
+                ValueError, f"--network=efficientnet_lite1 contradicts .*, which says {name}"
+            ):
+                self.resolve(prefix, network="efficientnet_lite1")
+            os.remove(os.path.join(self.folder, "model.json"))
+
+    def test_sizes_of_published_networks(self):
+        self.assertEqual(model_flags.with_defaults({}), {"image_size": 224, "num_classes": 1001})
+        self.assertEqual(
+            model_flags.with_defaults({"network": "efficientnet_lite4", "num_classes": 5}),
+            {"network": "efficientnet_lite4", "image_size": 300, "num_classes": 5},
+        )
+
     def test_refuses_missing_checkpoint(self):
         with self.assertRaisesRegex(FileNotFoundError, "expected a checkpoint in the folder"):
             self.resolve(self.folder)

@@ -6,9 +6,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.data.dataset import Dataset
-from classification.nets import factory, variable_values
+from classification.nets import factory, mobilenet_v1, variable_values
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import CLASS_VECTORS
 
 DIGITS = ModelConfig(
     image_size=32,
@@ -61,7 +60,11 @@ def write_network(
             common = means.mean(axis=0)
             means -= common
             means -= np.outer(means @ common, common) / (common @ common)
-            variable = next(v for v in tf.global_variables() if v.op.name == CLASS_VECTORS)
+            variable = next(
+                v
+                for v in tf.global_variables()
+                if v.op.name == mobilenet_v1.NETWORK.names.class_vectors
+            )
             variable_values.load(session, {variable: means.T[np.newaxis, np.newaxis]})
         if step is not None:
             variable_values.load(session, {global_step: step})

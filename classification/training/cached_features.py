@@ -17,7 +17,7 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.data.dataset import Dataset
-from classification.nets import factory, variable_values
+from classification.nets import factory, networks, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
@@ -201,7 +201,10 @@ def _compute(
         # Deterministic operations need a seed, even for initial values that are never used.
         tf.set_random_seed(0)
         batches = dataset.batches(
-            batch_size=_BATCH_SIZE, image_size=model.image_size, is_training=False
+            batch_size=_BATCH_SIZE,
+            image_size=model.image_size,
+            is_training=False,
+            crop=networks.get(model.network).crop,
         )
         batch = tf.data.make_one_shot_iterator(batches).get_next()
         output = _build(batch["image"], model)

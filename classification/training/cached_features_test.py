@@ -13,7 +13,7 @@ from classification.data.dataset import open_dataset
 from classification.nets import factory
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.checkpoint import Checkpoint
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from classification.testing.digits_networks import DIGITS, images_and_labels, write_network
 from classification.training import cached_features

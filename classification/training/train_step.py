@@ -10,8 +10,8 @@ from classification.cluster.synchronous import AggregateHook
 from classification.data.dataset import Dataset
 from classification.nets import factory
 from classification.nets.batch_norm import BatchNorm
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.layers import Mode
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from classification.training import optimizers
 from classification.training.cached_features import Features
@@ -288,7 +288,8 @@ def _summarize(loss: tf.Tensor, rate: tf.Tensor) -> None:
     for variable in tf.global_variables():
         name = variable.op.name
         is_range = "_quant/" in name and name.endswith(("/min", "/max"))
-        if is_range or name.endswith("/scale_factor"):
+        # The ranges of a kernel's channels would be hundreds of curves.
+        if (is_range and variable.shape.rank == 0) or name.endswith("/scale_factor"):
             values[name] = variable
     for name, value in values.items():
         # tf.summary.scalar would add numbers to the tags: variables have these names already.

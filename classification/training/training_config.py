@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from classification.nets.batch_norm import BatchNorm
-from classification.nets.mobilenet_v1_l2norm import WEIGHT_DECAY
+from classification.nets.l2norm_network import WEIGHT_DECAY
 from classification.training import optimizers
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import fake_quant
+from classification.nets import fake_quant, networks
 from classification.nets.checkpoint import Checkpoint, Comparison
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_KERNEL, HEAD
+from classification.nets.variable_names import HeadNames
 from classification.training.training_config import TrainingConfig
 
 # Initial values of variables; variables without one keep those of their initializers.
@@ -63,27 +63,35 @@ def fine_tuning(
     """
     constant = tf.get_collection(fake_quant.CONSTANT_RANGES)
     comparison = checkpoint.compare(v for v in variables if v not in constant)
-    comparison.require_base()
+    names = networks.get(model.network).names
+    comparison.require_base(model.network, head=names.head)
     values = comparison.read()
     say(comparison.summary())
-    say(_describe_head(comparison, model))
+    say(_describe_head(comparison, model, names))
     if not model.quantize and checkpoint.is_quantised:
         say(
             "The checkpoint's network is quantised, and this one is float: --quantize trains a "
             "quantised one."
         )
-    _check_frozen(comparison, model, config)
+    if names.class_vectors not in comparison.names:
+        # The scale factor and the ranges that suit other classes.
+        last_layer = (names.classes, names.scale_factor, names.logits_range)
+        values = {v: x for v, x in values.items() if not v.op.name.startswith(last_layer)}
+    _check_frozen(comparison, model, config, names)
     _check_finite(values, checkpoint)
-    if EMBEDDING_KERNEL in comparison.missing:
-        (kernel,) = (v for v in variables if v.op.name == EMBEDDING_KERNEL)
+    if names.embedding_kernel in comparison.missing:
+        (kernel,) = (v for v in variables if v.op.name == names.embedding_kernel)
         # [1, 1, channels, components].
         values[kernel] = np.eye(*kernel.shape.as_list()[2:])[np.newaxis, np.newaxis]
     return values
 
 
-def _check_frozen(comparison: Comparison, model: ModelConfig, config: TrainingConfig) -> None:
+def _check_frozen(
+    comparison: Comparison, model: ModelConfig, config: TrainingConfig, names: HeadNames
+) -> None:
     """Checks that the checkpoint has everything that training will not change."""
-    base = [n for n in (*comparison.missing, *comparison.mismatched) if not n.startswith(HEAD)]
+    lacking = (*comparison.missing, *comparison.mismatched)
+    base = [name for name in lacking if not name.startswith(names.head)]
     if base and config.freeze_base_model and not config.update_base_statistics:
         raise ValueError(
             "expected a checkpoint with the complete base, to freeze it, got one that lacks "
@@ -96,7 +104,7 @@ def _check_frozen(comparison: Comparison, model: ModelConfig, config: TrainingCo
             )
             + "or leave --freeze_base_model out"
         )
-    statistics = [name for name in base if "/BatchNorm/moving_" in name]
+    statistics = [name for name in base if "/moving_" in name]
     if statistics and config.freeze_batch_norm:
         raise ValueError(
             "expected a checkpoint with batch norm's statistics of the complete base, to freeze "
@@ -115,11 +123,11 @@ def _check_finite(values: StartValues, checkpoint: Checkpoint) -> None:
         )
 
 
-def _describe_head(comparison: Comparison, model: ModelConfig) -> str:
+def _describe_head(comparison: Comparison, model: ModelConfig, names: HeadNames) -> str:
     """Which of the layers under Logits the checkpoint gives, in one sentence."""
-    if CLASS_VECTORS in comparison.names:
+    if names.class_vectors in comparison.names:
         return f"The head continues from the checkpoint's, with its {model.num_classes} classes."
-    known = comparison.checkpoint.shapes.get(CLASS_VECTORS)
+    known = comparison.checkpoint.shapes.get(names.class_vectors)
     if known is not None:
         return (
             f"The checkpoint has {known[-1]} classes, and this network {model.num_classes}: base "

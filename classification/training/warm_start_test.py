@@ -7,13 +7,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification.nets import factory
+from classification.nets import factory, mobilenet_v1
 from classification.nets.checkpoint import Checkpoint
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
-from classification.nets.variable_names import CLASS_BIASES, CLASS_VECTORS, EMBEDDING_KERNEL
+from classification.nets.l2norm_network import TrainingOptions
 from classification.testing.digits_networks import DIGITS, write_network
 from classification.training import warm_start
 from classification.training.training_config import TrainingConfig
+
+NAMES = mobilenet_v1.NETWORK.names
 
 
 class FineTuningTest(absltest.TestCase):
@@ -44,7 +45,7 @@ class FineTuningTest(absltest.TestCase):
 
     def test_says_that_the_last_layer_starts_with_random_values(self):
         fresh, said = self._start(num_classes=12)
-        self.assertEqual(fresh, {CLASS_VECTORS, CLASS_BIASES})
+        self.assertEqual(fresh, {NAMES.class_vectors, NAMES.class_biases})
         self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", said)
         self.assertIn("has 10 classes, and this network 12: base and embedding are kept", said)
         self.assertIn("the last layer starts with random values", said)
@@ -62,10 +63,10 @@ class FineTuningTest(absltest.TestCase):
             )
             self.assertCountEqual(
                 [variable.op.name for variable in values],
-                [*(v.op.name for v in base), EMBEDDING_KERNEL],
+                [*(v.op.name for v in base), NAMES.embedding_kernel],
             )
             (kernel,) = (
-                v for variable, v in values.items() if variable.op.name == EMBEDDING_KERNEL
+                v for variable, v in values.items() if variable.op.name == NAMES.embedding_kernel
             )
             features = np.arange(256.0)
             expected = np.concatenate([features, np.zeros(1024 - 256)])

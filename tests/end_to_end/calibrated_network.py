@@ -13,11 +13,10 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import factory, variable_values
+from classification.nets import factory, networks, variable_values
 from classification.nets.batch_norm import BatchNorm
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
-from classification.nets.variable_names import CLASS_VECTORS, EMBEDDING_BIASES, EMBEDDING_KERNEL
 from transforms.base import pixel_scaling
 
 # Batch norm's beta: the mean of a layer's values, whose standard deviation is 1. Relu6 clips values
@@ -44,6 +43,7 @@ def write(folder: str, model: ModelConfig, images: np.ndarray, *, seed: int = 0)
     os.makedirs(folder, exist_ok=True)
     inputs = pixel_scaling.to_real(images)
     rng = np.random.default_rng(seed)
+    names = networks.get(model.network).names
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(seed)
         tf.train.create_global_step()
@@ -68,8 +68,8 @@ def write(folder: str, model: ModelConfig, images: np.ndarray, *, seed: int = 0)
         values = _values({name: v.shape.as_list() for name, v in variables.items()}, rng)
         variable_values.load(session, {variables[name]: v for name, v in values.items()})
         show()
-        centre = of_images("AvgPool_1a").mean(axis=0) @ values[EMBEDDING_KERNEL][0, 0]
-        variable_values.load(session, {variables[EMBEDDING_BIASES]: -centre})
+        centre = of_images("AvgPool_1a").mean(axis=0) @ values[names.embedding_kernel][0, 0]
+        variable_values.load(session, {variables[names.embedding_biases]: -centre})
         show()
         embeddings = of_images("Embedding")
         vectors = rng.normal(size=(model.num_classes, embeddings.shape[-1]))
@@ -77,7 +77,7 @@ def write(folder: str, model: ModelConfig, images: np.ndarray, *, seed: int = 0)
         count = min(len(embeddings), model.num_classes)
         vectors[:count] = embeddings[:count]
         kernel = vectors.T[np.newaxis, np.newaxis]
-        variable_values.load(session, {variables[CLASS_VECTORS]: kernel})
+        variable_values.load(session, {variables[names.class_vectors]: kernel})
         # Reset the head's ranges, which were measured with other class vectors and biases.
         session.run(
             [

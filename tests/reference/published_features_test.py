@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from classification.data import preprocessing
-from classification.nets import mobilenet_v1_l2norm
+from classification.nets import l2norm_network, mobilenet_v1
 from classification.nets.fake_quant import Quantization
 from tests.reference import files
 
@@ -57,8 +57,8 @@ def _ours(inputs):
     checkpoint = files.checkpoint("mobilenet_v1_1.0_224_quant.ckpt")
     with tf.Graph().as_default(), tf.Session() as session:
         images = tf.placeholder(tf.float32, [None, _SIZE, _SIZE, 3], "input")
-        _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
-            images, 0, quantization=Quantization(learned_embedding_range=True)
+        _, end_points = l2norm_network.l2norm_network(
+            mobilenet_v1.NETWORK, images, 0, quantization=Quantization(learned_embedding_range=True)
         )
         # The base with its ranges must come from the checkpoint, which has no head.
         base = [v for v in tf.global_variables() if "/Logits/" not in v.op.name]

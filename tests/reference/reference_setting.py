@@ -10,10 +10,10 @@ from collections.abc import Mapping
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import checkpoints, mobilenet_v1_l2norm, variable_values
+from classification.nets import checkpoints, l2norm_network, mobilenet_v1, variable_values
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
+from classification.nets.l2norm_network import TrainingOptions
 
 _BASE_DEPTH = 1024
 _LAST_BASE_WEIGHTS = "MobilenetV1/Conv2d_13_pointwise/weights"
@@ -71,7 +71,8 @@ class Setting:
             tf.train.create_global_step()
         images = tf.placeholder(tf.float32, self._images.shape[1:], "input")
         labels = tf.placeholder(tf.int32, self._labels.shape[1:], "labels")
-        _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
+        _, end_points = l2norm_network.l2norm_network(
+            mobilenet_v1.NETWORK,
             images,
             self._num_classes,
             depth_multiplier=self._depth_multiplier,

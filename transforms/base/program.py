@@ -18,9 +18,10 @@ _USER_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError)
 
 
 def run(
-    main: Callable[[], None],
+    main: Callable[..., None],
     argv: list[str] | None = None,
     *,
+    takes_arguments: bool = False,
     user_errors: tuple[type[Exception], ...] = (),
     describe: Callable[[Exception], str] | None = None,
 ) -> None:
@@ -34,6 +35,8 @@ def run(
     Args:
       main: the program; flags are parsed when it is called.
       argv: the program's name and its arguments; None means those of the process.
+      takes_arguments: whether main takes a list of the arguments that are not flags, which may
+        stand before, between and after flags; otherwise they are an error.
       user_errors: more kinds of errors that users can correct.
       describe: returns the text for an error; None means `sentence`.
     """
@@ -42,6 +45,9 @@ def run(
     def guarded(arguments: list[str]) -> None:
         warnings.showwarning = functools.partial(_show_warning, arguments[0])
         try:
+            if takes_arguments:
+                main(arguments[1:])
+                return
             if len(arguments) > 1:
                 raise ValueError(
                     f"expected only flags, as --NAME=VALUE, got {' '.join(arguments[1:])}"
@@ -56,6 +62,7 @@ def run(
         except KeyboardInterrupt:
             _fail(arguments[0], "interrupted", _INTERRUPTED)
 
+    flags.FLAGS.set_gnu_getopt(takes_arguments)
     with warnings.catch_warnings(), messages.for_the_user():
         app.run(guarded, argv=argv)
 

@@ -1,6 +1,7 @@
 """Tests of running programs: flags, errors and warnings."""
 
 import contextlib
+import functools
 import io
 import logging
 import warnings
@@ -82,6 +83,15 @@ class RunTest(parameterized.TestCase):
         status, _, err = run(lambda: self.fail("main was called"), "size", "3")
         self.assertEqual(status, 1)
         self.assertIn("expected only flags, as --NAME=VALUE, got size 3", err)
+
+    def test_arguments_of_a_program_that_takes_them(self):
+        def main(arguments):
+            print(*arguments, flags.FLAGS.size)
+
+        takes = functools.partial(program.run, takes_arguments=True)
+        for given in (["a", "--size=3", "b"], ["--size", "3", "a", "b"], ["a", "b", "--size=3"]):
+            self.assertEqual(run(main, *given, runner=takes), (None, "a b 3\n", ""))
+        self.assertEqual(run(main, "--", "--size=3", runner=takes), (None, "--size=3 7\n", ""))
 
     def test_interruption(self):
         def interrupted():

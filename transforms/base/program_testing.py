@@ -10,9 +10,9 @@ from transforms.base import program
 
 
 def run(
-    main: Callable[[], None],
+    main: Callable[..., None],
     *arguments: str,
-    runner: Callable[[Callable[[], None], list[str]], None] = program.run,
+    runner: Callable[[Callable[..., None], list[str]], None] = program.run,
 ) -> tuple[int | str | None, str, str]:
     """Runs a program in this process.
 

@@ -58,14 +58,23 @@ def check(
         for each; otherwise, if ranges differ from the graph's (`ranges`) or figures are not within
         their limits (`agreement_figures`), with a line for each.
     """
-    complete = metadata.attach(tflite_model, labels)
-    parts = [metadata.attach(extractor, None), metadata.attach(head, labels)]
+    about = graph_file.about(frozen)
+    complete = metadata.attach(tflite_model, labels, about)
+    parts = [metadata.attach(extractor, None, about), metadata.attach(head, labels, about)]
     tflite_model, extractor, head = (model_file.parse(data) for data in (complete, *parts))
     quantised = graph_file.is_quantised(frozen)
     _refuse(
         "keeps the rules of the products",
         "rules that are broken",
-        product_rules.check(tflite_model, quantised=quantised),
+        product_rules.check(
+            tflite_model,
+            quantised=quantised,
+            body=(
+                product_rules.INT8_BODY
+                if graph_file.has_int8_body(frozen)
+                else product_rules.UINT8_BODY
+            ),
+        ),
     )
     agreement.check_images(images, tflite_model)
     expected = agreement.graph_outputs(frozen, images)

@@ -2,16 +2,19 @@
 
 import functools
 
+import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
+from transforms.base import graph_input
+from transforms.base.photo_crop import Crop
 from transforms.conversion import check, testing
 from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file
+from transforms.tflite import metadata, model_file, model_graph
 
 
-def checked(quantise=True, **changes):
+def checked(quantise=True, int8=False, **changes):
     """Checks the small classifier; `changes` replaces arguments."""
-    small = testing.small(quantise=quantise)
+    small = testing.small(quantise=quantise, int8=int8)
     arguments = parsed(small) | {
         "frozen": small.frozen,
         "images": testing.images(),
@@ -41,6 +44,43 @@ class CheckTest(parameterized.TestCase):
         self.assertEqual(metadata.labels_of(got.head), testing.LABELS)
         self.assertIsNone(metadata.labels_of(got.extractor))
         self.assertEqual(checked(quantise), got)
+
+    def test_int8_body_that_passes(self):
+        got = checked(int8=True)
+        self.assertTrue(got.quantised)
+        for figures in got.agreement.values():
+            self.assertTrue(all(figure.within_limit for figure in figures))
+        self.assertEqual(metadata.labels_of(got.head), testing.LABELS)
+
+    def test_body_of_another_type_than_the_graphs(self):
+        with self.assertRaisesRegex(
+            ValueError, "one with 1 rules .*:\n  body: .*, got one of uint8"
+        ):
+            checked(int8=True, **parsed(testing.small()))
+        with self.assertRaisesRegex(
+            ValueError, "one with 1 rules .*:\n  body: .*, got one of int8"
+        ):
+            checked(**parsed(testing.small(int8=True)))
+
+    def test_channel_that_does_not_agree_with_the_graph(self):
+        model = model_file.parse(testing.small(int8=True).model)
+        kernel = model_graph.graph(model).named("DEPTHWISE_CONV_2D")[0].input(1)
+        model.subgraphs[0].tensors[kernel.index].quantization.scale[2] *= 1.01
+        with self.assertRaisesRegex(ValueError, "\n  kernels: expected scale .*PerChannel"):
+            checked(int8=True, tflite_model=model)
+
+    def test_metadata_of_the_network(self):
+        frozen = tf.GraphDef.FromString(testing.small(int8=True).frozen.SerializeToString())
+        (image,) = (node for node in frozen.node if node.op == "Placeholder")
+        image.attr[graph_input.TITLE].s = b"Some Net"
+        image.attr[graph_input.CROP].s = b"square"
+        got = checked(int8=True, frozen=frozen)
+        self.assertIn(b"Some Net", got.tflite_model)
+        for data, crop in ((got.tflite_model, Crop.SQUARE), (got.extractor, Crop.SQUARE)):
+            self.assertEqual(metadata.crop_of(model_file.parse(data)), crop)
+        default = checked(int8=True)
+        self.assertIn(b"MobileNet V1", default.tflite_model)
+        self.assertEqual(metadata.crop_of(model_file.parse(default.extractor)), Crop.STRETCHED)
 
     def test_without_labels(self):
         self.assertIsNone(metadata.labels_of(checked(labels=None).tflite_model))

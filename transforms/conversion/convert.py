@@ -7,9 +7,14 @@ import third_party.tflite.schema as schema
 from transforms.base import pixel_scaling
 from transforms.conversion import graph_file
 from transforms.conversion.silence import silence
-from transforms.tflite import model_file, model_graph
+from transforms.tflite import join, model_file, model_graph
 
 _SCALE = "scale_factor_as_input"
+
+# The number that means 0 in the input of a quantised model, and the inverse of its scale.
+_PIXELS = (pixel_scaling.MEAN, pixel_scaling.STD)
+# What differs between the same number in uint8 and in int8.
+_INT8_OFFSET = 128
 
 # The converter's notes. They contain a hash that differs for equal graphs with another layout.
 _CONVERSION_METADATA = b"CONVERSION_METADATA"
@@ -24,7 +29,9 @@ def convert(graph_def: tf.GraphDef) -> bytes:
 
     Returns:
       A .tflite with an empty description. If the graph has fake-quant nodes, it is quantised: uint8
-      throughout, with an input of scale 1/128 and zero point 128. Otherwise it is float32.
+      throughout, with an input of scale 1/128 and zero point 128. If kernels have ranges per
+      channel, it computes the embedding in int8, between two QUANTIZE. Without fake-quant nodes, it
+      is float32.
 
     Raises:
       ValueError: if the graph is not frozen, not folded or not a classifier's, if its batch size is
@@ -33,25 +40,78 @@ def convert(graph_def: tf.GraphDef) -> bytes:
     graph_file.require_frozen(graph_def)
     _require_folded(graph_def)
     classifier = graph_file.find(graph_def)
-    quantised = graph_file.is_quantised(graph_def)
-    scale = None
-    if not quantised and classifier.scale is not None:
+    if graph_file.has_int8_body(graph_def):
+        tflite_model = _int8_body_and_tail(graph_def, classifier)
+    elif graph_file.is_quantised(graph_def):
+        tflite_model = _convert(
+            graph_def, [classifier.input], classifier.output, type_=tf.uint8, stats=_PIXELS
+        )
+    elif classifier.scale is not None:
         graph_def, scale = _scale_as_input(graph_def, classifier.scale.removesuffix(":0"))
+        tflite_model = _convert(graph_def, [classifier.input, _SCALE + ":0"], classifier.output)
+        _make_constant(tflite_model, *scale)
+    else:
+        tflite_model = _convert(graph_def, [classifier.input], classifier.output)
+    return _finished(tflite_model)
+
+
+def _int8_body_and_tail(
+    graph_def: tf.GraphDef, classifier: graph_file.Classifier
+) -> model_graph.Model:
+    """A body in int8, and a tail in uint8 from the L2_NORMALIZATION on.
+
+    The on-device imprinting engines read only the tail. TensorFlow Lite's kernels allow a scale for
+    each channel only in int8.
+    """
+    cut = graph_file.before_normalisation(graph_def)
+    body = _convert(
+        graph_def,
+        [classifier.input],
+        cut,
+        type_=tf.int8,
+        stats=(pixel_scaling.MEAN - _INT8_OFFSET, pixel_scaling.STD),
+    )
+    (features,) = model_graph.graph(body).outputs
+    (scale,), (zero_point,) = features.scales, features.zero_points
+    tail = _convert(
+        graph_def,
+        [cut],
+        classifier.output,
+        type_=tf.uint8,
+        stats=(zero_point + _INT8_OFFSET, 1 / scale),
+    )
+    return join.join(join.with_uint8_input(body), tail)
+
+
+def _convert(
+    graph_def: tf.GraphDef,
+    inputs: list[str],
+    output: str,
+    *,
+    type_: tf.DType | None = None,
+    stats: tuple[float, float] | None = None,
+) -> model_graph.Model:
+    """Runs the converter.
+
+    Args:
+      graph_def: the graph.
+      inputs: names of tensors. The first is that of images, or has no dimension for them.
+      output: the name of a tensor.
+      type_: of all tensors; None for float32.
+      stats: the number that means 0 in the first input, and the inverse of its scale.
+    """
     with tf.Graph().as_default() as graph:
         try:
             tf.import_graph_def(graph_def, name="")
         except (ValueError, tf.errors.OpError) as error:
             raise ValueError(f"expected a graph that TensorFlow accepts, got {error}") from error
-        images = graph.get_tensor_by_name(classifier.input)
-        _require_images(images)
-        output = graph.get_tensor_by_name(classifier.output)
-        inputs = [images] if scale is None else [images, graph.get_tensor_by_name(_SCALE + ":0")]
-        converter = tf.lite.TFLiteConverter(graph_def, inputs, [output])
-        if quantised:
-            converter.inference_type = tf.uint8
-            converter.quantized_input_stats = {
-                images.op.name: (pixel_scaling.MEAN, pixel_scaling.STD)
-            }
+        tensors = [graph.get_tensor_by_name(name) for name in inputs]
+        if tensors[0].op.type == "Placeholder":
+            _require_images(tensors[0])
+        converter = tf.lite.TFLiteConverter(graph_def, tensors, [graph.get_tensor_by_name(output)])
+        if type_ is not None:
+            converter.inference_type = type_
+            converter.quantized_input_stats = {tensors[0].op.name: stats}
         try:
             with silence():
                 data = converter.convert()
@@ -61,9 +121,11 @@ def convert(graph_def: tf.GraphDef) -> bytes:
             raise ValueError(
                 f"expected a graph that TensorFlow Lite's converter accepts, got {text}"
             ) from error
-    tflite_model = model_file.parse(data)
-    if scale is not None:
-        _make_constant(tflite_model, *scale)
+    return model_file.parse(data)
+
+
+def _finished(tflite_model: model_graph.Model) -> bytes:
+    """The bytes of a model without the converter's notes."""
     # The on-device imprinting engines keep their notes there.
     tflite_model.description = b""
     tflite_model.metadata = [

@@ -42,6 +42,11 @@ class ConvertTest(parameterized.TestCase):
         again = tf.GraphDef.FromString(folded.SerializeToString(deterministic=True))
         self.assertEqual(convert.convert(again), testing.small().model)
 
+    def test_same_bytes_for_an_equal_graph_with_an_int8_body(self):
+        folded = testing.small(int8=True).folded
+        again = tf.GraphDef.FromString(folded.SerializeToString(deterministic=True))
+        self.assertEqual(convert.convert(again), testing.small(int8=True).model)
+
     def test_batch_sizes(self):
         for batch_size in (None, 8):
             graph_def = testing.graph_def(folded=True, ranges=None, batch_size=batch_size)
@@ -51,11 +56,11 @@ class ConvertTest(parameterized.TestCase):
                 convert.convert(graph_def)
 
     def test_not_folded(self):
-        for quantise in (True, False):
+        for options in ({}, {"quantise": False}, {"int8": True}):
             with self.assertRaisesRegex(
                 ValueError, "expected a folded graph, .*Square l2_normalize_1/Square.*fold it"
             ):
-                convert.convert(testing.small(quantise=quantise).frozen)
+                convert.convert(testing.small(**options).frozen)
 
     def test_not_frozen(self):
         with tf.Graph().as_default() as graph:
@@ -93,6 +98,75 @@ class ConvertTest(parameterized.TestCase):
         graph_def.CopyFrom(testing.small().folded)
         graph_def.node.add(name="odd", op="NoSuchOperation")
         with self.assertRaisesRegex(ValueError, "that TensorFlow accepts, got .*NoSuchOperation"):
+            convert.convert(graph_def)
+
+
+class Int8Test(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.model = model_file.parse(testing.small(int8=True).model)
+        self.graph = model_graph.graph(self.model)
+
+    def test_keeps_the_rules_of_the_products(self):
+        found = product_rules.check(self.model, quantised=True, body=product_rules.INT8_BODY)
+        self.assertEqual(found, [])
+        self.assertEqual(self.model.description, b"")
+        names = {m.name for m in self.model.metadata or ()}
+        self.assertContainsSubset(names, {b"min_runtime_version"})
+
+    def test_body_is_int8_and_tail_uint8(self):
+        names = [op.name for op in self.graph.operators]
+        body = ["CONV_2D", "CONV_2D", "ADD", "DEPTHWISE_CONV_2D", "AVERAGE_POOL_2D", "CONV_2D"]
+        tail = ["L2_NORMALIZATION", "CONV_2D", "MUL", "RESHAPE", "SOFTMAX"]
+        self.assertEqual(names, ["QUANTIZE", *body, "QUANTIZE", *tail])
+        types = [op.outputs[0].type for op in self.graph.operators]
+        self.assertEqual(types, 7 * ["INT8"] + 6 * ["UINT8"])
+        ((image,), (output,)) = self.graph.inputs, self.graph.outputs
+        self.assertEqual((image.name, image.type, output.type), ("input", "UINT8", "UINT8"))
+        self.assertEqual((image.scales, image.zero_points), ((1 / 128,), (128,)))
+
+    def test_quantize_changes_only_the_type(self):
+        first, second = self.graph.named("QUANTIZE")
+        for signed, unsigned in (
+            (first.outputs[0], first.inputs[0]),
+            (second.inputs[0], second.outputs[0]),
+        ):
+            self.assertEqual((signed.type, unsigned.type), ("INT8", "UINT8"))
+            self.assertEqual((signed.shape, signed.scales), (unsigned.shape, unsigned.scales))
+            self.assertEqual(signed.zero_points[0] + 128, unsigned.zero_points[0])
+
+    def test_kernels_have_the_graphs_scales(self):
+        magnitudes = []
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.import_graph_def(testing.small(int8=True).folded, name="")
+            for op in session.graph.get_operations():
+                if op.type == "FakeQuantWithMinMaxVarsPerChannel":
+                    magnitudes.append(session.run(op.inputs[2]))
+        kernels = [
+            op.input(1)
+            for op in self.graph.operators
+            if op.name.endswith("CONV_2D") and op.input(1).type == "INT8"
+        ]
+        self.assertEqual([len(kernel.scales) for kernel in kernels], [8, 8, 8, testing.EMBEDDING])
+        for kernel, magnitude in zip(kernels, magnitudes, strict=True):
+            np.testing.assert_allclose(kernel.scales, magnitude / 127, rtol=1e-6)
+            self.assertEqual({*kernel.zero_points}, {0})
+        (last,) = (op.input(1) for op in self.graph.named("CONV_2D") if op.index > 7)
+        self.assertLen(last.scales, 1)
+
+    def test_addition_has_a_range_of_its_own(self):
+        (add,) = self.graph.named("ADD")
+        scales = {tensor.scales for tensor in add.inputs + add.outputs}
+        self.assertLen(scales, 3)
+        convolutions = self.graph.named("CONV_2D")
+        self.assertEqual(add.inputs, (convolutions[1].outputs[0], convolutions[0].outputs[0]))
+
+    def test_two_normalisations(self):
+        with tf.Graph().as_default() as graph:
+            tf.import_graph_def(testing.small(int8=True).folded, name="")
+            tf.square(graph.get_tensor_by_name("input:0"))
+            graph_def = graph.as_graph_def()
+        with self.assertRaisesRegex(ValueError, "normalises one tensor, the embedding, got 2; ex"):
             convert.convert(graph_def)
 
 

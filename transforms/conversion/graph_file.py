@@ -5,9 +5,12 @@ import dataclasses
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-FAKE_QUANT = frozenset(
-    {"FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxArgs", "FakeQuantWithMinMaxVarsPerChannel"}
-)
+from transforms.base import graph_input
+from transforms.base.photo_crop import Crop
+from transforms.tflite import metadata
+
+PER_CHANNEL = "FakeQuantWithMinMaxVarsPerChannel"
+FAKE_QUANT = frozenset({"FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxArgs", PER_CHANNEL})
 
 _VARIABLES = frozenset({"Variable", "VariableV2", "VarHandleOp", "ReadVariableOp", "RestoreV2"})
 # Operations that may follow the softmax.
@@ -44,7 +47,19 @@ def read(path: str) -> tf.GraphDef:
     """
     with open(path, "rb") as file:
         data = file.read()
-    wrong = f"{path}: expected a binary GraphDef, as freezing writes it, got "
+    try:
+        return parse(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def parse(data: bytes) -> tf.GraphDef:
+    """Parses a binary GraphDef.
+
+    Raises:
+      ValueError: if it is not one, or if the graph is empty.
+    """
+    wrong = "expected a binary GraphDef, as freezing writes it, got "
     try:
         graph_def = tf.GraphDef.FromString(data)
     except DecodeError as error:
@@ -53,6 +68,26 @@ def read(path: str) -> tf.GraphDef:
     if not graph_def.node:
         raise ValueError(f"{wrong}{len(data)} bytes without a node")
     return graph_def
+
+
+def about(graph_def: tf.GraphDef) -> metadata.About:
+    """What the graph's input says about the network: its title, and the part of a photo."""
+    (image,) = (node for node in graph_def.node if node.op == "Placeholder")
+    default = metadata.About()
+    if graph_input.TITLE not in image.attr:
+        return default
+    return metadata.About(
+        image.attr[graph_input.TITLE].s.decode(),
+        Crop(image.attr[graph_input.CROP].s.decode()),
+    )
+
+
+def has_int8_body(graph_def: tf.GraphDef) -> bool:
+    """Whether a quantised graph computes its body, up to the embedding, in int8.
+
+    Then each output channel of a kernel has a range of its own, which uint8 does not allow.
+    """
+    return any(node.op == PER_CHANNEL for node in graph_def.node)
 
 
 def is_quantised(graph_def: tf.GraphDef) -> bool:
@@ -82,14 +117,8 @@ def find(graph_def: tf.GraphDef) -> Classifier:
         the Softmax.
     """
     nodes = {node.name: node for node in graph_def.node}
+    image, output = ends(graph_def)
     softmax = _only(graph_def, "Softmax")
-    output = softmax
-    while True:
-        users = [n for n in graph_def.node if _source(n, 0) == output.name]
-        following = [n for n in users if n.op in _SAME_VALUES]
-        if len(users) != 1 or not following:
-            break
-        output = following[0]
     logits = _source(softmax, 0)
     constants = {node.name for node in constant_nodes(graph_def)}
     # Go back along the nodes that depend on the input, past the scale and the bias.
@@ -106,12 +135,45 @@ def find(graph_def: tf.GraphDef) -> Classifier:
             "network again"
         )
     return Classifier(
-        input=_only(graph_def, "Placeholder").name + ":0",
+        input=image + ":0",
         embedding=embedding + ":0",
         scale=scale and scale + ":0",
         logits=logits + ":0",
-        output=output.name + ":0",
+        output=output + ":0",
     )
+
+
+def ends(graph_def: tf.GraphDef) -> tuple[str, str]:
+    """Returns the nodes that take the image and give the probabilities, of any graph.
+
+    These are the only Placeholder, and the only Softmax or the last of the reshapes after it.
+
+    Raises:
+      ValueError: if there is not exactly one Placeholder and one Softmax.
+    """
+    output = _only(graph_def, "Softmax")
+    while True:
+        users = [n for n in graph_def.node if _source(n, 0) == output.name]
+        following = [n for n in users if n.op in _SAME_VALUES]
+        if len(users) != 1 or not following:
+            return _only(graph_def, "Placeholder").name, output.name
+        output = following[0]
+
+
+def before_normalisation(graph_def: tf.GraphDef) -> str:
+    """Returns the tensor, NODE:0, that the L2 normalisation of the embedding takes.
+
+    Raises:
+      ValueError: if the graph does not compute exactly one norm of something that is not constant.
+    """
+    constants = {node.name for node in constant_nodes(graph_def)}
+    squares = [n for n in graph_def.node if n.op == "Square" and n.name not in constants]
+    if len(squares) != 1:
+        raise ValueError(
+            f"expected a graph that normalises one tensor, the embedding, got {len(squares)}; "
+            "export the network again"
+        )
+    return f"{_source(squares[0], 0)}:0"
 
 
 def constant_nodes(graph_def: tf.GraphDef) -> list[tf.NodeDef]:

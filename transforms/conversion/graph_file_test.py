@@ -5,8 +5,12 @@ import os
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from google.protobuf import text_format
+from tensorflow.core.framework import attr_value_pb2
 
+from transforms.base import graph_input
+from transforms.base.photo_crop import Crop
 from transforms.conversion import graph_file, testing
+from transforms.tflite import metadata
 
 
 class ReadTest(parameterized.TestCase):
@@ -97,6 +101,65 @@ class FindTest(absltest.TestCase):
         fails(
             lambda: tf.nn.softmax(tf.placeholder(tf.float32)), "expected a graph with a convolution"
         )
+
+
+class Int8BodyTest(absltest.TestCase):
+    def test_has_int8_body(self):
+        for folded in (False, True):
+            for options, expected in (
+                ({}, False),
+                ({"quantise": False}, False),
+                ({"int8": True}, True),
+                # Nothing is quantised.
+                ({"int8": True, "quantise": False}, False),
+            ):
+                small = testing.small(**options)
+                graph_def = small.folded if folded else small.frozen
+                self.assertEqual(graph_file.has_int8_body(graph_def), expected, options)
+
+    def test_before_normalisation(self):
+        for options in ({}, {"int8": True}):
+            small = testing.small(**options)
+            for graph_def in (small.frozen, small.folded):
+                found = graph_file.before_normalisation(graph_def)
+                nodes = {node.name: node for node in graph_def.node}
+                # The fake-quant node of the embedding before it is normalised.
+                node = nodes[found.removesuffix(":0")]
+                self.assertIn(node.op, graph_file.FAKE_QUANT)
+                self.assertEqual(node.input[0], "act3")
+
+    def test_graphs_that_do_not_normalise_one_tensor(self):
+        for count in (0, 2):
+            with tf.Graph().as_default() as graph:
+                net = tf.placeholder(tf.float32, [1, 4])
+                tf.square(tf.constant([1.0]))
+                for _ in range(count):
+                    net = tf.nn.l2_normalize(net, axis=1)
+                graph_def = graph.as_graph_def()
+            with self.assertRaisesRegex(ValueError, f"normalises one tensor, .*, got {count}; exp"):
+                graph_file.before_normalisation(graph_def)
+
+
+class AboutTest(absltest.TestCase):
+    def graph_def(self, **attributes):
+        """A graph whose placeholder has attributes."""
+        with tf.Graph().as_default() as graph:
+            images = tf.placeholder(tf.float32, [1, 8, 8, 3])
+            for name, text in attributes.items():
+                images.op._set_attr(name, attr_value_pb2.AttrValue(s=text.encode()))
+            tf.square(images)
+            return graph.as_graph_def()
+
+    def test_without_attributes(self):
+        expected = metadata.About("MobileNet V1", Crop.STRETCHED)
+        for graph_def in (self.graph_def(), testing.small(int8=True).frozen):
+            self.assertEqual(graph_file.about(graph_def), expected)
+
+    def test_attributes_of_the_input(self):
+        for title, crop in (("Some Nät", Crop.SQUARE), ("MobileNet V1", Crop.STRETCHED)):
+            graph_def = self.graph_def(**{graph_input.TITLE: title, graph_input.CROP: crop.value})
+            graph_def = graph_file.parse(graph_def.SerializeToString())
+            self.assertEqual(graph_file.about(graph_def), metadata.About(title, crop))
 
 
 class RequireFrozenTest(absltest.TestCase):

@@ -129,6 +129,7 @@ def _interpreter(data: bytes, kernels: Kernels) -> tf.lite.Interpreter:
         interpreter.allocate_tensors()
     except RuntimeError as error:
         raise ValueError(
-            f"expected a model that TensorFlow Lite's interpreter accepts, got {error}"
+            "expected a model that TensorFlow Lite's interpreter accepts, got "
+            + " ".join(str(error).split())
         ) from error
     return interpreter

@@ -1,6 +1,6 @@
 """Makes a .tflite and its two parts from a graph and a checkpoint.
 
-  make_tflite --graph=GRAPH.pb --checkpoint=PREFIX --input_name=NODE --output_name=NODE \
+  make_tflite --graph=GRAPH.pb --checkpoint=PREFIX \
       --frozen=F.pb --folded=G.pb --model=M.tflite --extractor=E.tflite --head=H.tflite
 
 The graph is frozen with the checkpoint's values, folded, converted, and split after its embedding.
@@ -19,8 +19,14 @@ from transforms.tflite import model_file, model_graph
 
 _GRAPH = path_flags.define("graph", "", "The network's graph for inference, a binary GraphDef.")
 _CHECKPOINT = path_flags.define("checkpoint", "", "The prefix of the checkpoint.")
-_INPUT_NAME = flags.DEFINE_string("input_name", "", "The node that takes the image.")
-_OUTPUT_NAME = flags.DEFINE_string("output_name", "", "The node that gives the probabilities.")
+_INPUT_NAME = flags.DEFINE_string(
+    "input_name", "", "The node that takes the image. Default: the only Placeholder."
+)
+_OUTPUT_NAME = flags.DEFINE_string(
+    "output_name",
+    "",
+    "The node that gives the probabilities. Default: the last one after the only Softmax.",
+)
 _FROZEN = path_flags.define("frozen", "", "Where to write the frozen graph.")
 _FOLDED = path_flags.define("folded", "", "Where to write the frozen and folded graph.")
 _MODEL = path_flags.define("model", "", "Where to write the .tflite.")
@@ -30,7 +36,7 @@ _HEAD = path_flags.define("head", "", "Where to write the rest of it.")
 
 def main() -> None:
     """Writes the files, and prints their sizes."""
-    program.require("graph", "checkpoint", "input_name", "output_name")
+    program.require("graph", "checkpoint")
     program.require("frozen", "folded", "model", "extractor", "head")
     for output in (_FROZEN, _FOLDED, _MODEL, _EXTRACTOR, _HEAD):
         atomic_files.check_place(output.value)
@@ -40,8 +46,8 @@ def main() -> None:
         made = products.make(
             graph,
             checkpoint=_CHECKPOINT.value,
-            input_name=_INPUT_NAME.value,
-            output_name=_OUTPUT_NAME.value,
+            input_name=_INPUT_NAME.value or None,
+            output_name=_OUTPUT_NAME.value or None,
         )
     except ValueError as error:
         raise ValueError(f"{_GRAPH.value}: {error}") from error

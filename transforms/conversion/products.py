@@ -8,7 +8,7 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from transforms import graph_transforms
-from transforms.conversion import convert
+from transforms.conversion import convert, graph_file
 from transforms.tflite import model_file, split
 from transforms.tflite.model_graph import Model
 from transforms.tflite.split import Parts
@@ -33,14 +33,21 @@ class Products(NamedTuple):
     parts: Parts
 
 
-def make(graph: bytes, *, checkpoint: str, input_name: str, output_name: str) -> Products:
+def make(
+    graph: bytes,
+    *,
+    checkpoint: str,
+    input_name: str | None = None,
+    output_name: str | None = None,
+) -> Products:
     """Freezes, folds, converts and splits a network.
 
     Args:
       graph: the network's graph for inference, a serialised GraphDef.
       checkpoint: the prefix of the checkpoint with the values of the graph's variables.
-      input_name: the node that takes the image.
-      output_name: the node that gives the probabilities.
+      input_name: the node that takes the image; None for the only Placeholder.
+      output_name: the node that gives the probabilities; None for the last one after the only
+        Softmax.
 
     Raises:
       OSError: if the checkpoint cannot be read.
@@ -48,6 +55,9 @@ def make(graph: bytes, *, checkpoint: str, input_name: str, output_name: str) ->
         cannot be converted or split.
       RuntimeError: for an error inside TensorFlow.
     """
+    if input_name is None or output_name is None:
+        ends = graph_file.ends(graph_file.parse(graph))
+        input_name, output_name = input_name or ends[0], output_name or ends[1]
     frozen = graph_transforms.freeze(graph, checkpoint=checkpoint, outputs=[output_name])
     folded = fold(frozen, input_name=input_name, output_name=output_name)
     return convert_and_split(frozen, folded)

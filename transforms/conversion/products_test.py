@@ -4,7 +4,7 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
 from transforms.conversion import products, testing
-from transforms.tflite import model_file
+from transforms.tflite import model_file, model_graph
 
 _NAMES = {"input_name": "input", "output_name": "probabilities"}
 
@@ -36,6 +36,26 @@ class ProductsTest(absltest.TestCase):
         self.assertEqual(model_file.serialise(made.parts.extractor), small.extractor)
         self.assertEqual(model_file.serialise(made.parts.head), small.head)
         self.assertEqual((made.frozen, made.folded), (self.frozen, folded))
+
+    def test_int8_body(self):
+        small = testing.small(int8=True)
+        frozen = small.frozen.SerializeToString()
+        folded = products.fold(frozen, **_NAMES)
+        for fake_quant in ("FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxVarsPerChannel"):
+            before, after = (
+                [node.op for node in graph.node].count(fake_quant)
+                for graph in (small.frozen, tf.GraphDef.FromString(folded))
+            )
+            self.assertGreaterEqual(before, 4)
+            self.assertEqual(after, before)
+        made = products.convert_and_split(frozen, folded)
+        self.assertEqual(model_file.serialise(made.tflite_model), small.model)
+        self.assertEqual(model_file.serialise(made.parts.extractor), small.extractor)
+        self.assertEqual(model_file.serialise(made.parts.head), small.head)
+        extractor, head = (model_graph.graph(p) for p in (made.parts.extractor, made.parts.head))
+        self.assertLen(extractor.named("QUANTIZE"), 2)
+        self.assertEmpty(head.named("QUANTIZE"))
+        self.assertEqual({tensor.type for tensor in head.inputs + head.outputs}, {"UINT8"})
 
     def test_graph_that_is_not_folded(self):
         with self.assertRaisesRegex(ValueError, "expected a folded graph"):

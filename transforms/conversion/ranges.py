@@ -9,6 +9,7 @@ The embedding's range is not compared: a .tflite has a fixed one (`product_rules
 import dataclasses
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
 from transforms.conversion import graph_file
@@ -16,11 +17,17 @@ from transforms.tflite import model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
 # The graph's operations whose ranges are compared -> the .tflite's operators.
-_OPERATORS = {"Conv2D": "CONV_2D", "DepthwiseConv2dNative": "DEPTHWISE_CONV_2D", "Mul": "MUL"}
+_OPERATORS = {
+    "Conv2D": "CONV_2D",
+    "DepthwiseConv2dNative": "DEPTHWISE_CONV_2D",
+    "Mul": "MUL",
+    "AddV2": "ADD",
+}
 _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 # Operations that a .tflite fuses with the operator before them.
 _FUSED = frozenset({"AddV2", "Add", "BiasAdd", "Identity", "Relu", "Relu6"})
 _LEAST_RANGE = 1e-12
+_INT8_OFFSET = 128
 # Both scales are float32 and the result of one division.
 _TOLERANCE = 1e-4
 
@@ -55,8 +62,9 @@ def check(frozen: tf.GraphDef, tflite_model: Model) -> list[str]:
     expected = [_OPERATORS[node.kind] for node in nodes]
     if [op.name for op in operators] != expected:
         return [
-            f"operators: expected the graph's {len(expected)} convolutions and multiplications, in "
-            f"its order, got {len(operators)}; give the graph that the model was made from"
+            f"operators: expected the graph's {len(expected)} convolutions, multiplications and "
+            f"additions, in its order, got {len(operators)}; give the graph that the model was "
+            "made from"
         ]
     quanta = _quanta(frozen, [name for n in nodes for name in (n.kernel, n.output) if name])
     pairs = list(zip(nodes, operators, strict=True))
@@ -65,6 +73,14 @@ def check(frozen: tf.GraphDef, tflite_model: Model) -> list[str]:
         "outputs": [_difference(n.output, op.outputs[0], quanta) for n, op in pairs],
     }
     return [sentence for what, texts in found.items() for sentence in _summary(what, texts)]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Quanta:
+    """Scale and zero point of a fake-quant node in uint8; of each channel, if there are several."""
+
+    scales: np.ndarray
+    zero_points: np.ndarray
 
 
 def quanta(low: float, high: float, *, bits: int = 8, narrow: bool = False) -> tuple[float, int]:
@@ -91,41 +107,53 @@ def _summary(what: str, differences: Sequence[str | None]) -> Iterator[str]:
         yield f"{what}: {texts[0]}{more}"
 
 
-def _difference(
-    node: str | None, tensor: Tensor | None, known: dict[str, tuple[float, int]]
-) -> str | None:
+def _difference(node: str | None, tensor: Tensor | None, known: dict[str, _Quanta]) -> str | None:
     """What is wrong with a tensor's quanta, as a part of a sentence; None if nothing is."""
-    if node is None or node not in known or tensor is None or len(tensor.scales) != 1:
+    if node is None or node not in known or tensor is None or not tensor.scales:
         return None
-    scale, zero_point = known[node]
+    scales = known[node].scales
+    # The same number in int8.
+    zero_points = known[node].zero_points - (_INT8_OFFSET if tensor.type == "INT8" else 0)
+    if len(tensor.scales) != len(scales):
+        return (
+            f"expected {len(scales)} scales, as many as ranges of {node} in the graph, got "
+            f"{len(tensor.scales)}"
+        )
     # If 0 is between two quanta, the range may be moved up or down.
-    if (
-        abs(tensor.scales[0] - scale) <= _TOLERANCE * scale
-        and abs(tensor.zero_points[0] - zero_point) <= 1
-    ):
+    wrong = np.flatnonzero(
+        (np.abs(np.array(tensor.scales) - scales) > _TOLERANCE * scales)
+        | (np.abs(np.array(tensor.zero_points) - zero_points) > 1)
+    )
+    if not len(wrong):
         return None
+    i = wrong[0]
     return (
-        f"expected scale {scale:.6g} and zero point {zero_point}, the range of {node} in the "
-        f"graph, got {tensor.scales[0]:.6g} and {tensor.zero_points[0]}"
+        f"expected scale {scales[i]:.6g} and zero point {zero_points[i]}, the range of {node} in "
+        f"the graph, got {tensor.scales[i]:.6g} and {tensor.zero_points[i]}"
     )
 
 
-def _quanta(frozen: tf.GraphDef, names: Sequence[str]) -> dict[str, tuple[float, int]]:
-    """Name -> scale and zero point of fake-quant nodes, without those whose range is empty."""
+def _quanta(frozen: tf.GraphDef, names: Sequence[str]) -> dict[str, _Quanta]:
+    """Name -> scales and zero points of fake-quant nodes, without those whose range is empty."""
     nodes = {node.name: node for node in frozen.node}
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(frozen, name="")
         ranges = session.run({n: [_tensor(i) for i in nodes[n].input[1:3]] for n in names})
-    return {
-        name: quanta(
-            float(low),
-            float(high),
-            bits=nodes[name].attr["num_bits"].i or 8,
-            narrow=nodes[name].attr["narrow_range"].b,
-        )
-        for name, (low, high) in ranges.items()
-        if high - low > _LEAST_RANGE
-    }
+    found = {}
+    for name, (lows, highs) in ranges.items():
+        if np.min(highs - lows) <= _LEAST_RANGE:
+            continue
+        pairs = [
+            quanta(
+                float(low),
+                float(high),
+                bits=nodes[name].attr["num_bits"].i or 8,
+                narrow=nodes[name].attr["narrow_range"].b,
+            )
+            for low, high in zip(np.ravel(lows), np.ravel(highs), strict=True)
+        ]
+        found[name] = _Quanta(*map(np.array, zip(*pairs, strict=True)))
+    return found
 
 
 def _tensor(source: str) -> str:
@@ -147,7 +175,15 @@ def _nodes(frozen: tf.GraphDef) -> list[_Node]:
         sources = _sources(node)
         kernel = None
         if node.op in _CONVOLUTIONS:
-            kernel = sources[1] if nodes[sources[1]].op in graph_file.FAKE_QUANT else None
+            source = nodes[sources[1]]
+            if source.op == "Reshape":
+                # A depthwise kernel with a range for each channel.
+                source = nodes[_sources(source)[0]]
+            kernel = source.name if source.op in graph_file.FAKE_QUANT else None
+        elif node.op == "AddV2":
+            # A sum with a constant is a bias.
+            if not constants.isdisjoint(sources):
+                continue
         elif node.op != "Mul" or constants.isdisjoint(sources):
             continue
         following = name

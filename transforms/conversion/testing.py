@@ -44,14 +44,19 @@ def images(count: int = 64, size: int = SIZE) -> np.ndarray:
 
 
 @functools.cache
-def small(*, quantise: bool = True) -> Small:
-    """Returns the small classifier, with random weights and measured ranges."""
+def small(*, quantise: bool = True, int8: bool = False) -> Small:
+    """Returns the small classifier, with random weights and measured ranges.
+
+    Args:
+      quantise: whether it is quantised.
+      int8: whether its body has a range for each channel of a kernel, and a residual addition.
+    """
     # The ranges of activations are measured with the float network on images.
-    floats = graph_def(folded=True, ranges=None)
+    floats = graph_def(folded=True, ranges=None, int8=int8)
     ranges: dict[str, tuple[float, float]] = {}
     with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(floats, name="")
-        names = [name for name in ("act1", "act2", "act3", "classes", "scaled")]
+        names = ["act1", "act2", "act3", "classes", "scaled"] + ["projected", "sum"] * int8
         for image in images(16):
             inputs = pixel_scaling.to_real(image[np.newaxis])
             values = session.run([f"{name}:0" for name in names], {"input:0": inputs})
@@ -59,7 +64,7 @@ def small(*, quantise: bool = True) -> Small:
                 low, high = ranges.get(name, (0.0, 0.0))
                 ranges[name] = (min(low, float(value.min())), max(high, float(value.max())))
     chosen = ranges if quantise else None
-    frozen, folded = (graph_def(folded=f, ranges=chosen) for f in (False, True))
+    frozen, folded = (graph_def(folded=f, ranges=chosen, int8=int8) for f in (False, True))
     data = convert.convert(folded)
     parts = split.split(model_file.parse(data))
     return Small(
@@ -102,6 +107,7 @@ def graph_def(
     ranges: dict[str, tuple[float, float]] | None,
     batch_size: int | None = 1,
     scale: float = 10.0,
+    int8: bool = False,
 ) -> tf.GraphDef:
     """Returns the classifier's graph.
 
@@ -110,6 +116,8 @@ def graph_def(
       ranges: name -> range of each activation; None for a float graph.
       batch_size: the batch size of the placeholder.
       scale: the scale factor.
+      int8: whether kernels up to the embedding have a range for each channel, and the body has a
+        residual addition.
     """
     random = np.random.RandomState(3)
 
@@ -128,19 +136,39 @@ def graph_def(
     def weights(values: np.ndarray | tf.Tensor, around: np.ndarray) -> tf.Tensor:
         return quantised(tf.convert_to_tensor(values), around.min(), around.max(), narrow=True)
 
+    def biases(mean: float) -> np.ndarray:
+        # The converter would use the first channel's scale for all of several equal numbers.
+        spread = 0.1 * random.normal(size=8) if int8 else np.zeros(8)
+        return (mean + spread).astype(np.float32)
+
+    def body_weights(values: np.ndarray) -> tf.Tensor:
+        if ranges is None or not int8:
+            return weights(values, values)
+        # The operation takes the last dimension for the channels.
+        flat = values[..., 0] if values.shape[-1] == 1 else values
+        magnitude = np.abs(flat).max(axis=tuple(range(flat.ndim - 1)))
+        net = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            flat, -magnitude, magnitude, narrow_range=True
+        )
+        return net if flat is values else tf.reshape(net, values.shape)
+
     with tf.Graph().as_default() as graph:
         net = tf.placeholder(tf.float32, [batch_size, SIZE, SIZE, 3], "input")
-        values = kernel(3, 3, 3, 8)
-        net = tf.nn.conv2d(net, weights(values, values), 2, "SAME")
-        net = activation(tf.nn.relu6(net + np.full([8], 0.1, np.float32)), "act1")
-        values = kernel(3, 3, 8, 1)
-        net = tf.nn.depthwise_conv2d(net, weights(values, values), [1, 1, 1, 1], "SAME")
-        net = activation(tf.nn.relu6(net + np.full([8], 0.2, np.float32)), "act2")
+        if int8:
+            net = quantised(net, -1, 127 / 128)
+        net = tf.nn.conv2d(net, body_weights(kernel(3, 3, 3, 8)), 2, "SAME")
+        net = activation(tf.nn.relu6(net + biases(0.1)), "act1")
+        if int8:
+            before, net = net, tf.nn.conv2d(net, body_weights(kernel(1, 1, 8, 8)), 1, "SAME")
+            net = activation(net + biases(-0.3), "projected")
+            net = activation(net + before, "sum")
+        net = tf.nn.depthwise_conv2d(net, body_weights(kernel(3, 3, 8, 1)), [1, 1, 1, 1], "SAME")
+        net = activation(tf.nn.relu6(net + biases(0.2)), "act2")
         pooled = tf.nn.avg_pool2d(net, SIZE // 2, 1, "VALID")
         net = quantised(pooled, *(ranges or {}).get("act2", (0.0, 0.0)))
         values = kernel(1, 1, 8, EMBEDDING)
         bias = random.normal(size=[EMBEDDING]).astype(np.float32) * 0.1
-        net = tf.nn.bias_add(tf.nn.conv2d(net, weights(values, values), 1, "SAME"), bias)
+        net = tf.nn.bias_add(tf.nn.conv2d(net, body_weights(values), 1, "SAME"), bias)
         net = tf.nn.l2_normalize(activation(net, "act3"), axis=3)
         net = quantised(net, -1, 127 / 128)
         raw = kernel(1, 1, EMBEDDING, CLASSES)

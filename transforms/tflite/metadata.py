@@ -5,6 +5,7 @@ metadata calls TFLITE_METADATA. The file of labels that it refers to is in a zip
 appended to the .tflite.
 """
 
+import dataclasses
 import io
 import os
 import zipfile
@@ -19,6 +20,7 @@ import third_party.mediapipe.metadata_schema as form
 import third_party.tflite.schema as schema
 from transforms.base import pixel_scaling
 from transforms.base.labels import check_names, normalised
+from transforms.base.photo_crop import Crop
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
@@ -29,11 +31,30 @@ _IDENTIFIER = b"M001"
 # The first version of the schema has everything that is used here.
 _PARSER_VERSION = "1.0.0"
 _LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
+# What the description of the input says about the part of a photo that it is. Engines and other
+# programs keep this text.
+_CROPS = {
+    Crop.STRETCHED: "",
+    Crop.SQUARE: ": a square in the middle of a photo, with 87.5 % of its shorter side",
+}
 # The kinds of files that have a line for each class.
 _PER_CLASS = (_LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
 
 
-def attach(tflite_model: Model, labels: Sequence[str] | None) -> bytes:
+@dataclasses.dataclass(frozen=True)
+class About:
+    """What a model cannot say of itself.
+
+    Attributes:
+      title: the network's name, for people.
+      crop: the part of a photo that is its input.
+    """
+
+    title: str = "MobileNet V1"
+    crop: Crop = Crop.STRETCHED
+
+
+def attach(tflite_model: Model, labels: Sequence[str] | None, about: About | None = None) -> bytes:
     """Returns the bytes of a .tflite with metadata.
 
     An image input is described as RGB, with the normalisation of its pixels 0..255: mean and
@@ -43,16 +64,16 @@ def attach(tflite_model: Model, labels: Sequence[str] | None) -> bytes:
 
     Args:
       tflite_model: a classifier, or its extractor or head. Its own TensorFlow Lite metadata is
-        replaced;
-        its `description` is not changed.
+        replaced; its `description` is not changed.
       labels: the class names, in order. Two classes may have the same name, as in ImageNet. None
         if they are unknown, or if the model is an extractor.
+      about: the network; None for a MobileNet V1.
 
     Raises:
       ValueError: if labels are given and the model has no softmax or another number of classes, or
         if a label is empty or has several lines.
     """
-    described = _describe(tflite_model, labels)
+    described = _describe(tflite_model, labels, about or About())
     return _written(tflite_model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
 
 
@@ -81,7 +102,8 @@ def extend(tflite_model: Model, labels: Sequence[str], *, data: bytes | None) ->
     Raises:
       ValueError: see `attach`; and if the metadata or the appended files are damaged.
     """
-    fresh, described = _describe(tflite_model, labels), _described(tflite_model)
+    fresh = _describe(tflite_model, labels, About())
+    described = _described(tflite_model)
     packed = {} if data is None else _files(data)
     gone = {LABELS_FILE}
     try:
@@ -115,7 +137,7 @@ def _renew_output(described: Any, fresh: Any) -> set[str]:
     return {os.fsdecode(file.name) for file in stale}
 
 
-def _describe(tflite_model: Model, labels: Sequence[str] | None) -> Any:
+def _describe(tflite_model: Model, labels: Sequence[str] | None, about: About) -> Any:
     """New metadata for a model, a ModelMetadataT; raises the errors of `attach`."""
     graph = model_graph.graph(tflite_model)
     (image,), (output,) = graph.inputs, graph.outputs
@@ -130,14 +152,14 @@ def _describe(tflite_model: Model, labels: Sequence[str] | None) -> Any:
         check_names(labels, "the model")
     subgraph = form.SubGraphMetadataT(
         inputTensorMetadata=[
-            _image(image) if graph.named("L2_NORMALIZATION") else _embedding(image)
+            _image(image, about.crop) if graph.named("L2_NORMALIZATION") else _embedding(image)
         ],
         outputTensorMetadata=[
             _embedding(output) if classes is None else _probabilities(output, labels)
         ],
     )
     return form.ModelMetadataT(
-        name="MobileNet V1 with an L2-normalised embedding",
+        name=f"{about.title} with an L2-normalised embedding",
         subgraphMetadata=[subgraph],
         minParserVersion=_PARSER_VERSION,
     )
@@ -187,6 +209,22 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
             f"expected the file {files[0]}, which the metadata names, appended to the model, got a "
             f"damaged or missing one ({error}); create the .tflite again"
         ) from error
+
+
+def crop_of(tflite_model: Model) -> Crop:
+    """Returns the part of a photo that a model takes; that of MobileNet V1 if it does not say.
+
+    Raises:
+      ValueError: if its metadata is damaged.
+    """
+    described = _described(tflite_model)
+    texts = [
+        (tensor.description or b"").decode("utf-8", "replace")
+        for subgraph in (described.subgraphMetadata or () if described else ())
+        for tensor in subgraph.inputTensorMetadata or ()
+    ]
+    is_square = any(_CROPS[Crop.SQUARE] in text for text in texts)
+    return Crop.SQUARE if is_square else Crop.STRETCHED
 
 
 def _described(tflite_model: Model) -> Any:
@@ -239,12 +277,12 @@ def _files(data: bytes) -> dict[str, bytes]:
         ) from error
 
 
-def _image(tensor: Tensor) -> Any:
+def _image(tensor: Tensor, crop: Crop) -> Any:
     middle = pixel_scaling.STD if tensor.scales else 127.5
     low, high = (0.0, 255.0) if tensor.scales else (-1.0, 1.0)
     return form.TensorMetadataT(
         name="image",
-        description=f"RGB image, {tensor.shape[1]} x {tensor.shape[2]} pixels.",
+        description=f"RGB image, {tensor.shape[1]} x {tensor.shape[2]} pixels{_CROPS[crop]}.",
         content=form.ContentT(
             contentPropertiesType=form.ContentProperties.ImageProperties,
             contentProperties=form.ImagePropertiesT(colorSpace=form.ColorSpaceType.RGB),

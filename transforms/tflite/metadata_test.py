@@ -10,6 +10,7 @@ from absl.testing import absltest, parameterized
 
 import third_party.mediapipe.metadata_schema as form
 import third_party.tflite.schema as schema
+from transforms.base.photo_crop import Crop
 from transforms.conversion import testing
 from transforms.tflite import imprinting, metadata, model_file, model_graph
 
@@ -32,6 +33,14 @@ def described_of(data):
     (subgraph,) = metadata_of(data).subgraphMetadata
     (image,), (output,) = subgraph.inputTensorMetadata, subgraph.outputTensorMetadata
     return image, output
+
+
+def changed(data):
+    """A model to which two classes are added."""
+    engine = imprinting.ImprintingEngine(model_file.parse(data), keep_classes=True)
+    for _ in range(2):
+        engine.add(engine.num_classes, np.eye(testing.EMBEDDING)[:1])
+    return engine.build().tflite_model
 
 
 class AttachTest(parameterized.TestCase):
@@ -116,6 +125,64 @@ class AttachTest(parameterized.TestCase):
             attached(testing.small().extractor)
 
 
+class AboutTest(parameterized.TestCase):
+    _SQUARE = metadata.About("EfficientNet-Lite0", Crop.SQUARE)
+
+    @parameterized.parameters(
+        (None, b"MobileNet V1", ".", Crop.STRETCHED),
+        (metadata.About("Some Net"), b"Some Net", ".", Crop.STRETCHED),
+        (
+            _SQUARE,
+            b"EfficientNet-Lite0",
+            ": a square in the middle of a photo, with 87.5 % of its shorter side.",
+            Crop.SQUARE,
+        ),
+    )
+    def test_title_and_part_of_a_photo(self, about, title, end, crop):
+        small = testing.small(int8=True)
+        for data in (small.model, small.extractor):
+            attached = metadata.attach(model_file.parse(data), None, about)
+            self.assertEqual(
+                metadata_of(attached).name, title + b" with an L2-normalised embedding"
+            )
+            image, _ = described_of(attached)
+            self.assertEqual(image.description.decode(), f"RGB image, 32 x 32 pixels{end}")
+            self.assertEqual(metadata.crop_of(model_file.parse(attached)), crop)
+
+    def test_a_head_has_no_photo(self):
+        data = metadata.attach(model_file.parse(testing.small().head), None, self._SQUARE)
+        self.assertEqual(metadata.crop_of(model_file.parse(data)), Crop.STRETCHED)
+        self.assertStartsWith(metadata_of(data).name, b"EfficientNet-Lite0 with")
+
+    def test_without_metadata(self):
+        model = model_file.parse(testing.small().model)
+        self.assertEqual(metadata.crop_of(model), Crop.STRETCHED)
+
+    def test_survives_new_classes(self):
+        model = model_file.parse(testing.small().model)
+        data = metadata.attach(model, testing.LABELS, self._SQUARE)
+        found = metadata.extend(changed(data), [*testing.LABELS, "x", "y"], data=data)
+        self.assertEqual(metadata.crop_of(model_file.parse(found)), Crop.SQUARE)
+        self.assertStartsWith(metadata_of(found).name, b"EfficientNet-Lite0 with")
+
+    def test_damaged_metadata(self):
+        model = model_file.parse(testing.small().model)
+        model = model_file.parse(metadata.attach(model, None, self._SQUARE))
+        (entry,) = (m for m in model.metadata if m.name == b"TFLITE_METADATA")
+        blob = model.buffers[entry.buffer].data.copy()
+        for place in range(len(blob)):
+            for value in (0, 127, 255):
+                model.buffers[entry.buffer].data = blob.copy()
+                model.buffers[entry.buffer].data[place] = value
+                try:
+                    self.assertIsInstance(metadata.crop_of(model), Crop)
+                except ValueError as error:
+                    self.assertRegex(str(error), "create the .tflite again$")
+        model.buffers[entry.buffer].data = None
+        with self.assertRaisesRegex(ValueError, "identifier M001, got b''"):
+            metadata.crop_of(model)
+
+
 class LabelsOfTest(absltest.TestCase):
     def test_truncated_or_damaged_files(self):
         data = attached(testing.small().model)
@@ -158,13 +225,6 @@ class LabelsOfTest(absltest.TestCase):
 
 
 class ExtendTest(absltest.TestCase):
-    def changed(self, data: bytes) -> model_file.Model:
-        """A model to which two classes are added."""
-        engine = imprinting.ImprintingEngine(model_file.parse(data), keep_classes=True)
-        for _ in range(2):
-            engine.add(engine.num_classes, np.eye(testing.EMBEDDING)[:1])
-        return engine.build().tflite_model
-
     def foreign(self, described: form.ModelMetadataT, files: dict[str, bytes]) -> bytes:
         """The small model with metadata of another program."""
         builder = flatbuffers.Builder()
@@ -182,7 +242,7 @@ class ExtendTest(absltest.TestCase):
     def test_own_metadata_is_replaced(self):
         labels = [*testing.LABELS, "x", "y"]
         for data in (attached(testing.small().model), testing.small().model):
-            model = self.changed(data)
+            model = changed(data)
             found = metadata.extend(model, labels, data=data)
             self.assertEqual(found, metadata.attach(model, labels))
             self.assertEqual(metadata.labels_of(found), tuple(labels))
@@ -221,7 +281,7 @@ class ExtendTest(absltest.TestCase):
         data = self.foreign(described, files | {"LICENSE": b"Free."})
         self.assertEqual(metadata.labels_of(data), testing.LABELS)
         labels = (*testing.LABELS, "x", "y")
-        found = metadata.extend(self.changed(data), labels, data=data)
+        found = metadata.extend(changed(data), labels, data=data)
         self.assertEqual(metadata.labels_of(found), labels)
         with zipfile.ZipFile(io.BytesIO(found)) as archive:
             self.assertEqual(archive.namelist(), ["labels.txt", "more.txt", "LICENSE"])
@@ -242,7 +302,7 @@ class ExtendTest(absltest.TestCase):
         for subgraphs in (None, [form.SubGraphMetadataT()]):
             described = form.ModelMetadataT(name="n", author="a", subgraphMetadata=subgraphs)
             data = self.foreign(described, {"LICENSE": b"Free."})
-            found = metadata.extend(self.changed(data), labels, data=data)
+            found = metadata.extend(changed(data), labels, data=data)
             self.assertEqual(metadata.labels_of(found), tuple(labels))
             self.assertEqual(metadata_of(found).author, b"a")
             with zipfile.ZipFile(io.BytesIO(found)) as archive:
@@ -251,7 +311,7 @@ class ExtendTest(absltest.TestCase):
     def test_damaged_files(self):
         labels = [*testing.LABELS, "x", "y"]
         data = attached(testing.small().model)
-        model = self.changed(data)
+        model = changed(data)
         # The checksum is wrong now.
         damaged = data.replace("Äpfel".encode(), b"apples")
         for call in (
@@ -264,7 +324,7 @@ class ExtendTest(absltest.TestCase):
 
     def test_damaged_metadata_is_at_most_a_value_error(self):
         data = attached(testing.small().model)
-        model = self.changed(data)
+        model = changed(data)
         (entry,) = (m for m in model.metadata if m.name == b"TFLITE_METADATA")
         blob = model.buffers[entry.buffer].data.copy()
         refused = 0

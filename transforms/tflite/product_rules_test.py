@@ -10,8 +10,8 @@ from transforms.tflite import model_file, model_graph, product_rules
 _CODES = schema.BuiltinOperator
 
 
-def small_model(quantise=True):
-    return model_file.parse(testing.small(quantise=quantise).model)
+def small_model(quantise=True, *, int8=False):
+    return model_file.parse(testing.small(quantise=quantise, int8=int8).model)
 
 
 def tensor(model, op, *, input=None, output=None):
@@ -38,11 +38,7 @@ def quantise_embedding(model, times):
         schema.OperatorCodeT(builtinCode=code, deprecatedBuiltinCode=code, version=1)
     )
     for _ in range(times):
-        place = next(
-            i
-            for i, op in enumerate(subgraph.operators)
-            if i > 4 and model_graph.graph(model).operators[i].name == "CONV_2D"
-        )
+        place = model_graph.graph(model).named("CONV_2D")[-1].index
         conv = subgraph.operators[place]
         subgraph.tensors.append(
             model_file.changed(subgraph.tensors[conv.inputs[0]], name=b"requantised")
@@ -90,7 +86,7 @@ def quanta(scale=None, zero_point=None, **place):
     return damage
 
 
-_UINT8, _FLOAT = schema.TensorType.UINT8, schema.TensorType.FLOAT32
+_UINT8, _INT8, _FLOAT = (getattr(schema.TensorType, n) for n in ("UINT8", "INT8", "FLOAT32"))
 
 
 class CheckTest(parameterized.TestCase):
@@ -230,6 +226,95 @@ class CheckTest(parameterized.TestCase):
     def test_extractor_and_head_alone_break_rules(self):
         for data in (testing.small().extractor, testing.small().head):
             self.assertNotEmpty(product_rules.check(model_file.parse(data)))
+
+
+def without_first_quantize(model):
+    subgraph = model.subgraphs[0]
+    subgraph.inputs = subgraph.operators.pop(0).outputs
+
+
+def without_second_quantize(model):
+    operators = model.subgraphs[0].operators
+    operators[8].inputs = operators[7].inputs
+    del operators[7]
+
+
+def several_scales(count, **place):
+    def damage(model):
+        quantization = tensor(model, **place).quantization
+        quantization.scale = np.full([count], 0.1, np.float32)
+        quantization.zeroPoint = np.full([count], quantization.zeroPoint[0])
+
+    return damage
+
+
+class Int8BodyTest(parameterized.TestCase):
+    """A QUANTIZE, a body of six operators in int8, a QUANTIZE, and a tail in uint8."""
+
+    def test_a_model_that_keeps_all_rules(self):
+        model = small_model(int8=True)
+        for quantised in (None, True):
+            for body in (None, product_rules.INT8_BODY):
+                found = product_rules.check(model, quantised=quantised, body=body)
+                self.assertEqual(found, [])
+
+    def test_body_of_another_type(self):
+        for int8, wrong in ((True, product_rules.UINT8_BODY), (False, product_rules.INT8_BODY)):
+            (found,) = product_rules.check(small_model(int8=int8), body=wrong)
+            self.assertEqual(found.rule, "body")
+            self.assertEqual(found.found, f"one of {'int8' if int8 else 'uint8'}")
+
+    @parameterized.parameters(None, product_rules.UINT8_BODY, product_rules.INT8_BODY)
+    def test_a_float_model_has_no_rule_for_its_body(self, body):
+        for int8 in (True, False):
+            model = small_model(quantise=False, int8=int8)
+            self.assertEqual(product_rules.check(model, quantised=False, body=body), [])
+
+    @parameterized.named_parameters(
+        ("tail", change("type", _INT8, op=9, output=0), "int8 [1, 1, 1, 7], ", "CONV_2D", 9),
+        ("last_kernel", change("type", _INT8, op=9, input=1), "int8 [7, 1, 1, 24]", "CONV_2D", 9),
+        (
+            "embedding",
+            change("type", _INT8, op=8, output=0),
+            "int8 [1, 1, 1, 24], scale 0.0078125, ",
+            "L2_NORMALIZATION",
+            8,
+        ),
+        ("last_scales", several_scales(7, op=9, input=1), "7 scales", "CONV_2D", 9),
+        ("last_bias", several_scales(7, op=9, input=2), "int32 [7], 7 scales", "CONV_2D", 9),
+        ("uint8", change("type", _UINT8, op=3, output=0), "uint8 [1, 16, 16, 8]", "ADD", 3),
+        ("uint8_kernel", change("type", _UINT8, op=1, input=1), "uint8 [8, 3, 3, 3]", "CONV_2D", 1),
+        ("float_bias", change("type", _FLOAT, op=1, input=2), "float32 [8]", "CONV_2D", 1),
+        # Only constants may have a scale for each channel.
+        ("activations", several_scales(8, op=3, output=0), "8 scales", "ADD", 3),
+        ("no_scale", change("quantization", None, op=4, input=1), "int8 ", "DEPTHWISE_CONV_2D", 4),
+    )
+    def test_tensors_of_another_type(self, damage, expected, operator, index):
+        model = small_model(int8=True)
+        damage(model)
+        violations = {v.rule: v.found for v in product_rules.check(model)}
+        self.assertIn("quantised", violations)
+        self.assertIn(expected, violations["quantised"])
+        self.assertIn(f" in {operator} (operator {index}), ", violations["quantised"])
+
+    @parameterized.named_parameters(
+        ("first", without_first_quantize, ["input", "quantised", "body"]),
+        ("second", without_second_quantize, ["quantised", "body"]),
+    )
+    def test_missing_quantize(self, damage, rules):
+        model = small_model(int8=True)
+        damage(model)
+        found = product_rules.check(model, quantised=True, body=product_rules.INT8_BODY)
+        self.assertEqual([violation.rule for violation in found], rules)
+        by_rule = {violation.rule: violation.found for violation in found}
+        self.assertEqual(by_rule["body"], "one of uint8")
+        self.assertStartsWith(by_rule["quantised"], "int8 [1, 32, 32, 3]")
+
+    def test_one_quantize_before_the_last_convolution_is_allowed(self):
+        for times, rules in ((1, []), (2, ["class_vectors"])):
+            model = small_model(int8=True)
+            quantise_embedding(model, times)
+            self.assertEqual([v.rule for v in product_rules.check(model)], rules)
 
 
 if __name__ == "__main__":

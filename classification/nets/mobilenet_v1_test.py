@@ -4,11 +4,11 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification.nets import mobilenet_v1_l2norm, variable_values
+from classification.nets import l2norm_network, mobilenet_v1, variable_values
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.layers import Mode
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _HEAD = "MobilenetV1/Logits/"
 _LAST = "Conv2d_13_pointwise"
@@ -27,7 +27,8 @@ class _BaseTestCase(parameterized.TestCase):
 
     def build(self, mode=Mode.TRAINING, *, quantize=False, batch_norm_decay=0.9, reuse=None):
         """Builds the network, with its base in this mode; returns the end points."""
-        _, end_points = mobilenet_v1_l2norm.mobilenet_v1_l2norm(
+        _, end_points = l2norm_network.l2norm_network(
+            mobilenet_v1.NETWORK,
             tf.constant(self.images),
             3,
             depth_multiplier=0.25,

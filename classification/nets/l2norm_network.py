@@ -1,6 +1,6 @@
-"""MobileNet V1 with an L2-normalised embedding and an L2-normalised last layer.
+"""A network with an L2-normalised embedding and an L2-normalised last layer.
 
-The base (mobilenet_v1_base.py) is followed by the head of Qi, Brown and Lowe, "Low-Shot
+The base, such as that of MobileNet V1, is followed by the head of Qi, Brown and Lowe, "Low-Shot
 Learning with Imprinted Weights", arXiv 1712.07136, section 3: the logits are the scale
 factor times the cosines between the embedding and the classes' weight vectors, so that
 the weight vector of a new class can be computed from embeddings only.
@@ -14,16 +14,11 @@ from classification.nets import fake_quant, layers
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.fake_quant import Quantization
 from classification.nets.layers import LayerOptions, Mode
-from classification.nets.mobilenet_v1_base import mobilenet_v1_base
+from classification.nets.network import MIN_IMAGE_SIZE, Network
 from third_party.tf_slim.slim import slim
 
-EMBEDDING_SIZE = 1024
-MIN_IMAGE_SIZE = 32
 WEIGHT_DECAY = 0.00004
 SCALE_FACTOR_START = 10.0
-_POOL_SIZE = 7
-# The standard deviation of the truncated normal distribution from which kernels start.
-_STDDEV = 0.09
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,39 +50,41 @@ class TrainingOptions:
             raise ValueError("expected a base_mode for training, got INFERENCE; use FROZEN")
 
 
-def mobilenet_v1_l2norm(
+def l2norm_network(
+    network: Network,
     inputs: tf.Tensor,
-    num_classes: int | None = 1001,
+    num_classes: int | None,
     *,
     depth_multiplier: float = 1.0,
     batch_norm: BatchNorm | None = None,
     quantization: Quantization | None = None,
     training: TrainingOptions | None = None,
     global_pool: bool = False,
-    scope: str = "MobilenetV1",
+    scope: str | None = None,
     reuse: bool | None = None,
 ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Builds the network.
 
     Args:
+      network: which one.
       inputs: float32 [batch, height, width, channels] in [-1, 1]; height and width of
         at least 32.
       num_classes: 0 or None builds the network up to the embedding.
-      depth_multiplier: above 0; see `mobilenet_v1_base`. The embedding always has 1024
-        channels.
+      depth_multiplier: above 0; multiplies the channels of the base's layers. The size of the
+        embedding does not change.
       batch_norm: of the base's layers; None for the defaults.
       quantization: None builds a float network.
       training: builds the network for training, where batch norm takes the batch's
         statistics, and dropout drops; operations in the collection UPDATE_OPS move the
         moving statistics and the ranges of quantisation. None builds it for inference.
       global_pool: whether to average over the complete last feature map, for inputs of any size;
-        otherwise over a window of 7x7, or of the map's size if the map is smaller.
-      scope: what the variables' names start with.
+        otherwise see `Network.pool_size`.
+      scope: what the variables' names start with; None for the network's own scope.
       reuse: whether the variables are those of an earlier call.
 
     Returns:
       The logits, float32 [batch, num_classes], or, without classes, the embedding,
-      float32 [batch, 1, 1, 1024] of unit length; and the end points by name: the base's
+      float32 [batch, 1, 1, embedding_size] of unit length; and the end points by name: the base's
       layers, AvgPool_1a or global_pool, Features (the same, quantised), Normalize_1a (the
       embedding before it is quantised), Embedding, Logits, Predictions.
 
@@ -96,11 +93,11 @@ def mobilenet_v1_l2norm(
         unknown number of channels, or, without global_pool, of an unknown size; for a
         depth multiplier or a number of classes out of range.
     """
-    _check(inputs, num_classes, depth_multiplier)
+    _check(network, inputs, num_classes, depth_multiplier)
     options = LayerOptions(
         mode=Mode.INFERENCE if training is None else Mode.TRAINING,
         quantization=quantization,
-        initializer=tf.truncated_normal_initializer(stddev=_STDDEV),
+        initializer=network.initializer(),
         # For inference, too: the reference's graphs have these nodes.
         weight_decay=WEIGHT_DECAY if training is None else training.weight_decay,
     )
@@ -110,12 +107,17 @@ def mobilenet_v1_l2norm(
         mode=Mode.INFERENCE if training is None else training.base_mode,
         batch_norm=batch_norm or BatchNorm(),
     )
-    with tf.variable_scope(scope, values=[inputs], reuse=reuse) as variable_scope:
-        end_points, base_range = mobilenet_v1_base(
+    with tf.variable_scope(scope or network.scope, values=[inputs], reuse=reuse) as variable_scope:
+        if quantization and quantization.per_channel:
+            inputs = fake_quant.quantize_input(
+                inputs, quantization=quantization, is_training=is_training
+            )
+        end_points, base_range = network.build_base(
             inputs, base_options, depth_multiplier=depth_multiplier, scope=variable_scope
         )
         with tf.variable_scope("Logits") as head:
-            net = _pool(end_points["Conv2d_13_pointwise"], global_pool, end_points)
+            pool_size = None if global_pool else network.pool_size
+            net = _pool(list(end_points.values())[-1], global_pool, pool_size, end_points)
             if quantization and base_range and not quantization.learned_embedding_range:
                 net = fake_quant.quantize_like(
                     net, base_range, quantization=quantization, is_training=is_training
@@ -123,7 +125,9 @@ def mobilenet_v1_l2norm(
             if training is not None and training.features is not None:
                 net = tf.ensure_shape(training.features, [None, *net.shape[1:]])
             end_points["Features"] = net
-            net, _ = layers.conv2d(net, EMBEDDING_SIZE, 1, options, scope="Conv2d_1c_1x1_negative")
+            net, _ = layers.conv2d(
+                net, network.embedding_size, 1, options, scope="Conv2d_1c_1x1_negative"
+            )
             net = _normalize(net, head.name, quantization, is_training, end_points)
             end_points["Embedding"] = net
             if not num_classes:
@@ -134,7 +138,7 @@ def mobilenet_v1_l2norm(
                 net,
                 num_classes,
                 1,
-                dataclasses.replace(options, initializer=None, weight_decay=0.0),
+                _last_layer_options(options),
                 normalize_weights=True,
                 train_biases=False,
                 scope="Conv2d_1d_1x1_normalize",
@@ -146,7 +150,19 @@ def mobilenet_v1_l2norm(
     return logits, end_points
 
 
-def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) -> None:
+def _last_layer_options(options: LayerOptions) -> LayerOptions:
+    quantization = options.quantization
+    if quantization:
+        # The on-device imprinting engines need one range for all class vectors.
+        quantization = dataclasses.replace(quantization, per_channel=False)
+    return dataclasses.replace(
+        options, initializer=None, weight_decay=0.0, quantization=quantization
+    )
+
+
+def _check(
+    network: Network, inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float
+) -> None:
     if inputs.shape.rank != 4:
         raise ValueError(
             "expected images of shape [batch, height, width, channels], "
@@ -162,11 +178,18 @@ def _check(inputs: tf.Tensor, num_classes: int | None, depth_multiplier: float) 
         raise ValueError(f"expected images of a known number of channels, got {inputs.shape}")
     if depth_multiplier <= 0:
         raise ValueError(f"expected a depth multiplier above 0, got {depth_multiplier}")
+    if depth_multiplier != 1 and not network.has_depth_multiplier:
+        raise ValueError(
+            f"expected no depth multiplier for {network.name}, which has one width, got "
+            f"{depth_multiplier:g}; leave it out"
+        )
     if num_classes is not None and num_classes < 0:
         raise ValueError(f"expected a number of classes of at least 0, got {num_classes}")
 
 
-def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -> tf.Tensor:
+def _pool(
+    net: tf.Tensor, global_pool: bool, pool_size: int | None, end_points: dict[str, tf.Tensor]
+) -> tf.Tensor:
     """Averages over height and width; returns float32 [batch, 1, 1, channels]."""
     if global_pool:
         net = tf.reduce_mean(net, [1, 2], keepdims=True, name="global_pool")
@@ -178,9 +201,11 @@ def _pool(net: tf.Tensor, global_pool: bool, end_points: dict[str, tf.Tensor]) -
             "expected images of a known height and width, got a last feature map of shape "
             f"{net.shape}; pass global_pool=True for images of any size"
         )
-    # The reference's window of 7 with a stride of 2 returns one value on maps up to 8. On larger
-    # maps it would return more than one embedding for an image, so the window covers the map.
-    kernel = [min(size, _POOL_SIZE) if size <= _POOL_SIZE + 1 else size for size in (height, width)]
+    kernel = [height, width]
+    if pool_size is not None:
+        # The reference's window of 7 with a stride of 2 returns one value on maps up to 8. On
+        # larger maps it would return more than one embedding for an image.
+        kernel = [min(s, pool_size) if s <= pool_size + 1 else s for s in kernel]
     with tf.name_scope("AvgPool_1a"):
         net = tf.nn.avg_pool2d(net, kernel, strides=2, padding="VALID", name="AvgPool")
     end_points["AvgPool_1a"] = net

@@ -1,4 +1,4 @@
-"""The base of MobileNet V1: Howard et al., "MobileNets", arXiv 1704.04861, table 1.
+"""MobileNet V1: Howard et al., "MobileNets", arXiv 1704.04861, table 1.
 
 Its variables have tf-slim's names.
 """
@@ -9,10 +9,13 @@ from typing import NamedTuple
 import tensorflow.compat.v1 as tf
 
 from classification.nets import layers
-from classification.nets.fake_quant import Range
 from classification.nets.layers import LayerOptions
+from classification.nets.network import Base, Network, PublishedClassifier
+from transforms.base.photo_crop import Crop
 
 _MIN_DEPTH = 8
+# The standard deviation of the truncated normal distribution from which kernels start.
+_STDDEV = 0.09
 
 
 class _Separable(NamedTuple):
@@ -36,13 +39,13 @@ _SEPARABLE = (
 )
 
 
-def mobilenet_v1_base(
+def _build_base(
     inputs: tf.Tensor,
     options: LayerOptions,
     *,
     depth_multiplier: float = 1.0,
     scope: tf.VariableScope,
-) -> tuple[dict[str, tf.Tensor], Range | None]:
+) -> Base:
     """The layers up to and including Conv2d_13_pointwise.
 
     Args:
@@ -50,11 +53,6 @@ def mobilenet_v1_base(
       options: of all layers.
       depth_multiplier: above 0; multiplies each layer's channels, which are at least eight.
       scope: the open variable scope of the network.
-
-    Returns:
-      The outputs of all layers by name, in order, and the range with which the last one is
-      quantised; None in a float network. The last output is float32 [batch, height / 32, width /
-      32, depth].
     """
 
     def depth(channels: int) -> int:
@@ -82,4 +80,27 @@ def mobilenet_v1_base(
                 net, depth(layer.depth), 1, options, relu6=True, scope=name
             )
             end_points[name] = net
-    return end_points, last_range
+    return Base(end_points, last_range)
+
+
+NETWORK = Network(
+    name="mobilenet_v1",
+    title="MobileNet V1",
+    scope="MobilenetV1",
+    image_size=224,
+    num_classes=1001,
+    embedding_size=1024,
+    build_base=_build_base,
+    initializer=lambda: tf.truncated_normal_initializer(stddev=_STDDEV),
+    features_range="MobilenetV1/MobilenetV1/Conv2d_13_pointwise/act_quant",
+    # That of tf-slim.
+    published=PublishedClassifier(
+        kernel="MobilenetV1/Logits/Conv2d_1c_1x1/weights",
+        biases="MobilenetV1/Logits/Conv2d_1c_1x1/biases",
+    ),
+    crop=Crop.STRETCHED,
+    # That of the reference.
+    pool_size=7,
+    per_channel=False,
+    has_depth_multiplier=True,
+)

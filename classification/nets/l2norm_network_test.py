@@ -4,10 +4,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification.nets import mobilenet_v1_l2norm, variable_values
+from classification.nets import l2norm_network, mobilenet_v1, variable_values
 from classification.nets.fake_quant import Quantization
+from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.layers import Mode
-from classification.nets.mobilenet_v1_l2norm import TrainingOptions
 
 _CLASSES = 7
 _LABELS = [0, 1, 2, 0]
@@ -22,7 +22,7 @@ def build(inputs, num_classes=_CLASSES, **options):
     if isinstance(inputs, int):
         inputs = tf.placeholder(tf.float32, [None, inputs, inputs, 3], "input")
     options = {"depth_multiplier": 0.25} | options
-    return mobilenet_v1_l2norm.mobilenet_v1_l2norm(inputs, num_classes, **options)
+    return l2norm_network.l2norm_network(mobilenet_v1.NETWORK, inputs, num_classes, **options)
 
 
 def start(session):
