@@ -5,8 +5,10 @@ import re
 import signal
 import subprocess
 
+import numpy as np
 from absl.testing import absltest
 
+from classification.data import testing as data_testing
 from classification.nets import model_config
 from tests import runfiles
 
@@ -71,6 +73,51 @@ class TrainTest(absltest.TestCase):
         self.assertEqual(status, 0, errors)
         self.assertIn(f"Continuing from moved/model.ckpt-{step}, step {step}.", lines)
         self.assertIn(f"Trained to step {step + 2}. The network is in moved.", lines)
+
+    def test_own_data_starts_from_published_weights(self):
+        folder = os.path.join(self._folder, "data")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "labels.txt"), "w") as file:
+            file.write("dark\nlight\n")
+        examples = [
+            data_testing.make_image_example(
+                data_testing.encode_png(np.full([40, 40, 3], 30 + 180 * (i % 2), np.uint8)), i % 2
+            )
+            for i in range(8)
+        ]
+        data_testing.write_records(os.path.join(folder, "train-00000-of-00001"), examples)
+        flags = ("--dataset_dir=data", "--batch_size=4", "--number_of_steps=2", "--image_size=64")
+        status, lines, errors = self._run(
+            *flags,
+            "--checkpoint_dir=head",
+            "--quantize",
+            "--freeze_base_model",
+            "--cache_features=memory",
+        )
+        self.assertEqual(status, 0, errors)
+        self.assertEqual(
+            lines[0],
+            "Network: efficientnet_lite0, quantised, 2 classes, 64 x 64 pixels. Checkpoints go to "
+            "head.",
+        )
+        self.assertIn("learning rate 0.45, ", lines[2])
+        restored = "\n".join(lines)
+        self.assertRegex(restored, r"imagenet_efficientnet_lite0/model.ckpt: \d{3} of \d{3} var")
+        self.assertIn("The checkpoint has 1000 classes, and this network 2: ", restored)
+        config = model_config.read(os.path.join(self._folder, "head"))
+        self.assertEqual((config.network, config.labels), ("efficientnet_lite0", ("dark", "light")))
+        # The network of the folder, whatever the default is.
+        status, lines, errors = self._run(*flags, "--checkpoint_dir=head", "--quantize")
+        self.assertEqual(status, 0, errors)
+        self.assertIn("All of the 2 steps asked for have been taken.", "\n".join(lines))
+
+        status, lines, errors = self._run(
+            *flags, "--checkpoint_dir=new", "--fine_tune_checkpoint=none", "--network=mobilenet_v1"
+        )
+        self.assertEqual(status, 0, errors)
+        self.assertStartsWith(lines[0], "Network: mobilenet_v1, float, 2 classes, ")
+        self.assertIn("learning rate 0.045, ", lines[2])
+        self.assertNotIn("restored", "\n".join(lines))
 
 
 if __name__ == "__main__":

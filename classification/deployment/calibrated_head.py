@@ -71,6 +71,9 @@ def make_values(
         ignored.
       rows: the kernel of the published last layer, float32 [channels, classes].
       model: the network.
+
+    Raises:
+      ValueError: if the row of a class has the length 0.
     """
     network = networks.get(model.network)
     assert network.calibrate is not None
@@ -78,7 +81,13 @@ def make_values(
     # Four digits, since the error function has other last digits in other C libraries.
     mean = calibration.mean_features.round(4)
     rows = rows.astype(np.float64)
-    vectors = rows / np.sqrt((rows * rows).sum(axis=0))
+    lengths = np.sqrt((rows * rows).sum(axis=0))
+    if not lengths.all():
+        raise ValueError(
+            "expected a classifier whose last layer has a direction for each class, got one of "
+            f"zeros for class {int(lengths.argmin())}"
+        )
+    vectors = rows / lengths
     scale_factor = _SCALE_FACTORS.get(model.network, _SCALE_FACTOR)
     room = deployable.KERNEL_ROOM
     channels = len(mean)

@@ -67,7 +67,7 @@ class Statistics:
 
         Args:
           correctly_rounded: whether the factor is computed as g / sqrt(v + eps), whose operations
-            give the same result on every processor. rsqrt does not.
+            give the same result on every processor when constants are folded. rsqrt does not.
         """
         variance = self._variance + self._params.epsilon
         if correctly_rounded:

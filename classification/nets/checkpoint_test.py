@@ -106,13 +106,16 @@ class CompareTest(parameterized.TestCase):
         save(self.prefix, {name: shape})
         comparison = Checkpoint(self.prefix).compare(variables({name: shape, "else": [1]}))
         head = name.partition("/")[0] + "/Logits/"
+        own = "mobilenet_v1" if name.startswith("Mobile") else "efficientnet_lite0"
         if is_of_the_base:
-            comparison.require_base("some_net", head=head)
-        else:
-            with self.assertRaisesRegex(
-                ValueError, "nothing of this network's base; is it one of some_net, and is the dep"
-            ):
-                comparison.require_base("some_net", head=head)
+            comparison.require_base(own, head=head)
+            return
+        with self.assertRaisesRegex(
+            ValueError, f"of {own} to .* nothing of its base; is it one of this network, and is the"
+        ):
+            comparison.require_base(own, head=head)
+        with self.assertRaisesRegex(ValueError, f"of toy to .*; it is one of {own}: train that"):
+            comparison.require_base("toy", head=head)
 
 
 class ReadTest(parameterized.TestCase):

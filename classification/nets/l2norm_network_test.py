@@ -1,4 +1,4 @@
-"""Tests of mobilenet_v1_l2norm.py: shapes, trained variables, and results of the head."""
+"""Tests of l2norm_network.py: shapes, trained variables, and results of the head."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf

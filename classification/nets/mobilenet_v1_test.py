@@ -1,4 +1,4 @@
-"""Tests of mobilenet_v1_base.py: its batch norm, and its modes."""
+"""Tests of mobilenet_v1.py: its batch norm, and its modes."""
 
 import numpy as np
 import tensorflow.compat.v1 as tf

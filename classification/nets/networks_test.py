@@ -72,16 +72,14 @@ class NetworksTest(parameterized.TestCase):
         self.assertEqual((mobilenet.crop, mobilenet.per_channel), (Crop.STRETCHED, False))
         self.assertEqual({(n.crop, n.per_channel) for n in others}, {(Crop.SQUARE, True)})
 
-    @parameterized.parameters(*_NAMES)
-    def test_image_sizes(self, name):
-        network = networks.get(name)
-        for size in (32, 33, network.image_size, 1024):
-            network.check_image_size(size)
-        for size in (31, 0):
-            with self.assertRaisesRegex(
-                ValueError, f"at least 32 x 32 pixels for {name}, got {size} x {size}"
-            ):
-                network.check_image_size(size)
+    def test_sizes(self):
+        found = [networks.get(name) for name in _NAMES]
+        sizes = [(n.image_size, n.num_classes, n.embedding_size) for n in found]
+        lite = [(size, 1000, 1280) for size in (224, 240, 260, 280, 300)]
+        self.assertEqual(sizes, [(224, 1001, 1024), *lite])
+        scopes = ["MobilenetV1", *(f"efficientnet-lite{number}" for number in range(5))]
+        self.assertEqual([network.scope for network in found], scopes)
+        self.assertEqual(found[2].title, "EfficientNet-Lite1")
 
 
 class AddedNetworkTest(parameterized.TestCase):

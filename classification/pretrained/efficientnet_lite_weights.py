@@ -77,8 +77,8 @@ def _transposed(name: str, array: np.ndarray) -> np.ndarray:
 
 
 def _num_classes(state: Mapping[str, np.ndarray]) -> int:
-    biases = state.get("_fc.bias")
-    return 0 if biases is None else biases.size
+    kernel = state.get("_fc.weight")
+    return 0 if kernel is None or not kernel.ndim else len(kernel)
 
 
 def _other_variant(state: Mapping[str, np.ndarray], variant: Variant) -> str | None:

@@ -153,7 +153,7 @@ class ErrorsTest(parameterized.TestCase):
         )
 
     @parameterized.parameters(
-        "_conv_stem.weight", "_bn1.running_var", "_blocks.9._bn2.bias", "_fc.weight"
+        "_conv_stem.weight", "_bn1.running_var", "_blocks.9._bn2.bias", "_fc.weight", "_fc.bias"
     )
     def test_missing(self, name):
         state = state_of()
@@ -177,7 +177,8 @@ class ErrorsTest(parameterized.TestCase):
         ("_bn0.weight", "float64", [32]),
         ("_bn0.weight", "float16", [32]),
         ("_bn0.running_mean", "int64", [32]),
-        ("_fc.weight", "float32", [9, 1280]),
+        ("_fc.weight", "float32", [5, 9]),
+        ("_fc.bias", "float32", [9]),
         ("_fc.bias", "float32", [_CLASSES, 1]),
     )
     def test_another_shape_or_type(self, name, dtype, shape):

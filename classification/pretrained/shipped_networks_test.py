@@ -7,7 +7,7 @@ from classification.pretrained import shipped_networks
 
 
 class ShippedNetworksTest(parameterized.TestCase):
-    @parameterized.parameters(shipped_networks.NETWORKS)
+    @parameterized.parameters(*shipped_networks.NETWORKS)
     def test_is_a_complete_quantised_network_of_imagenet(self, name):
         folder = shipped_networks.find(name)
         model = model_config.read(folder)

@@ -66,7 +66,7 @@ class EndToEndTest(absltest.TestCase):
 
     def test_eval_finds_the_network(self):
         trained = self.path("train", r"The network is in (\S+)\.\n")
-        evaluated = self.path("eval", r"^Evaluating (\S+) \(step 20\) on digits: ")
+        evaluated = self.path("eval", r"^Evaluating (\S+) \(step 20\), mobilenet_v1, on digits: ")
         self.assertEqual(os.path.dirname(evaluated), trained)
         self.accuracy(self.outputs["eval"])
 

@@ -88,9 +88,9 @@ class MakeTfliteTest(absltest.TestCase):
         self.assertStartsWith(out, "Float. ")
 
     def test_missing_flags(self):
-        status, _, err = program_testing.run(make_tflite.main, "--graph=a", "--input_name=b")
+        status, _, err = program_testing.run(make_tflite.main, "--graph=a")
         self.assertEqual(status, 1)
-        self.assertStartsWith(err, "prog: expected --checkpoint, --output_name; ")
+        self.assertStartsWith(err, "prog: expected --checkpoint; ")
 
     def test_missing_graph(self):
         self.assert_fails(f"{self.graph}: No such file")

@@ -9,6 +9,7 @@ from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
 _QUANTIZE = schema.BuiltinOperator.QUANTIZE
+_RUNTIME_VERSION = b"min_runtime_version"
 # What differs between the same number in uint8 and in int8.
 _OFFSET = 128
 
@@ -132,7 +133,7 @@ class _Builder:
                 subgraphs=[subgraph],
                 operatorCodes=self._codes,
                 buffers=self._buffers,
-                metadata=None,
+                metadata=[m for m in self._model.metadata or () if m.name == _RUNTIME_VERSION],
                 signatureDefs=None,
             )
         )
