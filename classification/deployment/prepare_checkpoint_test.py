@@ -59,8 +59,8 @@ class PrepareTest(absltest.TestCase):
             out,
             rf"^Checkpoint: {self.source}/model.ckpt-1234 \(step 1,234\)\n"
             r"Network: mobilenet_v1, quantised, 10 classes, 32 x 32 pixels, depth multiplier 0.25; "
-            r"258 variables\.\nLast kernel: quantised from -0.5 to 0.5 at least, so that classes can "
-            r"be imprinted\.\nLabels: as in its model.json.\nWritten to out\n$",
+            r"258 variables\.\nLast kernel: quantised from -0.5 to 0.5 at least, so that classes "
+            r"can be imprinted\.\nLabels: as in its model.json.\nWritten to out\n$",
         )
         config = model_config.read("out")
         self.assertEqual(config, dataclasses.replace(_QUANTISED, dataset="flowers"))
