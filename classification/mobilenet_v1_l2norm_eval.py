@@ -27,7 +27,7 @@ from classification.base import runner
 from classification.base.progress_bar import ProgressBar
 from classification.data.dataset import Dataset, open_dataset
 from classification.evaluation import class_counts, evaluator, report_files, terminal_table
-from classification.nets import checkpoints, model_flags
+from classification.nets import checkpoints, model_flags, networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files, path_flags
@@ -136,6 +136,7 @@ def _evaluate(
             dataset=dataset,
             image_size=model.image_size,
             batch_size=FLAGS.batch_size,
+            crop=networks.get(model.network).crop,
             on_progress=progress.show,
         )
 

@@ -78,7 +78,7 @@ flags.DEFINE_integer(
     "image_size",
     224,
     "Height and width of the input in pixels, at least 32. Default: what the network was published "
-    "for: 240 and 260 for efficientnet_lite1 and 2.",
+    "for: 224, or 240, 260, 280 and 300 for efficientnet_lite1 to 4.",
 )
 flags.DEFINE_float(
     "depth_multiplier",
@@ -88,15 +88,15 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "learning_rate",
     TrainingConfig.learning_rate,
-    "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. With "
-    "--fine_tune_checkpoint the default is 0.0045, with --freeze_base_model too it is 0.45.",
+    "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. If "
+    "training starts from a checkpoint, the default is 0.0045, with --freeze_base_model too 0.45.",
 )
 flags.DEFINE_bool("quantize", False, "Train a quantised network, with fake-quant nodes.")
 flags.DEFINE_integer(
     "quant_delay",
     None,
-    "Step from which the fake-quant nodes quantise. Default: 0 with --fine_tune_checkpoint, "
-    "else 250000.",
+    "Step from which the fake-quant nodes quantise. Default: 0 if training starts from a "
+    "checkpoint, else 250000.",
 )
 flags.DEFINE_bool(
     "learned_embedding_range",
@@ -189,8 +189,9 @@ flags.DEFINE_float(
 flags.DEFINE_bool(
     "freeze_batch_norm",
     False,
-    "With --fine_tune_checkpoint: let batch norm compute with the checkpoint's statistics, as it "
-    "will when it is deployed, and leave them unchanged. Twice as fast if the base is trained.",
+    "If training starts from a checkpoint: let batch norm compute with the checkpoint's "
+    "statistics, as it will when it is deployed, and leave them unchanged. Twice as fast if the "
+    "base is trained.",
 )
 flags.DEFINE_integer(
     "seed", TrainingConfig.seed, "Seed of initial values, shuffling, distortion and dropout."
@@ -235,6 +236,7 @@ def _values(dataset: Dataset) -> dict[str, Any]:
         defaults | {"image_size": networks.get(network).image_size},
         given | {"network": network, "fine_tune_checkpoint": start},
         digits=dataset.name == "digits",
+        has_depth_multiplier=networks.get(network).has_depth_multiplier,
         fine_tuning=bool(start),
         frozen=FLAGS.freeze_base_model,
     )

@@ -6,10 +6,10 @@
 This writes model.ckpt.index, model.ckpt.data-00000-of-00001, model.json and labels.txt. Equal
 networks give equal bytes, whatever else their checkpoints hold.
 
-The `model.json` beside the checkpoint describes the network. If there is none, --image_size,
---num_classes, --depth_multiplier and --quantize describe it. A classifier of tf-slim, with the last
-layer MobilenetV1/Logits/Conv2d_1c_1x1, and Google's published EfficientNet-Lite become networks of
-this project without training.
+The `model.json` beside the checkpoint describes the network. If there is none, --network,
+--image_size, --num_classes, --depth_multiplier and --quantize describe it. A classifier of tf-slim,
+with the last layer MobilenetV1/Logits/Conv2d_1c_1x1, and Google's published EfficientNet-Lite
+become networks of this project without training.
 """
 
 import third_party.tensorflow.quiet  # noqa: F401

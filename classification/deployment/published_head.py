@@ -94,8 +94,14 @@ def read_any_values(checkpoint: Checkpoint, model: ModelConfig) -> dict[str, np.
     """
     if not is_published(checkpoint):
         return deployable.read_values(checkpoint, model)
-    if networks.get(model.network).calibrate is not None:
+    network = networks.get(model.network)
+    if network.calibrate is not None:
         return calibrated_head.read_values(checkpoint, model)
+    if network is not _NETWORK:
+        raise ValueError(
+            f"expected a checkpoint of this project, got {checkpoint}: a published {network.title} "
+            "cannot be used without training; fine-tune it first"
+        )
     return read_values(checkpoint, model)
 
 

@@ -16,6 +16,7 @@ from classification.evaluation import class_counts, plots
 from classification.evaluation.evaluator import Result
 from classification.nets.checkpoint import Checkpoint
 from transforms.base import atomic_files
+from transforms.base.photo_crop import Crop
 
 FILES = (
     "classes.csv",
@@ -36,6 +37,7 @@ def write(
     dataset: Dataset,
     image_size: int,
     batch_size: int,
+    crop: Crop = Crop.STRETCHED,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> None:
     """Writes the files `FILES` in a folder: the same bytes for the same results.
@@ -49,6 +51,7 @@ def write(
       checkpoint: the one that was evaluated; only its name is written.
       dataset: the images that were evaluated.
       image_size: height and width of the photos, in pixels.
+      crop: which part of each is shown.
       batch_size: how many photos to read at once.
       on_progress: called with the number of images read for photos, and of all to read.
 
@@ -66,6 +69,7 @@ def write(
         {image for row in rows for image in row.confused + row.right},
         image_size=image_size,
         batch_size=batch_size,
+        crop=crop,
         on_progress=on_progress,
     )
     classes = class_table(result, names)
@@ -139,6 +143,7 @@ def read_photos(
     *,
     image_size: int,
     batch_size: int,
+    crop: Crop = Crop.STRETCHED,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> dict[int, np.ndarray]:
     """Some images of a data set, as the network sees them.
@@ -147,6 +152,7 @@ def read_photos(
       dataset: the images; it is read up to the last one of `indices`.
       indices: those of the images to return, in the order of the data.
       image_size: height and width of the photos, in pixels.
+      crop: which part of each is shown.
       batch_size: how many images to hold at once.
       on_progress: called after each batch with the number of images read, and of all to read.
 
@@ -161,7 +167,9 @@ def read_photos(
     total = max(indices, default=-1) + 1
     done = 0
     with tf.Graph().as_default(), tf.Session() as session:
-        batches = dataset.batches(batch_size=batch_size, image_size=image_size, is_training=False)
+        batches = dataset.batches(
+            batch_size=batch_size, image_size=image_size, is_training=False, crop=crop
+        )
         images = tf.data.make_one_shot_iterator(batches).get_next()["image"]
         pixels = tf.saturate_cast(tf.round((images + 1.0) * 127.5), tf.uint8)
         while done < total:

@@ -2,11 +2,11 @@
 
 import pathlib
 
-_NAME = "frozen_tflite.tflite"
+_NAME = "imagenet_tflite.tflite"
 
 
 def default_model_path() -> str:
-    """The path of the complete .tflite of `./bazelw build frozen_tflite`.
+    """The path of the complete .tflite with the 1,000 classes of ImageNet.
 
     Raises:
       FileNotFoundError: if it is not among the program's runfiles.

@@ -17,7 +17,7 @@ class DefaultModelPathTest(absltest.TestCase):
         self.enter_context(mock.patch.object(default_model, "__file__", here))
 
     def test_finds_product_of_the_build(self):
-        product = self.root / "frozen_tflite.tflite"
+        product = self.root / "imagenet_tflite.tflite"
         # In runfiles, files are links to other folders.
         elsewhere = self.create_tempfile("elsewhere").full_path
         os.symlink(elsewhere, product)
@@ -26,7 +26,7 @@ class DefaultModelPathTest(absltest.TestCase):
     def test_refuses_missing_product(self):
         with self.assertRaisesRegex(
             FileNotFoundError,
-            f"the build's frozen_tflite.tflite at {self.root}/frozen_tflite.tflite, .* no such "
+            f"the build's imagenet_tflite.tflite at {self.root}/imagenet_tflite.tflite, .* no such "
             "file; name a .tflite with --model, or start the program with ./bazelw run$",
         ):
             default_model.default_model_path()

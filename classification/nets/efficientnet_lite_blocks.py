@@ -2,7 +2,8 @@
 
 Tan and Le, "EfficientNet", arXiv 1905.11946, table 1. The Lite variants, which Google published for
 phones and Edge TPUs, have no squeeze-and-excitation, use Relu6 instead of swish, and do not scale
-the first and the last layers. Variables have the names of Google's published checkpoints.
+the first and the last layers. Variables have the names of Google's published checkpoints, as the
+folder efficientnet of tensorflow/tpu builds them.
 """
 
 import dataclasses

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from classification.nets import efficientnet_lite_blocks
+from classification.nets.batch_norm import BatchNorm
 from classification.nets.efficientnet_lite_blocks import BATCH_NORM, HEAD, STEM, Variant
 from classification.nets.fake_quant import LEAST_MAGNITUDE
 from classification.nets.network import Calibration
 
-_EPSILON = np.float32(0.001)
+_EPSILON = np.float32(BatchNorm.epsilon)
 _DEVIATIONS = 4.0
 _RELU6 = 6.0
 

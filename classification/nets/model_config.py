@@ -10,6 +10,7 @@ import math
 import os
 from typing import Any
 
+from classification.nets import networks
 from transforms.base import atomic_files
 from transforms.base.labels import normalised
 
@@ -108,7 +109,9 @@ def read(folder: str) -> ModelConfig | None:
             values["labels"] = tuple(
                 normalised(label) if isinstance(label, str) else label for label in values["labels"]
             )
-        return ModelConfig(**values)
+        model = ModelConfig(**values)
+        networks.get(model.network)
+        return model
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} does not describe a network: {error}") from error
 

@@ -59,6 +59,7 @@ class FileTest(parameterized.TestCase):
         ("\x00noise", "Expecting value"),
         ("[1]", "expected a JSON object, got list"),
         ('{"num_clases": 10}', "num_clases"),
+        ('{"network": "resnet"}', "expected a network out of mobilenet_v1, "),
         ('{"num_classes": "10"}', "expected num_classes to be int, got '10'"),
         ('{"num_classes": true}', "expected num_classes to be int, got True"),
         ('{"image_size": 32.0}', "expected image_size to be int, got 32.0"),

@@ -14,11 +14,19 @@ flags.DEFINE_enum(
     "network",
     ModelConfig.network,
     list(networks.NETWORKS),
-    "The network. By default, this is read from its files.",
+    "The network. By default, this is read from its files, if there are any.",
 )
-flags.DEFINE_integer("image_size", 224, "Height and width of the input, in pixels.")
 flags.DEFINE_integer(
-    "num_classes", 1001, "Number of classes; in export, 0 ends the network at the embedding."
+    "image_size",
+    224,
+    "Height and width of the input, in pixels. By default, this is read from its files, or it is "
+    "what the network was published for.",
+)
+flags.DEFINE_integer(
+    "num_classes",
+    1001,
+    "Number of classes; in export, 0 ends the network at the embedding. By default, this is read "
+    "from its files, or it is that of the published network.",
 )
 flags.DEFINE_float("depth_multiplier", 1.0, "Multiplies the channels of the base's layers.")
 flags.DEFINE_bool(

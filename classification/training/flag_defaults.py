@@ -30,6 +30,7 @@ def choose(
     given: dict[str, Any],
     *,
     digits: bool,
+    has_depth_multiplier: bool = True,
     fine_tuning: bool,
     frozen: bool,
 ) -> dict[str, Any]:
@@ -39,6 +40,7 @@ def choose(
       defaults: those of all options.
       given: the values that the user has set, which take precedence.
       digits: whether the data is the digits.
+      has_depth_multiplier: whether the network can have other widths.
       fine_tuning: whether training starts from a checkpoint.
       frozen: whether the base is frozen.
 
@@ -49,6 +51,8 @@ def choose(
     values = dict(defaults)
     if digits:
         values.update(_DIGITS)
+        if not has_depth_multiplier:
+            values["depth_multiplier"] = defaults["depth_multiplier"]
     if fine_tuning:
         values["learning_rate"] = _FROZEN_BASE_RATE if frozen else _FINE_TUNING_RATE
     values.update(given)

@@ -78,6 +78,17 @@ class TrainingDefaultsTest(parameterized.TestCase):
         frozen = _choose(False, True, True, number_of_steps=1000)
         self.assertEmpty(flag_defaults.warnings(frozen, statistics_move=False))
 
+    def test_digits_for_a_network_of_one_width(self):
+        values = flag_defaults.choose(
+            {"depth_multiplier": 1.0, "number_of_steps": None, "quantize": False},
+            {},
+            digits=True,
+            has_depth_multiplier=False,
+            fine_tuning=False,
+            frozen=False,
+        )
+        self.assertEqual((values["depth_multiplier"], values["quantize"]), (1.0, True))
+
 
 class SummaryStepsTest(absltest.TestCase):
     def test_points_of_a_curve(self):

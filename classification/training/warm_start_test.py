@@ -45,7 +45,7 @@ class FineTuningTest(absltest.TestCase):
 
     def test_says_that_the_last_layer_starts_with_random_values(self):
         fresh, said = self._start(num_classes=12)
-        self.assertEqual(fresh, {NAMES.class_vectors, NAMES.class_biases})
+        self.assertEqual(fresh, {NAMES.class_vectors, NAMES.class_biases, NAMES.scale_factor})
         self.assertIn("Conv2d_1d_1x1_normalize/weights [1, 1, 1024, 10]", said)
         self.assertIn("has 10 classes, and this network 12: base and embedding are kept", said)
         self.assertIn("the last layer starts with random values", said)

@@ -81,11 +81,12 @@ def classify(tflite: bytes, paths: list[pathlib.Path]) -> list[Answer]:
       BadImageError: if a file cannot be read as an image.
       ValueError: if the model has no labels.
     """
-    graph = model_graph.graph(model_file.parse(tflite))
+    model = model_file.parse(tflite)
+    graph = model_graph.graph(model)
     labels = read_labels(tflite)
     runner = inference.Runner(tflite, kernels=Kernels.DEFAULT)
     answers = []
-    with PixelReader(graph.inputs[0].shape[1]) as reader:
+    with PixelReader(graph.inputs[0].shape[1], metadata.crop_of(model)) as reader:
         for path in paths:
             (quanta,) = runner.run(reader.read(str(path))[0])
             probabilities = graph.outputs[0].dequantise(quanta)

@@ -12,6 +12,8 @@ import numpy as np
 # 1 / STD and the zero point MEAN.
 MEAN = 128.0
 STD = 128.0
+# What differs between the same number in uint8 and in int8.
+INT8_OFFSET = 128
 
 
 def to_real(quanta: Any) -> Any:

@@ -13,8 +13,6 @@ _SCALE = "scale_factor_as_input"
 
 # The number that means 0 in the input of a quantised model, and the inverse of its scale.
 _PIXELS = (pixel_scaling.MEAN, pixel_scaling.STD)
-# What differs between the same number in uint8 and in int8.
-_INT8_OFFSET = 128
 
 # The converter's notes. They contain a hash that differs for equal graphs with another layout.
 _CONVERSION_METADATA = b"CONVERSION_METADATA"
@@ -69,7 +67,7 @@ def _int8_body_and_tail(
         [classifier.input],
         cut,
         type_=tf.int8,
-        stats=(pixel_scaling.MEAN - _INT8_OFFSET, pixel_scaling.STD),
+        stats=(pixel_scaling.MEAN - pixel_scaling.INT8_OFFSET, pixel_scaling.STD),
     )
     (features,) = model_graph.graph(body).outputs
     (scale,), (zero_point,) = features.scales, features.zero_points
@@ -78,7 +76,7 @@ def _int8_body_and_tail(
         [cut],
         classifier.output,
         type_=tf.uint8,
-        stats=(zero_point + _INT8_OFFSET, 1 / scale),
+        stats=(zero_point + pixel_scaling.INT8_OFFSET, 1 / scale),
     )
     return join.join(join.with_uint8_input(body), tail)
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from transforms.base.pixel_scaling import INT8_OFFSET
 from transforms.conversion import graph_file
 from transforms.tflite import model_graph
 from transforms.tflite.model_graph import Model, Tensor
@@ -27,7 +28,6 @@ _CONVOLUTIONS = ("Conv2D", "DepthwiseConv2dNative")
 # Operations that a .tflite fuses with the operator before them.
 _FUSED = frozenset({"AddV2", "Add", "BiasAdd", "Identity", "Relu", "Relu6"})
 _LEAST_RANGE = 1e-12
-_INT8_OFFSET = 128
 # Both scales are float32 and the result of one division.
 _TOLERANCE = 1e-4
 
@@ -113,7 +113,7 @@ def _difference(node: str | None, tensor: Tensor | None, known: dict[str, _Quant
         return None
     scales = known[node].scales
     # The same number in int8.
-    zero_points = known[node].zero_points - (_INT8_OFFSET if tensor.type == "INT8" else 0)
+    zero_points = known[node].zero_points - (INT8_OFFSET if tensor.type == "INT8" else 0)
     if len(tensor.scales) != len(scales):
         return (
             f"expected {len(scales)} scales, as many as ranges of {node} in the graph, got "

@@ -5,13 +5,12 @@ from typing import Any
 import numpy as np
 
 import third_party.tflite.schema as schema
+from transforms.base.pixel_scaling import INT8_OFFSET
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Tensor
 
 _QUANTIZE = schema.BuiltinOperator.QUANTIZE
 _RUNTIME_VERSION = b"min_runtime_version"
-# What differs between the same number in uint8 and in int8.
-_OFFSET = 128
 
 
 def join(first: Model, second: Model) -> Model:
@@ -37,7 +36,7 @@ def join(first: Model, second: Model) -> Model:
         )
     joined = _Builder(first)
     tensors = joined.append(second)
-    joined.tensors[tensors[image.index]].quantization = _shifted(output, _OFFSET)
+    joined.tensors[tensors[image.index]].quantization = _shifted(output, INT8_OFFSET)
     before = len(first.subgraphs[0].operators)
     joined.quantize(output.index, tensors[image.index], place=before)
     outputs = [tensors[i] for i in model_graph.indices(second.subgraphs[0].outputs)]
@@ -58,7 +57,7 @@ def with_uint8_input(tflite_model: Model) -> Model:
             old,
             name=b"input",
             type=schema.TensorType.UINT8,
-            quantization=_shifted(image, _OFFSET),
+            quantization=_shifted(image, INT8_OFFSET),
         )
     )
     index = len(changed.tensors) - 1
