@@ -5,7 +5,8 @@ r"""Trains a network with an L2-normalised embedding and last layer.
 trains a small quantised network on handwritten digits, which takes about two minutes, and prints
 where it is. With your own data, as TFRecords in slim's form:
 
-  ./bazelw run train -- --dataset_dir=DIR --checkpoint_dir=DIR --quantize --freeze_base_model
+  ./bazelw run train -- --dataset_dir=DATA --checkpoint_dir=MODEL --quantize --freeze_base_model \
+      --cache_features=memory --number_of_steps=1000
 
 This starts from EfficientNet-Lite0 with published weights for ImageNet, which the build makes.
 --fine_tune_checkpoint names another checkpoint to start from, or `none`.
@@ -88,8 +89,8 @@ flags.DEFINE_float(
 flags.DEFINE_float(
     "learning_rate",
     TrainingConfig.learning_rate,
-    "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. If "
-    "training starts from a checkpoint, the default is 0.0045, with --freeze_base_model too 0.45.",
+    "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. Default: "
+    "0.0045 if training starts from a checkpoint, 0.45 if the base is then also frozen, else 0.045.",
 )
 flags.DEFINE_bool("quantize", False, "Train a quantised network, with fake-quant nodes.")
 flags.DEFINE_integer(
@@ -108,8 +109,8 @@ path_flags.define(
     "fine_tune_checkpoint",
     "",
     "Checkpoint (its prefix, or its folder) that variables start from. What it lacks starts "
-    "fresh, and is named. `none` starts from random values. Default: for your own data, the "
-    "published weights of efficientnet_lite0, 1 or 2, else none.",
+    "fresh, and is named. `none` starts from random values. Default: for your own data and "
+    "efficientnet_lite0, 1 or 2, their published weights; else none.",
 )
 path_flags.define(
     "checkpoint_dir",

@@ -9,13 +9,13 @@ ones. A class's vector is the mean of the embeddings of its photos, scaled to un
 and Lowe, arXiv 1712.07136, section 3.2).
 
 IN.tflite is a complete quantised classifier that the on-device imprinting engines accept, such as
-the one that `./bazelw build frozen_tflite` makes; without --model, this program builds and takes
-that one. Everything before its last layer is
-unchanged, byte for byte. If a folder has the name of a class that was imprinted before, here or on
+the one that `./bazelw build frozen_tflite` makes. Without --model, it is EfficientNet-Lite0 with
+the 1,000 classes of ImageNet, which the build makes. Everything before the last layer is unchanged,
+byte for byte. If a folder has the name of a class that was imprinted before, here or on
 a device, the class gets more examples. Devices leave classes without names; these are named by
 their numbers, or by --labels.
 
-The checkpoint IN, one of this project or a published MobileNet V1, becomes a folder OUT. Continue
+The checkpoint IN, one of this project or a published classifier, becomes a folder OUT. Continue
 with `train --fine_tune_checkpoint=OUT` (the paper's "imprinting + FT") or with
 `CHECKPOINT=OUT ./bazelw build frozen_tflite`.
 """

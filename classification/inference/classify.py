@@ -5,7 +5,7 @@
 
 A PHOTO is a file, or a folder, which means all photos in it and in its folders. FILE.tflite is a
 complete classifier, quantised or float, such as `./bazelw build frozen_tflite` or
-`./bazelw run imprint` makes. Without --model, it is the one that the build makes.
+`./bazelw run imprint` makes. Without --model, it is EfficientNet-Lite0, which the build makes.
 """
 
 import sys

@@ -2,10 +2,11 @@ r"""Measures the accuracy and the speed of .tflite classifiers on a sample of Im
 
   ./bazelw run //tests/benchmarks:imagenet_sample -- --images_dir=DIR A.tflite B.tflite
 
-DIR holds a photo of each of the 1,000 classes, in the order of the classes. The accuracy is that on
-the photos at odd positions, from 0; those at even positions may be used for fitting, and give the
-scale factor with the least cross entropy. With --time, the models take turns with the same photos,
-with one thread and with two; the medians are printed, and their ratios to that of the last model.
+DIR holds one photo of each of the 1,000 classes; the order of their names is that of the classes.
+Counted from 0, the photos at odd positions give the accuracy. Those at even positions, which may be
+used for fitting, give the scale factor with the least cross entropy. With --time, the models take
+turns with the same photos, with one thread and with two; the medians are printed, with their ratios
+to that of the last model.
 
 --new_dir=DIR holds a folder of photos for each of some new classes, in DIR/train and in DIR/test.
 These classes are imprinted next to the 1,000, from n training photos each, and all compete: `base`
@@ -38,7 +39,7 @@ FLAGS = flags.FLAGS
 
 path_flags.define("images_dir", "", "Folder of photos, one of each class.")
 path_flags.define("new_dir", "", "Folder of new classes to imprint.")
-flags.DEFINE_integer("draws", 5, "Random choices of training photos, over which is averaged.")
+flags.DEFINE_integer("draws", 5, "Random choices of training photos to average over.")
 flags.DEFINE_bool("time", False, "Also measure the time per photo.")
 flags.DEFINE_integer("rounds", 50, "How often each model takes its turn.")
 
