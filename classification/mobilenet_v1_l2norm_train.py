@@ -90,7 +90,7 @@ flags.DEFINE_float(
     "learning_rate",
     TrainingConfig.learning_rate,
     "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. Default: "
-    "0.0045 if training starts from a checkpoint, 0.45 if the base is then also frozen, else 0.045.",
+    "0.0045 if training starts from a checkpoint, 0.45 if the base is also frozen, else 0.045.",
 )
 flags.DEFINE_bool("quantize", False, "Train a quantised network, with fake-quant nodes.")
 flags.DEFINE_integer(
