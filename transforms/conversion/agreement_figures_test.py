@@ -98,13 +98,6 @@ class CompareTest(absltest.TestCase):
         self.assertEqual(got["top1_equal"].value, 0.75)
         self.assertEqual(got["top1_tied"].value, 0.75)
 
-    def test_classes_within_a_quantum_count_as_equal(self):
-        expected = outputs(logits=((3, 2, 0), (3, 1, 0), (3, 0, 2), (0, 2, 1)))
-        got = outputs(logits=((2, 3, 0), (1, 3, 0), (2, 0, 2), (0, 1, 2)))
-        self.assertEqual(figures(got, expected, 1)["top1_equal"].value, 0.75)
-        self.assertEqual(figures(got, expected, 2)["top1_equal"].value, 1)
-        self.assertEqual(figures(got, expected, 0.5)["top1_equal"].value, 0.25)
-
     def test_float(self):
         off = outputs(logits=((3, 1, 3.1e-4), (0, 2, 1)), probabilities=((1, 9e-5),))
         got = figures(off, outputs(), None)
