@@ -52,6 +52,11 @@ def _checkpoint_path(ctx):
         ))
     return prefixes[0]
 
+def _use_flagfile(args):
+    """There may be thousands of images, too many for a command line."""
+    args.use_param_file("--flagfile=%s")
+    args.set_param_file_format("multiline")
+
 def _declare(ctx, suffix):
     return ctx.actions.declare_file(ctx.label.name + suffix)
 
@@ -66,8 +71,10 @@ def _l2norm_tflite_impl(ctx):
     args.add_all([s[NetworkSettingInfo].flag for s in ctx.attr.settings if s[NetworkSettingInfo].flag])
     if ctx.file.labels:
         args.add(ctx.file.labels, format = "--labels_file=%s")
+    args.add_all(ctx.files.images, format_each = "--images=%s")
+    _use_flagfile(args)
     args.add(config.dirname, format = "--output_dir=%s")
-    _run(ctx, "prepare_checkpoint", ctx.files.checkpoint + ctx.files.labels, network, args)
+    _run(ctx, "prepare_checkpoint", ctx.files.checkpoint + ctx.files.labels + ctx.files.images, network, args)
 
     prefix = checkpoint[0].path[:-len(".index")]
     graph = _declare(ctx, "_graph.pb")
@@ -81,10 +88,7 @@ def _l2norm_tflite_impl(ctx):
     args = ctx.actions.args()
     args.add(config.dirname, format = "--checkpoint_dir=%s")
     args.add_all(ctx.files.images, format_each = "--images=%s")
-
-    # There may be thousands of images.
-    args.use_param_file("--flagfile=%s")
-    args.set_param_file_format("multiline")
+    _use_flagfile(args)
     args.add(images, format = "--output=%s")
     _run(ctx, "sample_images", [config] + ctx.files.images, [images], args)
 

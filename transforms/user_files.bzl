@@ -60,7 +60,7 @@ user_checkpoint = repository_rule(
 )
 
 # Enough to choose from, and few enough to be inputs of an action.
-_MAX_IMAGES = 256
+_MAX_IMAGES = 1000
 
 # Sorted, so that the result does not depend on the file system's order.
 _FIND = """

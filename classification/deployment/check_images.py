@@ -136,11 +136,16 @@ def of_files(
             description = f"{count} parts of {description}, which are fewer than asked for"
     with _cutter(image_size, crop) as cut, image_files.Reader() as reader:
         images = [
-            pixels
+            pixel_scaling.to_quanta(pixels)
             for image, number in zip(_read(sizes, chosen, reader), parts, strict=True)
             for pixels in cut(image, number)
         ]
-    return Sample(pixel_scaling.to_quanta(np.stack(images)), description)
+    return Sample(np.stack(images), description)
+
+
+def count_images(paths: Sequence[str]) -> int:
+    """The number of images in files; see `of_files`, which raises the same."""
+    return sum(map(_count, paths))
 
 
 @contextlib.contextmanager

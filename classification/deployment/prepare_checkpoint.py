@@ -15,11 +15,13 @@ become networks of this project without training.
 import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
+import numpy as np
 from absl import flags
 
 from classification.base import runner
-from classification.deployment import deployable, published_head
-from classification.nets import checkpoints, model_flags
+from classification.deployment import check_images, deployable, published_head
+from classification.nets import checkpoints, model_flags, networks
+from classification.nets.model_config import ModelConfig
 from transforms.base import path_flags, program
 
 FLAGS = flags.FLAGS
@@ -37,7 +39,26 @@ path_flags.define(
     "Text file with the names of the classes in order, one per line, or 0:NAME and so on. Default: "
     "those of model.json, else of a labels.txt beside the checkpoint, else the classes' numbers.",
 )
+path_flags.define_multi(
+    "images",
+    "Photos of all kinds of things, JPEG, PNG or TFRecord files, for a published classifier; at "
+    "least 60, better 500. Their features whiten the embedding. May be repeated.",
+)
 path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
+
+
+# Enough for a covariance.
+_MAX_IMAGES = 1000
+
+
+def _images(model: ModelConfig) -> np.ndarray | None:
+    """The photos of --images, uint8 [n, size, size, 3]; None if there are none."""
+    if not FLAGS.images:
+        return None
+    count = min(check_images.count_images(FLAGS.images), _MAX_IMAGES)
+    crop = networks.get(model.network).crop
+    size = model.image_size
+    return check_images.of_files(FLAGS.images, count, image_size=size, crop=crop).images
 
 
 def main() -> None:
@@ -51,13 +72,17 @@ def main() -> None:
     )
     learned = model.learned_embedding_range
     model = deployable.portable(model, labels)
-    values = deployable.with_room(published_head.read_any_values(checkpoint, model), model)
-    deployable.write(FLAGS.output_dir, model, values)
+    description = ""
+    if published_head.is_published(checkpoint):
+        values, description = published_head.read(checkpoint, model, _images(model))
+    else:
+        values = deployable.read_values(checkpoint, model)
+    deployable.write(FLAGS.output_dir, model, deployable.with_room(values, model))
     step = checkpoint.global_step
     print(f"Checkpoint: {checkpoint}" + (f" (step {step:,})" if step else ""))
     print(f"Network: {model.describe()}; {len(values)} variables.")
-    if published_head.is_published(checkpoint):
-        print(published_head.describe(values, model))
+    if description:
+        print(description)
     if learned:
         print("Embedding: quantised with the range that a .tflite gives it, not the learned one.")
     if model.quantize:

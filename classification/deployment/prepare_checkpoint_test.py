@@ -10,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
+from PIL import Image
 
 from classification.base import program_testing
 from classification.deployment import prepare_checkpoint, published_head
@@ -100,14 +101,24 @@ class PrepareTest(absltest.TestCase):
 
     def test_published_classifier(self):
         values = {"MobilenetV1/Logits/scale_factor": np.float32(20)}
+        published = published_head.Published(values, "What was done.")
         with (
             mock.patch.object(published_head, "is_published", return_value=True),
-            mock.patch.object(published_head, "read_values", return_value=values) as read,
+            mock.patch.object(published_head, "read", return_value=published) as read,
         ):
             _, out, _ = self.run_program(f"--checkpoint_dir={self.source}", "--output_dir=out")
-        self.assertIn("\nHead: made of a published classifier's last layer", out)
-        self.assertEqual(read.call_args.args[0].prefix, f"{self.source}/model.ckpt-1234")
+            checkpoint, _, images = read.call_args.args
+            self.assertIsNone(images)
+            for number in range(3):
+                Image.new("RGB", (40, 30), (9 * number, 0, 0)).save(f"{number}.png")
+            photos = [f"--images={number}.png" for number in range(3)]
+            self.run_program(f"--checkpoint_dir={self.source}", *photos, "--output_dir=out")
+            images = read.call_args.args[2]
+        self.assertIn("\nWhat was done.\n", out)
+        self.assertEqual(checkpoint.prefix, f"{self.source}/model.ckpt-1234")
         self.assertEqual(Checkpoint("out/model.ckpt").shapes, {name: [] for name in values})
+        self.assertEqual(images.shape[0], 3)
+        self.assertEqual(images[:, 0, 0, 0].tolist(), [0, 9, 18])
 
     def test_bad_input_is_an_error_of_one_sentence(self):
         source = f"--checkpoint_dir={self.source}"

@@ -1,211 +1,217 @@
-"""Tests of published_head.py: the network ranks classes as the published classifier does."""
+"""Tests of published_head.py: published classifiers of both networks as networks of this project."""
 
+import dataclasses
+import functools
 import os
+import pathlib
 
 import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from classification.deployment import published_head
-from classification.nets import factory, variable_values
+from classification.deployment import deployable, published_head
+from classification.embedding.moments import Moments
+from classification.nets import checkpoint_testing, factory, networks, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
+from classification.nets.variable_names import limits
 
-_HEAD = "MobilenetV1/Logits/"
-_CHANNELS = 256
-_CLASSES = 7
-
-
-def config(*, quantize: bool, num_classes: int = _CLASSES) -> ModelConfig:
-    return ModelConfig(
-        image_size=32, depth_multiplier=0.25, num_classes=num_classes, quantize=quantize
-    )
-
-
-def random_logits(channels: int, num_classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of different lengths, and biases."""
-    rng = np.random.default_rng(0)
-    weights = rng.normal(size=[channels, num_classes]) * rng.uniform(0.5, 2.0, num_classes)
-    return weights.astype(np.float32), rng.normal(size=num_classes).astype(np.float32)
+_CLASSES = 5
+_LITE = ModelConfig(
+    network="efficientnet_lite0",
+    image_size=32,
+    num_classes=_CLASSES,
+    quantize=True,
+    labels=tuple("abcde"),
+)
+_MOBILENET = dataclasses.replace(_LITE, network="mobilenet_v1", depth_multiplier=0.25)
+_MODELS = {"lite": _LITE, "mobilenet": _MOBILENET}
+_STEM = "efficientnet-lite0/stem/conv2d/kernel"
 
 
-def random_features(channels: int) -> np.ndarray:
-    features = np.random.default_rng(1).gamma(0.5, size=[50, channels])
-    return features.astype(np.float32)
+def float_of(model: ModelConfig) -> ModelConfig:
+    return dataclasses.replace(model, quantize=False)
 
 
-def centred(logits: np.ndarray) -> np.ndarray:
-    """The logits without the part that all classes share."""
-    return logits - logits.mean(axis=1, keepdims=True)
+def channels_of(model: ModelConfig) -> int:
+    return 1280 if model.network == "efficientnet_lite0" else 256
 
 
-class MakeHeadTest(parameterized.TestCase):
-    def logits_of(self, head: published_head.Head, features: np.ndarray) -> np.ndarray:
-        embedding = features @ head.kernel + head.biases
-        self.assertEqual(embedding.shape, (len(features), 1024))
-        return embedding @ head.class_vectors * head.length
-
-    @parameterized.parameters(256, 768, 1022)
-    def test_exact_where_channels_are_free(self, channels):
-        weights, biases = random_logits(channels, 9)
-        head = published_head.make_head(weights, biases, constant=6.0)
-        np.testing.assert_allclose(np.linalg.norm(head.class_vectors, axis=0), 1, rtol=1e-5)
-        features = random_features(channels)
-        np.testing.assert_allclose(
-            centred(self.logits_of(head, features)),
-            centred(features @ weights + biases),
-            atol=1e-3,
-        )
-        embedding = features @ head.kernel + head.biases
-        np.testing.assert_array_equal(embedding[:, :channels], features)
-        np.testing.assert_array_equal(embedding[:, channels], 6)
-
-    @parameterized.parameters(1023, 1024)
-    def test_nearly_and_without_biases_elsewhere(self, channels):
-        weights, biases = random_logits(channels, 9)
-        head = published_head.make_head(weights, biases, constant=6.0)
-        np.testing.assert_array_equal(head.biases, 0)
-        features = random_features(channels)
-        published = centred(features @ weights)
-        error = centred(self.logits_of(head, features)) - published
-        self.assertLess(error.std(), 0.02 * published.std())
-        # Normalising the class vectors alone would lose their lengths.
-        lengths = np.linalg.norm(weights, axis=0)
-        plain = centred(features @ (weights / lengths)) * lengths.mean()
-        self.assertGreater((plain - published).std(), 0.2 * published.std())
-
-    def test_more_channels_than_the_embedding_has(self):
-        with self.assertRaisesRegex(ValueError, "at most 1024 channels, .* got one on 1025"):
-            published_head.make_head(*random_logits(1025, 3), constant=6.0)
+def rows_of(model: ModelConfig, classes: int = _CLASSES) -> np.ndarray:
+    random = np.random.default_rng(2)
+    rows = random.normal(0, 0.05, [channels_of(model), classes]) * random.uniform(0.5, 2, classes)
+    return rows.astype(np.float32)
 
 
-class PublishedTest(parameterized.TestCase):
-    """Tests with checkpoints of a random base and a classifier in tf-slim's form."""
+@functools.cache
+def base(network: str, *, ranges: bool) -> dict[str, np.ndarray]:
+    """Random values of a base, with which the features depend on the image."""
+    model = next(m for m in _MODELS.values() if m.network == network)
+    random = np.random.default_rng(1)
+    values = {}
+    for variable in deployable.variables(model if ranges else float_of(model)):
+        name, shape = variable.op.name, variable.shape.as_list()
+        if name.startswith(networks.get(network).names.head):
+            continue
+        if name.endswith("/min"):
+            value = np.full(shape, -3.0 if "weights" in name else 0.0)
+        elif name.endswith("/max"):
+            value = np.full(shape, 3.0 if "weights" in name else 6.0)
+        elif name.endswith(("kernel", "weights")):
+            fan_in = np.prod(shape[:2]) * (1 if "depthwise" in name else shape[2])
+            value = random.normal(0, np.sqrt(2 / fan_in), shape)
+        elif name.endswith(("/gamma", "/moving_variance")):
+            value = random.uniform(0.8, 1.2, shape)
+        else:
+            value = random.normal(0, 0.1, shape)
+        values[name] = np.asarray(value, np.float32)
+    return values
 
+
+def photos(count: int) -> np.ndarray:
+    random = np.random.default_rng(3)
+    colours = random.integers(0, 256, [count, 1, 1, 3])
+    return np.clip(colours + random.integers(-60, 60, [count, 32, 32, 3]), 0, 255).astype(np.uint8)
+
+
+def run(values: dict[str, np.ndarray], model: ModelConfig) -> dict[str, np.ndarray]:
+    """End points for some photos."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.set_random_seed(0)
+        end_points = factory.build(tf.constant((photos(8) - 128.0) / 128.0, tf.float32), model)
+        variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
+        names = ("Features", "Embedding", "Logits")
+        return session.run({name: end_points[name] for name in names})
+
+
+class PublishedHeadTest(parameterized.TestCase):
     def setUp(self):
         super().setUp()
-        self.folder = self.create_tempdir().full_path
-        self.weights, self.biases = random_logits(_CHANNELS, _CLASSES)
+        self.folder = os.path.join(self.create_tempdir().full_path, "published")
 
-    def write(self, *, quantize: bool, changed: dict[str, np.ndarray] | None = None) -> str:
-        """Writes a checkpoint with the values in `changed` replaced; returns its prefix."""
-        logits = {
-            _HEAD + "Conv2d_1c_1x1/weights": self.weights[np.newaxis, np.newaxis],
-            _HEAD + "Conv2d_1c_1x1/biases": self.biases,
+    def write(self, model: ModelConfig, changed: dict | None = None) -> Checkpoint:
+        """Writes a published classifier with the values in `changed` replaced or left out."""
+        published = networks.get(model.network).published
+        rows = rows_of(model)
+        if published.has_ranges:
+            rows = rows[np.newaxis, np.newaxis]
+        values = {
+            **base(model.network, ranges=published.has_ranges and model.quantize),
+            published.kernel: rows,
+            published.biases: np.linspace(-0.1, 0.1, _CLASSES).astype(np.float32),
+            **(changed or {}),
         }
-        with tf.Graph().as_default(), tf.Session() as session:
-            tf.set_random_seed(1)
-            size = tf.placeholder(tf.float32, [1, 32, 32, 3])
-            factory.build(size, config(quantize=quantize))
-            saved = [v for v in tf.global_variables() if not v.op.name.startswith(_HEAD)]
-            for name, value in (logits | (changed or {})).items():
-                saved = [v for v in saved if v.op.name != name]
-                if value is not None:
-                    saved.append(tf.Variable(value, name=name))
-            saver = tf.train.Saver({v.op.name.removesuffix("_1"): v for v in saved})
-            session.run(tf.global_variables_initializer())
-            return saver.save(session, os.path.join(self.folder, "slim"), write_meta_graph=False)
+        values = {name: value for name, value in values.items() if value is not None}
+        deployable.write(self.folder, float_of(_LITE), values)
+        return Checkpoint(os.path.join(self.folder, "model.ckpt"))
 
-    def run_network(self, values: dict[str, np.ndarray], model: ModelConfig) -> dict:
-        """End points for images of different brightness."""
-        images = np.random.default_rng(0).uniform(-1, 1, [20, 32, 32, 3])
-        images *= np.linspace(0.1, 1, 20)[:, np.newaxis, np.newaxis, np.newaxis]
-        with tf.Graph().as_default(), tf.Session() as session:
-            end_points = factory.build(tf.constant(images, tf.float32), model)
-            variables = tf.global_variables()
-            self.assertCountEqual([v.op.name for v in variables], values)
-            variable_values.load(session, {v: values[v.op.name] for v in variables})
-            return session.run(
-                {name: end_points[name] for name in ("AvgPool_1a", "Logits", "Embedding")}
-            )
+    @parameterized.product(model=tuple(_MODELS), quantize=(False, True), count=(0, 64))
+    def test_computes_cosines_of_the_embedding(self, model, quantize, count):
+        model = dataclasses.replace(_MODELS[model], quantize=quantize)
+        checkpoint = self.write(model)
+        self.assertTrue(published_head.is_published(checkpoint))
+        read = published_head.read(checkpoint, model, photos(count) if count else None)
+        wanted = {v.op.name: v.shape.as_list() for v in deployable.variables(model)}
+        self.assertEqual({name: list(v.shape) for name, v in read.values.items()}, wanted)
+        deployable.check_values(read.values, checkpoint)
 
-    def test_which_are_published(self):
-        self.assertTrue(published_head.is_published(Checkpoint(self.write(quantize=False))))
-        ours = {_HEAD + "Conv2d_1d_1x1_normalize/weights": np.float32(0)}
-        self.assertFalse(
-            published_head.is_published(Checkpoint(self.write(quantize=False, changed=ours)))
+        names = networks.get(model.network).names
+        points = run(read.values, model)
+        kernel, vectors = (
+            read.values[name][0, 0].astype(np.float64)
+            for name in (names.embedding_kernel, names.class_vectors)
         )
-        none = {_HEAD + "Conv2d_1c_1x1/weights": None}
-        self.assertFalse(
-            published_head.is_published(Checkpoint(self.write(quantize=False, changed=none)))
-        )
+        self.assertEqual(np.count_nonzero(kernel - np.eye(*kernel.shape)) > 0, count > 0)
+        embedded = points["Features"][:, 0, 0] @ kernel + read.values[names.embedding_biases]
+        embedded /= np.linalg.norm(embedded, axis=1, keepdims=True)
+        cosines = (points["Embedding"][:, 0, 0] * embedded).sum(axis=1)
+        self.assertGreater(cosines.min(), 0.85 if quantize else 0.9999)
+        expected = read.values[names.scale_factor] * points["Embedding"][:, 0, 0] @ vectors
+        np.testing.assert_allclose(points["Logits"], expected, atol=1.0 if quantize else 0.02)
 
-    @parameterized.parameters(False, True)
-    def test_the_network_ranks_as_the_classifier(self, quantize):
-        model = config(quantize=quantize)
-        values = published_head.read_values(Checkpoint(self.write(quantize=quantize)), model)
-        self.assertEqual({value.dtype for value in values.values()}, {np.dtype(np.float32)})
-        points = self.run_network(values, model)
-        features = points["AvgPool_1a"][:, 0, 0, :]
-        published = centred(features @ self.weights + self.biases)
-        ours = centred(points["Logits"])
-        # The one factor that differs from image to image is the embedding's length.
-        factors = (ours * published).sum(axis=1) / (published**2).sum(axis=1)
-        self.assertBetween(factors.mean(), 0.5, 2.0)
-        error = ours / factors[:, np.newaxis] - published
-        self.assertLess(np.abs(error).max(), (0.2 if quantize else 1e-3) * published.std())
-        self.assertEqual(values[_HEAD + "Conv2d_1d_1x1_normalize/biases"].any(), False)
-
-    def test_ranges(self):
-        values = published_head.read_values(
-            Checkpoint(self.write(quantize=True)), config(quantize=True)
-        )
-
-        def range_of(name: str) -> tuple[float, float]:
-            return values[f"{_HEAD}{name}/min"], values[f"{_HEAD}{name}/max"]
-
-        self.assertEqual(range_of("Conv2d_1c_1x1_negative/weights_quant"), (0, 1))
-        self.assertEqual(range_of("Conv2d_1c_1x1_negative/act_quant"), (0, 6))
-        kernel = values[_HEAD + "Conv2d_1d_1x1_normalize/weights"]
-        self.assertEqual(
-            range_of("Conv2d_1d_1x1_normalize/weights_quant"), (kernel.min(), kernel.max())
-        )
-        cosines = range_of("Conv2d_1d_1x1_normalize/act_quant")
-        scale = values[_HEAD + "scale_factor"]
-        np.testing.assert_allclose(
-            range_of("Mul/activation_Mul_quant"), np.multiply(cosines, scale), rtol=1e-5
-        )
-        for low, high in (cosines, range_of("Mul/activation_Mul_quant")):
-            self.assertBetween(0, low, high)
+    @parameterized.parameters(
+        (0, "minus their mean, computed from batch norm. With 500 photos"),
+        (59, "from batch norm; 59 photos are too few for more. With 500 photos"),
+        (60, "features whitened by those of 60 photos."),
+    )
+    def test_says_what_it_did(self, count, expected):
+        images = photos(count) if count else None
+        read = published_head.read(self.write(_MOBILENET), _MOBILENET, images)
+        self.assertIn(expected, read.description)
+        self.assertIn("last layer (MobilenetV1/Logits/Conv2d_1c_1x1/weights)", read.description)
+        names = networks.get("mobilenet_v1").names
+        scale = float(read.values[names.scale_factor])
+        self.assertIn(f"scale factor {scale:.1f}.", read.description)
 
     def test_equal_bytes(self):
-        prefix = self.write(quantize=True)
+        checkpoint = self.write(_MOBILENET)
         first, second = (
-            published_head.read_values(Checkpoint(prefix), config(quantize=True)) for _ in range(2)
+            published_head.read(checkpoint, _MOBILENET, photos(60)).values for _ in range(2)
         )
         for name, value in first.items():
             self.assertEqual(value.tobytes(), second[name].tobytes(), name)
 
-    def test_description(self):
-        values = {_HEAD + "scale_factor": np.float32(12.34)}
-        self.assertIn(
-            "last layer (MobilenetV1/Logits/Conv2d_1c_1x1/weights), without training; scale factor "
-            "12.3.",
-            published_head.describe(values, config(quantize=True)),
+    def test_made_of_its_values(self):
+        made = published_head.make_values(
+            base("efficientnet_lite0", ranges=False), rows_of(_LITE), _LITE, None
         )
+        read = published_head.read_any_values(self.write(_LITE), _LITE)
+        self.assertEqual(set(read), set(made))
+        for name, value in read.items():
+            self.assertEqual(value.tobytes(), made[name].tobytes(), name)
+        # 49 kernels and as many results, 9 sums, and 5 ranges of the head.
+        ranges = [name for name in made if name.endswith("_quant/max")]
+        self.assertLen(ranges, 2 * 49 + 9 + 5)
+        calibrate = networks.get("efficientnet_lite0").calibrate
+        assert calibrate is not None
+        for name, expected in calibrate(made).ranges.items():
+            for limit, value in zip(limits(name), expected, strict=True):
+                np.testing.assert_array_equal(made[limit], value)
+
+    def test_made_with_moments(self):
+        random = np.random.default_rng(0)
+        moments = Moments.of(random.gamma(0.5, size=[100, 1280]))
+        values = base("efficientnet_lite0", ranges=False)
+        made = published_head.make_values(values, rows_of(_LITE), _LITE, moments)
+        kernel = made[networks.get("efficientnet_lite0").names.embedding_kernel][0, 0]
+        self.assertGreater(np.count_nonzero(kernel), 0.99 * 1280**2)
+
+    def test_result_is_a_network_of_this_project(self):
+        values = published_head.read_any_values(self.write(_LITE), _LITE)
+        deployable.write(self.folder, _LITE, values)
+        checkpoint = Checkpoint(os.path.join(self.folder, "model.ckpt"))
+        self.assertFalse(published_head.is_published(checkpoint))
+        again = published_head.read_any_values(checkpoint, _LITE)
+        for name, value in values.items():
+            np.testing.assert_array_equal(again[name], value)
 
     def test_another_number_of_classes(self):
-        prefix = self.write(quantize=False)
-        with self.assertRaisesRegex(ValueError, f"of 8 classes, got one of 7 in {prefix}; .*--num"):
-            published_head.read_values(Checkpoint(prefix), config(quantize=False, num_classes=8))
+        prefix = str(pathlib.Path(self.create_tempdir().full_path, "saved"))
+        shapes = {n: list(v.shape) for n, v in base("efficientnet_lite0", ranges=False).items()}
+        published = networks.get("efficientnet_lite0").published
+        shapes |= {published.kernel: [1280, 4], published.biases: [4]}
+        checkpoint_testing.save(prefix, shapes)
+        with self.assertRaisesRegex(
+            ValueError, f"of 5 classes, got one of 4 in {prefix}; give the right --num_classes"
+        ):
+            published_head.read(Checkpoint(prefix), _LITE)
 
     def test_incomplete_base(self):
-        missing = {"MobilenetV1/Conv2d_0/weights": None}
-        with self.assertRaisesRegex(ValueError, "(?s)does not hold all of it.*Conv2d_0/weights"):
-            published_head.read_values(
-                Checkpoint(self.write(quantize=False, changed=missing)), config(quantize=False)
-            )
+        kernel = networks.get("efficientnet_lite0").published.kernel
+        for name, value in ((_STEM, None), (_STEM, np.zeros([3, 3, 3, 8], np.float32))):
+            with self.assertRaisesRegex(ValueError, f"(?s)does not hold all of it.*{_STEM}"):
+                published_head.read(self.write(_LITE, {name: value}), _LITE)
+        with self.assertRaisesRegex(ValueError, f"cannot be read as a checkpoint: .*{kernel}"):
+            published_head.read(self.write(_LITE, {kernel: None}), _LITE)
         with self.assertRaisesRegex(ValueError, "it has no quantisation ranges"):
-            published_head.read_values(
-                Checkpoint(self.write(quantize=False)), config(quantize=True)
-            )
+            published_head.read(self.write(float_of(_MOBILENET)), _MOBILENET)
 
     def test_values_that_are_not_finite(self):
-        bad = {_HEAD + "Conv2d_1c_1x1/biases": np.full(_CLASSES, np.nan, np.float32)}
-        with self.assertRaisesRegex(ValueError, "finite values in .*1c_1x1/biases, got NaN"):
-            published_head.read_values(
-                Checkpoint(self.write(quantize=False, changed=bad)), config(quantize=False)
-            )
+        biases = networks.get("efficientnet_lite0").published.biases
+        for name, shape in ((biases, [_CLASSES]), (_STEM, [3, 3, 3, 32])):
+            value = np.full(shape, np.nan, np.float32)
+            with self.assertRaisesRegex(ValueError, f"finite values in {name}, got NaN"):
+                published_head.read(self.write(_LITE, {name: value}), _LITE)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ deviations of the mean. Nagel et al., "Data-Free Quantization", arXiv 1906.04721
 the same assumption.
 """
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
-from classification.nets import efficientnet_lite_blocks
+from classification.nets import efficientnet_lite_blocks, feature_mean
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.efficientnet_lite_blocks import BATCH_NORM, HEAD, STEM, Variant
 from classification.nets.fake_quant import LEAST_MAGNITUDE
@@ -62,9 +61,8 @@ def calibrate(values: Values, *, variant: Variant) -> Calibration:
             activation(f"{block.scope}/add", *_limits(mean, variance))
         else:
             mean, variance = norm.beta, norm.gamma**2
-    head = _Norm(values, f"{variant.scope}/{HEAD}/{BATCH_NORM}")
-    features = [_relu6_mean(b, abs(g)) for b, g in zip(head.beta, head.gamma, strict=True)]
-    return Calibration(ranges, np.array(features))
+    features = feature_mean.of_relu6(values, f"{variant.scope}/{HEAD}/{BATCH_NORM}")
+    return Calibration(ranges, features)
 
 
 class _Norm:
@@ -91,19 +89,3 @@ def _limits(mean: np.ndarray, variance: np.ndarray) -> tuple[float, float]:
     """The least and the greatest value that any channel is expected to have."""
     reach = _DEVIATIONS * np.sqrt(variance)
     return float((mean - reach).min()), float((mean + reach).max())
-
-
-def _relu6_mean(mean: float, deviation: float) -> float:
-    """The mean of Relu6 of a normal distribution."""
-    if not deviation:
-        return min(max(mean, 0.0), _RELU6)
-    low, high = -mean / deviation, (_RELU6 - mean) / deviation
-
-    def below(x: float) -> float:
-        return 0.5 * (1 + math.erf(x / math.sqrt(2)))
-
-    def density(x: float) -> float:
-        return math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
-
-    inside = mean * (below(high) - below(low)) + deviation * (density(low) - density(high))
-    return inside + _RELU6 * (1 - below(high))

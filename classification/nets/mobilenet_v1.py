@@ -4,18 +4,21 @@ Its variables have tf-slim's names.
 """
 
 import dataclasses
+from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.nets import layers
+from classification.nets import feature_mean, layers
 from classification.nets.layers import LayerOptions
-from classification.nets.network import Base, Network, PublishedClassifier
+from classification.nets.network import Base, Calibration, Network, PublishedClassifier
 from transforms.base.photo_crop import Crop
 
 _MIN_DEPTH = 8
 # The standard deviation of the truncated normal distribution from which kernels start.
 _STDDEV = 0.09
+_LAST_BATCH_NORM = "MobilenetV1/Conv2d_13_pointwise/BatchNorm"
 
 
 class _Separable(NamedTuple):
@@ -83,6 +86,10 @@ def _build_base(
     return Base(end_points, last_range)
 
 
+def _calibrate(values: Mapping[str, np.ndarray]) -> Calibration:
+    return Calibration({}, feature_mean.of_relu6(values, _LAST_BATCH_NORM))
+
+
 NETWORK = Network(
     name="mobilenet_v1",
     title="MobileNet V1",
@@ -97,7 +104,9 @@ NETWORK = Network(
     published=PublishedClassifier(
         kernel="MobilenetV1/Logits/Conv2d_1c_1x1/weights",
         biases="MobilenetV1/Logits/Conv2d_1c_1x1/biases",
+        has_ranges=True,
     ),
+    calibrate=_calibrate,
     crop=Crop.STRETCHED,
     # That of the reference.
     pool_size=7,

@@ -59,10 +59,13 @@ class PublishedClassifier:
     Attributes:
       kernel: the name of its kernel, float32 [channels, classes] or [1, 1, channels, classes].
       biases: the name of its biases, float32 [classes].
+      has_ranges: whether checkpoints of quantised classifiers hold the base's ranges; otherwise
+        `Network.calibrate` computes them.
     """
 
     kernel: str
     biases: str
+    has_ranges: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,8 +84,8 @@ class Network:
       initializer: makes the initialiser of the base's kernels and of the embedding's.
       features_range: the name of the range of the base's last layer.
       published: the last layer of published classifiers.
-      calibrate: computes a calibration from the values of the base's variables in a float network,
-        by name; None if that is not known.
+      calibrate: computes a calibration from the values of the base's variables by name, without
+        ranges; None if that is not known.
       crop: the part of a photo that it sees in evaluation, and when it is deployed.
       pool_size: height and width of the window over which features are averaged; None for the
         complete map. Maps that are smaller, or larger by more than 1, are always averaged

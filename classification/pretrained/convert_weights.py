@@ -4,7 +4,8 @@
       --weights=FILE.pth --synsets=FILE --lemmas=FILE --output_dir=DIR
 
 This writes a checkpoint, model.json and labels.txt. Nothing is trained: quantisation ranges are
-computed from batch norm (see deployment/calibrated_head.py). Equal files give equal bytes.
+computed from batch norm, and the embedding from the moments of the features of some photos, which
+measure_moments writes (see deployment/head_values.py). Equal files give equal bytes.
 """
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -13,7 +14,8 @@ import third_party.tensorflow.quiet  # noqa: F401
 from absl import flags
 
 from classification.base import runner
-from classification.deployment import calibrated_head, deployable
+from classification.deployment import deployable, published_head
+from classification.embedding.leading_moments import LeadingMoments
 from classification.nets import networks
 from classification.nets.efficientnet_lite_blocks import VARIANTS
 from classification.nets.model_config import ModelConfig
@@ -28,6 +30,12 @@ flags.DEFINE_enum("network", "efficientnet_lite0", list(_VARIANTS), "The network
 path_flags.define("weights", "", "The weights: a PyTorch file in the legacy format.")
 path_flags.define("synsets", "", "File of the WordNet ID of each class, in order, one per line.")
 path_flags.define("lemmas", "", "File of lines ID, tab, names, for these IDs and others.")
+path_flags.define(
+    "moments",
+    "",
+    "The moments of the network's features. Default: the features' mean, computed from batch norm, "
+    "which is less accurate once classes are imprinted.",
+)
 flags.DEFINE_bool("quantize", True, "Whether the network is quantised.")
 path_flags.define("output_dir", "", "Folder to write: new, empty, or an earlier result.")
 
@@ -54,7 +62,9 @@ def main() -> None:
         labels=labels,
         dataset="ImageNet",
     )
-    deployable.write(FLAGS.output_dir, model, calibrated_head.make_values(values, rows, model))
+    moments = LeadingMoments.load(FLAGS.moments) if FLAGS.moments else None
+    values = published_head.make_values(values, rows, model, moments)
+    deployable.write(FLAGS.output_dir, model, values)
     print(f"Network: {model.describe()}.")
     print(f"Written to {FLAGS.output_dir}")
 

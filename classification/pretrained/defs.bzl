@@ -18,6 +18,9 @@ def _pretrained_network_impl(ctx):
     args.add(ctx.file.weights, format = "--weights=%s")
     args.add(ctx.file._synsets, format = "--synsets=%s")
     args.add(ctx.file._lemmas, format = "--lemmas=%s")
+    if ctx.file.moments:
+        inputs.append(ctx.file.moments)
+        args.add(ctx.file.moments, format = "--moments=%s")
     args.add("--quantize" if ctx.attr.quantize else "--noquantize")
     args.add(outputs[0].dirname, format = "--output_dir=%s")
     ctx.actions.run(
@@ -40,6 +43,7 @@ of inference, model.json and labels.txt.
 """,
     implementation = _pretrained_network_impl,
     attrs = {
+        "moments": attr.label(allow_single_file = True, doc = "of the network's features"),
         "network": attr.string(doc = "its name for --network", mandatory = True),
         "quantize": attr.bool(default = True, doc = "for a quantised network"),
         "weights": attr.label(allow_single_file = True, doc = "a PyTorch file", mandatory = True),

@@ -1,8 +1,8 @@
 """Tests of products of the published networks, with their weights, on photos of ImageNet.
 
 The published classifiers have no L2-normalised head. They get one without training, as
-prepare_checkpoint adds it. The top-1 predictions are compared with those of the graph, and, on more
-photos, with the labels.
+prepare_checkpoint adds it, from the features of the photos at even positions. The top-1 predictions
+are compared with those of the graph, and with the labels of the photos at odd positions.
 """
 
 import os
@@ -20,9 +20,8 @@ from transforms.conversion import check, inference
 from transforms.conversion.inference import Kernels
 from transforms.tflite import metadata, model_file
 
-# Every 8th of the thousand photos is compared with the graph, and every 4th with its label.
+# Every 8th of the thousand photos is compared with the graph.
 _COMPARED_STEP = 8
-_LABELLED_STEP = 4
 
 
 def _photographs() -> list[str]:
@@ -33,9 +32,9 @@ def _photographs() -> list[str]:
 
 class PublishedProductsTest(parameterized.TestCase):
     @parameterized.parameters(
-        # On these photos, the accuracy of the published classifiers is .829 and .464.
-        ("mobilenet_v1_1.0_224_quant.ckpt", 1.0, 224, 0.78),
-        ("mobilenet_v1_0.25_128_quant.ckpt", 0.25, 128, 0.40),
+        # On all thousand photos, the accuracy of the published classifiers is .829 and .464.
+        ("mobilenet_v1_1.0_224_quant.ckpt", 1.0, 224, 0.8),
+        ("mobilenet_v1_0.25_128_quant.ckpt", 0.25, 128, 0.44),
     )
     def test_checked(self, name, multiplier, size, least_accuracy):
         model = ModelConfig(image_size=size, depth_multiplier=multiplier, quantize=True)
@@ -44,10 +43,13 @@ class PublishedProductsTest(parameterized.TestCase):
             labels = file.read().splitlines()
         model = deployable.portable(model, tuple(labels))
         folder = os.path.join(self.create_tempdir().full_path, "network")
-        deployable.write(folder, model, published_head.read_values(Checkpoint(checkpoint), model))
+        photographs = _photographs()
+        even, odd = photographs[::2], photographs[1::2]
+        seen = check_images.of_files(even, len(even), image_size=size).images
+        published = published_head.read(Checkpoint(checkpoint), model, seen)
+        deployable.write(folder, model, published.values)
         built = checkpoint_products.build(model, os.path.join(folder, "model.ckpt"))
 
-        photographs = _photographs()
         compared = photographs[::_COMPARED_STEP]
         checked = check.check(
             tflite_model=built.tflite_model,
@@ -62,19 +64,18 @@ class PublishedProductsTest(parameterized.TestCase):
             print(name, kernels.value, *(f"{f.name} {f.value:.5g}" for f in measured.values()))
         # For the default kernels, limits that are almost as strict as without relaxation.
         default = figures[Kernels.DEFAULT]
-        self.assertGreaterEqual(default["embedding_cosine_mean"].value, 0.9985)
-        self.assertGreaterEqual(default["embedding_cosine_worst"].value, 0.995)
+        self.assertGreaterEqual(default["embedding_cosine_mean"].value, 0.994)
+        self.assertGreaterEqual(default["embedding_cosine_worst"].value, 0.99)
         self.assertGreaterEqual(default["top1_equal"].value, 0.97)
         self.assertLessEqual(default["logits_p99"].value, 5)
         self.assertSequenceEqual(metadata.labels_of(checked.tflite_model), labels)
 
-        labelled = photographs[::_LABELLED_STEP]
-        images = check_images.of_files(labelled, len(labelled), image_size=size).images
+        images = check_images.of_files(odd, len(odd), image_size=size).images
         (probabilities,) = inference.run(
             model_file.parse(checked.tflite_model), images, kernels=Kernels.DEFAULT
         )
         guesses = probabilities.reshape(len(images), -1).argmax(axis=1)
-        accuracy = np.mean(guesses == np.arange(1, 1001)[::_LABELLED_STEP])
+        accuracy = np.mean(guesses == np.arange(1, 1001)[1::2])
         print(name, f"top-1 of {len(images)} photographs: {accuracy:.3f}")
         self.assertGreaterEqual(accuracy, least_accuracy)
 
