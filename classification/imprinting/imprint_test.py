@@ -322,7 +322,7 @@ class ImprintTest(absltest.TestCase):
             (
                 "head",
                 testing.small().head,
-                "head.tflite: .*embedding: expected one L2_NORMALIZATION",
+                "head.tflite: .*input: expected one input, an image",
             ),
             (
                 "small_edgetpu",

@@ -1,4 +1,4 @@
-"""Computes embeddings of image files with the extractor of a .tflite, on all processors."""
+"""Computes embeddings of image files with a .tflite, on all processors."""
 
 import concurrent.futures
 import os
@@ -37,14 +37,14 @@ def embed(
       float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
       the reasons why files cannot be read, by index. The embeddings of such files are 0.
     """
-    extractor = split.split(tflite_model).extractor
-    graph = model_graph.graph(extractor)
+    embedder = split.at_embedding(tflite_model).extractor
+    graph = model_graph.graph(embedder)
     (image,), (output,) = graph.inputs, graph.outputs
     embeddings = np.zeros([len(paths), views, output.shape[-1]], np.float32)
     bad: dict[int, str] = {}
     workers = max(1, min(threads or os.cpu_count() or 1, len(paths)))
     free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
-    data = model_file.serialise(extractor)
+    data = model_file.serialise(embedder)
     for _ in range(workers):
         free.put(Runner(data, kernels=kernels))
 

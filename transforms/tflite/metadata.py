@@ -60,7 +60,8 @@ def attach(tflite_model: Model, labels: Sequence[str] | None, about: About | Non
     An image input is described as RGB, with the normalisation of its pixels 0..255: mean and
     standard deviation 128 for a quantised model, whose input is the pixels themselves; 127.5 for a
     float model, as in training. The output of a softmax is described by the labels; an embedding,
-    as input or output, is described as a feature vector.
+    as input or output, is described as a feature vector. If it is the input, its description says
+    what part of a photo it belongs to, since compiling an extractor may remove its metadata.
 
     Args:
       tflite_model: a classifier, or its extractor or head. Its own TensorFlow Lite metadata is
@@ -152,7 +153,7 @@ def _describe(tflite_model: Model, labels: Sequence[str] | None, about: About) -
         check_names(labels, "the model")
     subgraph = form.SubGraphMetadataT(
         inputTensorMetadata=[
-            _image(image, about.crop) if graph.named("L2_NORMALIZATION") else _embedding(image)
+            _image(image, about.crop) if _is_image(image) else _embedding(image, about.crop)
         ],
         outputTensorMetadata=[
             _embedding(output) if classes is None else _probabilities(output, labels)
@@ -309,12 +310,19 @@ def _features(name: str, description: str, **more: Any) -> Any:
     )
 
 
-def _embedding(tensor: Tensor) -> Any:
-    low, high = (0.0, 255.0) if tensor.scales else (-1.0, 1.0)
+def _is_image(tensor: Tensor) -> bool:
+    """Whether an input is an image [1, s, s, 3], not a vector [1, 1, 1, d]."""
+    return len(tensor.shape) == 4 and tensor.shape[1] > 1
+
+
+def _embedding(tensor: Tensor, crop: Crop = Crop.STRETCHED) -> Any:
+    # A float embedding that is not normalised yet has no fixed range.
+    stats = form.StatsT(min=[0.0], max=[255.0]) if tensor.scales else None
     return _features(
         "embedding",
-        f"Feature vector of length 1, {tensor.shape[-1]} components.",
-        stats=form.StatsT(min=[low], max=[high]),
+        f"Embedding before its L2 normalisation, {tensor.shape[-1]} components, of an RGB "
+        f"image{_CROPS[crop]}.",
+        stats=stats,
     )
 
 
