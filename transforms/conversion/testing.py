@@ -14,6 +14,8 @@ from transforms.tflite import model_file, split
 SIZE = 32
 CLASSES = 7
 EMBEDDING = 24
+# What the Edge TPU's compiler stores is opaque. Here, it is bytes whose number is not even.
+COMPILED_OPTIONS = np.random.default_rng(5).bytes(10_007)
 LABELS = ("null", "crane", "crane", "Äpfel", "two words", "5", "six")
 
 
@@ -98,7 +100,7 @@ def compiled(data: bytes, *, kept: int = 0) -> bytes:
     chip = schema.OperatorT()
     chip.inputs, chip.outputs = subgraph.inputs, last.outputs
     chip.opcodeIndex = len(model.operatorCodes)
-    chip.customOptions = np.arange(64, dtype=np.uint8)
+    chip.customOptions = np.frombuffer(COMPILED_OPTIONS, np.uint8)
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
     code.customCode, code.version = b"edgetpu-custom-op", 1

@@ -28,6 +28,7 @@ LABELS_FILE = "labels.txt"
 
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
+_TITLE_END = " with an L2-normalised embedding"
 # The first version of the schema has everything that is used here.
 _PARSER_VERSION = "1.0.0"
 _LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
@@ -76,6 +77,24 @@ def attach(tflite_model: Model, labels: Sequence[str] | None, about: About | Non
     """
     described = _describe(tflite_model, labels, about or About())
     return _written(tflite_model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
+
+
+def copied(tflite_model: Model, source: Model) -> Model:
+    """Returns a model with the TensorFlow Lite metadata of another, if that has any.
+
+    Args:
+      tflite_model: a model without such metadata.
+      source: the model whose metadata is taken.
+    """
+    found = [entry for entry in source.metadata or () if entry.name == _NAME]
+    buffers = [*tflite_model.buffers]
+    entries = []
+    for entry in found:
+        entries.append(model_file.changed(entry, buffer=len(buffers)))
+        buffers.append(source.buffers[entry.buffer])
+    return model_file.changed(
+        tflite_model, buffers=buffers, metadata=[*(tflite_model.metadata or ()), *entries]
+    )
 
 
 def check(tflite_model: Model, data: bytes) -> None:
@@ -160,7 +179,7 @@ def _describe(tflite_model: Model, labels: Sequence[str] | None, about: About) -
         ],
     )
     return form.ModelMetadataT(
-        name=f"{about.title} with an L2-normalised embedding",
+        name=about.title + _TITLE_END,
         subgraphMetadata=[subgraph],
         minParserVersion=_PARSER_VERSION,
     )
@@ -195,7 +214,7 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
       ValueError: if it is not a .tflite, or if its metadata or the appended files are damaged or
         missing.
     """
-    tflite_model = model_file.parse(data)
+    tflite_model = model_file.parse(data, compiled=True)
     described = _described(tflite_model)
     if described is None:
         return None
@@ -210,6 +229,19 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
             f"expected the file {files[0]}, which the metadata names, appended to the model, got a "
             f"damaged or missing one ({error}); create the .tflite again"
         ) from error
+
+
+def about(tflite_model: Model) -> About | None:
+    """Returns what a model's metadata says of its network; None if it has no metadata.
+
+    Raises:
+      ValueError: if its metadata is damaged.
+    """
+    described = _described(tflite_model)
+    if described is None:
+        return None
+    title = (described.name or b"").decode("utf-8", "replace").removesuffix(_TITLE_END)
+    return About(title or About.title, crop_of(tflite_model))
 
 
 def crop_of(tflite_model: Model) -> Crop:

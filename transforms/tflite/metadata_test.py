@@ -162,6 +162,22 @@ class AboutTest(parameterized.TestCase):
                 "Embedding before its L2 normalisation, 24 components, of an RGB image",
             )
 
+    def test_about_is_read_again(self):
+        model = model_file.parse(testing.small().model)
+        self.assertIsNone(metadata.about(model))
+        attached = model_file.parse(metadata.attach(model, None, self._SQUARE))
+        self.assertEqual(metadata.about(attached), self._SQUARE)
+
+    def test_copied(self):
+        small = testing.small()
+        source = model_file.parse(metadata.attach(model_file.parse(small.model), None, self._SQUARE))
+        bare = model_file.parse(small.extractor)
+        found = metadata.copied(bare, source)
+        found = model_file.parse(model_file.serialise(model_file.pruned(found)))
+        self.assertEqual(metadata.about(found), self._SQUARE)
+        self.assertIsNone(metadata.about(bare))
+        self.assertIsNone(metadata.about(metadata.copied(bare, model_file.parse(small.model))))
+
     def test_without_metadata(self):
         model = model_file.parse(testing.small().model)
         self.assertEqual(metadata.crop_of(model), Crop.STRETCHED)

@@ -31,8 +31,8 @@ def split(tflite_model: Model) -> Parts:
     no metadata except the version of the runtime that they need.
 
     Raises:
-      ValueError: if there is not exactly one L2_NORMALIZATION, if the model begins or ends with it,
-        or if an operator after it needs another tensor from before it.
+      ValueError: if there is not exactly one L2_NORMALIZATION, if the model begins with it, or if
+        an operator after it needs another tensor from before it.
     """
     normalisation = _normalisation(tflite_model)
     place = normalisation.inputs[0]
@@ -44,9 +44,16 @@ def split(tflite_model: Model) -> Parts:
 def at_embedding(tflite_model: Model) -> Parts:
     """Splits a model after its L2_NORMALIZATION, to compute embeddings or to classify them.
 
-    Earlier versions split the products there. See `split`, which raises the same errors.
+    Earlier versions split the products there.
+
+    Raises:
+      ValueError: if there is not exactly one L2_NORMALIZATION, if the model ends with it, or if an
+        operator after it needs another tensor from before it.
     """
-    return at(tflite_model, _normalisation(tflite_model).outputs[0].index)
+    embedding = _normalisation(tflite_model).outputs[0].index
+    if embedding in model_graph.indices(tflite_model.subgraphs[0].outputs):
+        raise ValueError("expected a model that continues after its embedding, got an extractor")
+    return at(tflite_model, embedding)
 
 
 def at(tflite_model: Model, tensor: int) -> Parts:
@@ -63,14 +70,11 @@ def at(tflite_model: Model, tensor: int) -> Parts:
 
 
 def _normalisation(tflite_model: Model) -> Operator:
-    graph = model_graph.graph(tflite_model)
-    found = graph.named("L2_NORMALIZATION")
+    found = model_graph.graph(tflite_model).named("L2_NORMALIZATION")
     if len(found) != 1:
         raise ValueError(
             f"expected a model with one L2_NORMALIZATION to split at, got {len(found)}"
         )
-    if found[0].outputs[0] in graph.outputs:
-        raise ValueError("expected a model that continues after its embedding, got an extractor")
     return found[0]
 
 

@@ -85,6 +85,13 @@ class SplitTest(parameterized.TestCase):
         )
         self.assertEqual({t.type for t in extractor.inputs + extractor.outputs}, {"UINT8"})
 
+    def test_an_extractor_that_ends_with_the_normalisation_loses_it(self):
+        small = testing.small()
+        found = split.split(model_file.parse(small.embedder)).extractor
+        self.assertEqual(
+            model_graph.graph(found), model_graph.graph(model_file.parse(small.extractor))
+        )
+
     @parameterized.parameters(True, False)
     def test_at_the_embedding(self, quantise):
         model = model_file.parse(testing.small(quantise=quantise).model)
@@ -112,13 +119,13 @@ class SplitTest(parameterized.TestCase):
 
     def test_models_that_cannot_be_split(self):
         small = testing.small()
-        for data, expected in (
-            (small.classes, "one L2_NORMALIZATION to split at, got 0"),
-            (small.embedder, "got an extractor"),
-            (small.head, "got a head"),
+        for function, data, expected in (
+            (split.split, small.classes, "one L2_NORMALIZATION to split at, got 0"),
+            (split.split, small.head, "got a head"),
+            (split.at_embedding, small.embedder, "got an extractor"),
         ):
             with self.assertRaisesRegex(ValueError, expected):
-                split.split(model_file.parse(data))
+                function(model_file.parse(data))
         model = model_file.parse(small.model)
         graph = model_graph.graph(model)
         # The MUL's second input becomes a tensor of the extractor, which the head does not have.
