@@ -44,7 +44,9 @@ class CheckEdgetpuTest(absltest.TestCase):
         self.write("dynamic.tflite", model_file.serialise(model))
         out = self.check("dynamic.tflite")
         self.assertStartsWith(out, "dynamic.tflite: 1 of 4 operators are mapped")
-        self.assertRegex(out, r"\n    1  DEPTHWISE_CONV_2D  CPU \(dynamic\): .* \[-1, 16, 16, 8\]\n")
+        self.assertRegex(
+            out, r"\n    1  DEPTHWISE_CONV_2D  CPU \(dynamic\): .* \[-1, 16, 16, 8\]\n"
+        )
         self.assertRegex(out, r"\n    3  CONV_2D +CPU \(position\): ")
         self.assertIn("google-coral/edgetpu/issues/461", out)
 
@@ -63,7 +65,10 @@ class CheckEdgetpuTest(absltest.TestCase):
             (".", "expected a file, got the folder .; name a file"),
             ("noise.tflite", "noise.tflite: expected a .tflite, whose bytes"),
             ("cut.tflite", "cut.tflite: expected a complete .tflite"),
-            ("x_edgetpu.tflite", "x_edgetpu.tflite: .* before the Edge TPU's compiler, got one com"),
+            (
+                "x_edgetpu.tflite",
+                "x_edgetpu.tflite: .* before the Edge TPU's compiler, got one com",
+            ),
             ("float.tflite", "float.tflite: expected a model that is quantised .*got .* float32"),
         ):
             status, out, err = program_testing.run(check_edgetpu.main, f"--model={path}")

@@ -7,9 +7,9 @@ The extractor may be compiled for the Edge TPU:
 
   edgetpu_compiler NAME_extractor.tflite
 
-The compiled operator and its options stay the same, byte for byte. The head is not compiled, so that
-`imprint` and the on-device imprinting engines can change its classes. The result has the head's
-description and labels, and TensorFlow Lite metadata.
+The compiled operator and its options stay the same, byte for byte. The head is not compiled, so
+that `imprint` and the on-device imprinting engines can change its classes. The result has the
+head's description and labels, and TensorFlow Lite metadata.
 """
 
 from transforms.base import atomic_files, path_flags, program

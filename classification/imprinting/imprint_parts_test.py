@@ -1,4 +1,4 @@
-"""Tests of imprint for compiled extractors and heads, which are run with the uncompiled extractor."""
+"""Tests of imprint for compiled extractors and heads; the uncompiled extractor embeds photos."""
 
 import os
 import pathlib

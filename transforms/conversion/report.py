@@ -34,8 +34,14 @@ import tensorflow as tf
 from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.check import Checked
 from transforms.conversion.inference import Kernels
-from transforms.tflite import edge_tpu, edge_tpu_rules, edge_tpu_text
-from transforms.tflite import model_file, model_graph, product_rules
+from transforms.tflite import (
+    edge_tpu,
+    edge_tpu_rules,
+    edge_tpu_text,
+    model_file,
+    model_graph,
+    product_rules,
+)
 from transforms.tflite.model_graph import Operator, Tensor
 
 

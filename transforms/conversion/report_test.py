@@ -118,7 +118,9 @@ class ReportTest(absltest.TestCase):
         found = json.loads(files["small_report.json"])["edge_tpu"]
         self.assertIsNone(found["command"])
         self.assertIn("quantised to 8 bits", found["refusal"])
-        self.assertIn(b"The compiler refuses the extractor, which is not quantised", files["small_report.md"])
+        self.assertIn(
+            b"The compiler refuses the extractor, which is not quantised", files["small_report.md"]
+        )
 
     def test_operators(self):
         operators = json.loads(self.files()["small_report.json"])["operators"]

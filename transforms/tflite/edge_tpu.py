@@ -5,6 +5,7 @@ not support by one operator, and leaves the others on the CPU.
 """
 
 import dataclasses
+import functools
 import shlex
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from transforms.tflite import edge_tpu_limits, edge_tpu_rules, model_graph
+from transforms.tflite.edge_tpu_limits import Use
 from transforms.tflite.edge_tpu_rules import OPERATIONS, RULES
 from transforms.tflite.model_graph import Graph, Model, Operator, Tensor
 
@@ -83,7 +85,9 @@ class Prediction:
     @property
     def runtime(self) -> int:
         """The first version of the runtime that has all mapped operations; 0 for any."""
-        return max((OPERATIONS[v.operator.name].runtime for v in self.verdicts if v.mapped), default=0)
+        return max(
+            (OPERATIONS[v.operator.name].runtime for v in self.verdicts if v.mapped), default=0
+        )
 
     @property
     def hides_embedding(self) -> bool:
@@ -152,11 +156,8 @@ def _verdict(tflite_model: Model, graph: Graph, op: Operator) -> Verdict:
     for rule, found in _problems(tflite_model, op):
         return Verdict(op, rule, f"it needs {RULES[rule].says}; found {found}", RULES[rule].source)
     options = tflite_model.subgraphs[0].operators[op.index].builtinOptions
-
-    def values(tensor: Tensor | None) -> np.ndarray | None:
-        return _values(tflite_model, tensor)
-
-    if all(edge_tpu_limits.LIMITS[name](options, op, values) for name in operation.checks):
+    use = Use(op, options, functools.partial(_values, tflite_model))
+    if all(edge_tpu_limits.LIMITS[name](use) for name in operation.checks):
         return Verdict(op, why=operation.caveat)
     return Verdict(op, "limit", f"it needs {operation.limit}", RULES["limit"].source)
 
@@ -183,8 +184,8 @@ def _problems(tflite_model: Model, op: Operator) -> Iterator[tuple[str, str]]:
             yield "rank", str(tensor)
 
 
-def _values(tflite_model: Model, tensor: Tensor | None) -> np.ndarray | None:
-    if tensor is None or not tensor.constant:
+def _values(tflite_model: Model, tensor: Tensor) -> np.ndarray | None:
+    if not tensor.constant:
         return None
     kinds: dict[str, Any] = {"INT8": np.int8, "UINT8": np.uint8} | _INDICES
     if tensor.type not in kinds:

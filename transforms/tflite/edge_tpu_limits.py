@@ -1,9 +1,10 @@
 """Whether an operator is within the limits of an operation of the Edge TPU.
 
-Each function takes the operator as the schema has it, and as `model_graph` shows it, and the values
-of its constants. Their names are those in `edge_tpu_rules.OPERATIONS`.
+The names of the functions in `LIMITS` are those in `edge_tpu_rules.OPERATIONS`.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,100 +13,122 @@ import numpy as np
 from transforms.tflite import edge_tpu_rules
 from transforms.tflite.model_graph import Operator, Tensor
 
-# A tensor -> its values, flat; None if it is not a constant.
-Values = Callable[[Tensor | None], np.ndarray | None]
 # The rank of tensors whose first dimension is the batch.
 _RANK = 4
 
 
-def _option(options: Any, name: str, default: Any) -> Any:
-    return default if options is None else getattr(options, name, default)
+@dataclasses.dataclass(frozen=True)
+class Use:
+    """An operator with its options and constants.
+
+    Attributes:
+      operator: the operator.
+      options: its options, an object of the schema; None if it has none.
+      values: a tensor -> its values, flat; None if it is not a constant of integers.
+    """
+
+    operator: Operator
+    options: Any
+    values: Callable[[Tensor], np.ndarray | None]
+
+    def option(self, name: str, default: int) -> int:
+        """Returns an option, or the default if it is left out."""
+        return default if self.options is None else getattr(self.options, name, default)
+
+    def shape(self, index: int) -> tuple[int, ...]:
+        """Returns the shape of an input; () if it is left out."""
+        tensor = self.operator.input(index)
+        return () if tensor is None else tensor.shape
+
+    def constant(self, index: int) -> np.ndarray | None:
+        """Returns the values of an input; None if it is left out or not a constant."""
+        tensor = self.operator.input(index)
+        return None if tensor is None else self.values(tensor)
 
 
-def _no_activation(options: Any, op: Operator, values: Values) -> bool:
-    return _option(options, "fusedActivationFunction", 0) == 0
+def _no_activation(use: Use) -> bool:
+    return use.option("fusedActivationFunction", 0) == 0
 
 
-def _zero_constant(options: Any, op: Operator, values: Values) -> bool:
-    found = [(t, values(t)) for t in op.inputs if t is not None and t.constant]
-    if not found:
+def _zero_constant(use: Use) -> bool:
+    inputs = [tensor for tensor in use.operator.inputs if tensor is not None]
+    constants = [tensor for tensor in inputs if tensor.constant]
+    if not constants:
         return True
-    return len(op.inputs) == 2 and all(
-        v is not None and len(t.zero_points) == 1 and bool(np.all(v == t.zero_points[0]))
-        for t, v in found
-    )
+    return len(inputs) == 2 and all(map(functools.partial(_is_zero, use), constants))
 
 
-def _same_dilation(options: Any, op: Operator, values: Values) -> bool:
-    return _option(options, "dilationWFactor", 1) == _option(options, "dilationHFactor", 1)
+def _is_zero(use: Use, tensor: Tensor) -> bool:
+    values = use.values(tensor)
+    return len(tensor.zero_points) == 1 and bool(np.all(values == tensor.zero_points[0]))
 
 
-def _default_weights(options: Any, op: Operator, values: Values) -> bool:
-    return _option(options, "weightsFormat", 0) == 0
+def _same_dilation(use: Use) -> bool:
+    return use.option("dilationWFactor", 1) == use.option("dilationHFactor", 1)
 
 
-def _is_vector(tensor: Tensor | None) -> bool:
-    return tensor is not None and all(size == 1 for size in tensor.shape[:-1])
+def _default_weights(use: Use) -> bool:
+    return use.option("weightsFormat", 0) == 0
 
 
-def _vector_output(options: Any, op: Operator, values: Values) -> bool:
-    return _is_vector(op.outputs[0])
+def _is_vector(shape: tuple[int, ...]) -> bool:
+    return all(size == 1 for size in shape[:-1])
 
 
-def _short_vector_input(options: Any, op: Operator, values: Values) -> bool:
-    tensor = op.input(0)
-    return _is_vector(tensor) and max(tensor.shape, default=1) <= edge_tpu_rules.SOFTMAX_SIZE
+def _vector_output(use: Use) -> bool:
+    return _is_vector(use.operator.outputs[0].shape)
 
 
-def _axes(op: Operator, values: Values) -> list[int] | None:
+def _short_vector_input(use: Use) -> bool:
+    shape = use.shape(0)
+    return _is_vector(shape) and max(shape, default=1) <= edge_tpu_rules.SOFTMAX_SIZE
+
+
+def _axes(use: Use) -> list[int] | None:
     """The axes of a reduction, from 0; None if they are not constant."""
-    tensor, axes = op.input(0), values(op.input(1))
-    if tensor is None or axes is None:
-        return None
-    return [int(axis) % max(len(tensor.shape), 1) for axis in axes]
+    axes = use.constant(1)
+    return None if axes is None else [int(axis) % max(len(use.shape(0)), 1) for axis in axes]
 
 
-def _not_along_batch(options: Any, op: Operator, values: Values) -> bool:
-    axes, tensor = _axes(op, values), op.input(0)
-    return axes is not None and not (len(tensor.shape) == _RANK and 0 in axes)
+def _not_along_batch(use: Use) -> bool:
+    axes = _axes(use)
+    return axes is not None and not (len(use.shape(0)) == _RANK and 0 in axes)
 
 
-def _channels_of_mean(options: Any, op: Operator, values: Values) -> bool:
-    axes, tensor = _axes(op, values), op.input(0)
-    if axes is None or len(tensor.shape) - 1 not in axes:
+def _channels_of_mean(use: Use) -> bool:
+    axes, shape = _axes(use), use.shape(0)
+    if axes is None or len(shape) - 1 not in axes:
         return axes is not None
-    return tensor.shape[-1] % edge_tpu_rules.MEAN_CHANNELS == 0
+    return shape[-1] % edge_tpu_rules.MEAN_CHANNELS == 0
 
 
-def _no_batch_axis(options: Any, op: Operator, values: Values) -> bool:
+def _no_batch_axis(use: Use) -> bool:
     # SPLIT takes the axis as its first input, PACK as an option.
-    split = op.name == "SPLIT"
-    tensor = op.input(1) if split else op.outputs[0]
-    found = values(op.input(0)) if split else [_option(options, "axis", 0)]
-    if found is None or tensor is None:
-        return False
-    axis = int(found[0]) % max(len(tensor.shape), 1)
-    return not (len(tensor.shape) == _RANK and axis == 0)
+    axis, shape = use.option("axis", 0), use.operator.outputs[0].shape
+    if use.operator.name == "SPLIT":
+        values = use.constant(0)
+        if values is None:
+            return False
+        axis, shape = int(values[0]), use.shape(1)
+    return not (len(shape) == _RANK and axis % _RANK == 0)
 
 
-def _no_padded_batch(options: Any, op: Operator, values: Values) -> bool:
-    tensor, padding = op.input(0), values(op.input(1))
-    if tensor is None or padding is None:
-        return False
-    return len(tensor.shape) < _RANK or not np.any(padding[:2])
+def _no_padded_batch(use: Use) -> bool:
+    padding = use.constant(1)
+    return padding is not None and (len(use.shape(0)) < _RANK or not np.any(padding[:2]))
 
 
-def _vector_slope(options: Any, op: Operator, values: Values) -> bool:
-    return _is_vector(op.input(1))
+def _vector_slope(use: Use) -> bool:
+    return _is_vector(use.shape(1))
 
 
-def _plain_slice(options: Any, op: Operator, values: Values) -> bool:
-    strides = values(op.input(3))
-    masks = (_option(options, "ellipsisMask", 0), _option(options, "newAxisMask", 0))
+def _plain_slice(use: Use) -> bool:
+    strides = use.constant(3)
+    masks = (use.option("ellipsisMask", 0), use.option("newAxisMask", 0))
     return strides is not None and bool(np.all(strides == 1)) and masks == (0, 0)
 
 
-LIMITS: dict[str, Callable[[Any, Operator, Values], bool]] = {
+LIMITS: dict[str, Callable[[Use], bool]] = {
     "channels_of_mean": _channels_of_mean,
     "default_weights": _default_weights,
     "no_activation": _no_activation,

@@ -4,7 +4,7 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 import third_party.tflite.schema as schema
-from transforms.tflite.edge_tpu_limits import LIMITS
+from transforms.tflite.edge_tpu_limits import LIMITS, Use
 from transforms.tflite.model_graph import Operator, Tensor
 
 
@@ -27,11 +27,10 @@ def within(name, inputs, output=(1, 2, 2, 4), options=None, op="OP", constants=N
     tensors = [tensor(*s, index=i, constant=i in constants) for i, s in enumerate(inputs)]
 
     def values(found):
-        known = found is not None and found.constant
-        return np.array(constants[found.index]) if known else None
+        return np.array(constants[found.index]) if found.constant else None
 
     operator = Operator(0, op, 1, tuple(tensors), (tensor(*output, index=99),))
-    return LIMITS[name](options, operator, values)
+    return LIMITS[name](Use(operator, options, values))
 
 
 class EdgeTpuLimitsTest(parameterized.TestCase):

@@ -83,7 +83,9 @@ class PredictTest(parameterized.TestCase):
         pool = model.subgraphs[0].operators[2]
         pool.builtinOptions.fusedActivationFunction = schema.ActivationFunctionType.RELU
         found = edge_tpu.predict(model).verdicts[2]
-        self.assertEqual((found.rule, found.why), ("limit", "it needs no fused activation function"))
+        self.assertEqual(
+            (found.rule, found.why), ("limit", "it needs no fused activation function")
+        )
         code = codes[pool.opcodeIndex]
         code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.ABS
         self.assertEqual(edge_tpu.predict(model).verdicts[2].rule, "operation")
@@ -112,7 +114,9 @@ class PredictTest(parameterized.TestCase):
         self.assertFalse(edge_tpu.predict(model).fits)
 
     def test_command(self):
-        self.assertEqual(edge_tpu.command("a_extractor.tflite"), "edgetpu_compiler a_extractor.tflite")
+        self.assertEqual(
+            edge_tpu.command("a_extractor.tflite"), "edgetpu_compiler a_extractor.tflite"
+        )
         self.assertEqual(edge_tpu.command("my file"), "edgetpu_compiler 'my file'")
 
 

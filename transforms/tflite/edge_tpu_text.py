@@ -20,7 +20,7 @@ def describe(prediction: Prediction, path: str) -> str:
     lines.append(runtime(prediction))
     if prediction.hides_embedding:
         lines.append(HIDDEN_EMBEDDING)
-    if prediction.num_mapped:
+    elif prediction.num_mapped:
         lines += ["", "To compile it:", f"  {edge_tpu.command(path)}"]
     lines += ["", "Sources of the rules:", *(f"  {url}" for url in sources(prediction))]
     return "\n".join(lines)

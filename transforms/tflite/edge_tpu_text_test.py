@@ -32,13 +32,12 @@ class EdgeTpuTextTest(absltest.TestCase):
     def test_a_complete_model(self):
         text = edge_tpu_text.describe(predict(testing.small().model), "x.tflite")
         self.assertIn(edge_tpu_text.HIDDEN_EMBEDDING, text)
+        self.assertNotIn("edgetpu_compiler", text)
         self.assertIn("RESHAPE            Edge TPU (it may stay on the CPU if", text)
         self.assertIn("Runtime: its operations need any runtime; what version 16", text)
 
     def test_too_many_parameters(self):
-        found = dataclasses.replace(
-            predict(testing.small().extractor), parameter_bytes=12 * 2**20
-        )
+        found = dataclasses.replace(predict(testing.small().extractor), parameter_bytes=12 * 2**20)
         self.assertIn("150%; the rest is sent to the chip", edge_tpu_text.memory(found))
 
     def test_nothing_to_compile(self):

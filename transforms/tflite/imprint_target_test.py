@@ -41,18 +41,14 @@ class ImprintTargetTest(parameterized.TestCase):
     @parameterized.product(old=[True, False], int8=[True, False])
     def test_only_the_head_of_a_joined_file_changes(self, old, int8):
         small = testing.small(int8=int8)
-        model = joined(
-            *((small.embedder, small.classes) if old else (small.extractor, small.head))
-        )
+        model = joined(*((small.embedder, small.classes) if old else (small.extractor, small.head)))
         for embedder in (small.embedder, small.model) + (small.extractor,) * (not old):
             target = imprint_target.read(model, parsed(embedder))
             self.assertEqual(target.is_old, old)
             changed = parsed(model_file.serialise(imprinted(target)))
             before, after = (m.subgraphs[0].operators for m in (model, changed))
             self.assertLen(after, len(before))
-            self.assertEqual(
-                np.asarray(after[0].customOptions).tobytes(), testing.COMPILED_OPTIONS
-            )
+            self.assertEqual(np.asarray(after[0].customOptions).tobytes(), testing.COMPILED_OPTIONS)
             a, b = (model_graph.graph(m) for m in (model, changed))
             self.assertEqual(
                 [str(t) for t in a.operators[0].inputs + a.operators[0].outputs],
@@ -67,9 +63,7 @@ class ImprintTargetTest(parameterized.TestCase):
     def test_the_head_of_a_pair(self, old):
         small = testing.small()
         head = parsed(
-            metadata.attach(
-                parsed(small.classes if old else small.head), testing.LABELS, _ABOUT
-            )
+            metadata.attach(parsed(small.classes if old else small.head), testing.LABELS, _ABOUT)
         )
         target = imprint_target.read(head, parsed(small.embedder))
         self.assertEqual((target.is_old, target.crop), (old, Crop.SQUARE))
@@ -107,7 +101,11 @@ class ImprintTargetTest(parameterized.TestCase):
             (new, small.head, "an embedder that takes .*32, 32.*, got one that takes .*1, 1, 1"),
             (old, small.extractor, "of the same, old pair"),
             (parsed(small.extractor), small.extractor, "computes its own embeddings"),
-            (parsed(testing.compiled(small.model)), None, "expected a file whose last operators, CONV_2D"),
+            (
+                parsed(testing.compiled(small.model)),
+                None,
+                "expected a file whose last operators, CONV_2D",
+            ),
         ):
             with self.assertRaisesRegex(ValueError, expected):
                 imprint_target.read(model, None if embedder is None else parsed(embedder))

@@ -170,7 +170,9 @@ class AboutTest(parameterized.TestCase):
 
     def test_copied(self):
         small = testing.small()
-        source = model_file.parse(metadata.attach(model_file.parse(small.model), None, self._SQUARE))
+        source = model_file.parse(
+            metadata.attach(model_file.parse(small.model), None, self._SQUARE)
+        )
         bare = model_file.parse(small.extractor)
         found = metadata.copied(bare, source)
         found = model_file.parse(model_file.serialise(model_file.pruned(found)))

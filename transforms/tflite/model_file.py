@@ -85,9 +85,7 @@ def parse(data: bytes, *, compiled: bool = False) -> Model:
 
 def is_compiled(tflite_model: Model) -> bool:
     """Returns whether a model is compiled for the Edge TPU, completely or in part."""
-    return any(
-        code.customCode == COMPILED.encode() for code in tflite_model.operatorCodes or ()
-    )
+    return any(code.customCode == COMPILED.encode() for code in tflite_model.operatorCodes or ())
 
 
 def serialise(tflite_model: Model) -> bytes:

@@ -151,7 +151,9 @@ class PartsTest(absltest.TestCase):
 
     def test_other_models(self):
         (model,) = models(testing.compiled(testing.small().model))
-        with self.assertRaisesRegex(ValueError, "not compiled for the Edge TPU, got .* in CUSTOM edg.*; comp"):
+        with self.assertRaisesRegex(
+            ValueError, "not compiled for the Edge TPU, got .* in CUSTOM edg.*; comp"
+        ):
             pairs.parts(model)
         self.assertTrue(pairs.is_head(models(testing.small().head)[0]))
         self.assertFalse(pairs.is_head(models(testing.small().extractor)[0]))

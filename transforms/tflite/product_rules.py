@@ -2,8 +2,8 @@
 
 A network's body is everything before the L2_NORMALIZATION. Networks whose kernels have one scale
 each, as MobileNet V1, have a body of uint8; networks with a scale for each channel, as
-EfficientNet-Lite, one of int8 between two QUANTIZE. The engines read only what follows. The body, or
-its first operators, may be compiled for the Edge TPU.
+EfficientNet-Lite, one of int8 between two QUANTIZE. The engines read only what follows. The body,
+or its first operators, may be compiled for the Edge TPU.
 
 Each rule has a name. A float model must keep the same rules with float32 tensors, except for those
 about quantisation. The rules look only at the model, whichever program made it.
