@@ -46,7 +46,8 @@ RULES = {
     "type": Rule("tensors of int8 or uint8 with a scale", MODELS),
     "rank": Rule("tensors in which only the last 3 dimensions are larger than 1", MODELS),
     "limit": Rule("what the limit of the operation says", MODELS),
-    # A maintainer explains the message "More than one subgraph is not supported".
+    # MODELS says so, too. Here, a maintainer explains what the compiler's log says of such an
+    # operator, "More than one subgraph is not supported".
     "position": Rule(
         "it comes after an operator on the CPU, and only what comes before the first such operator "
         "is mapped",
@@ -85,7 +86,9 @@ _RESIZE = Operation(
 )
 _NOT_ALONG_THE_BATCH = "no reduction along the batch"
 
-# Operator of TensorFlow Lite -> operation. Source of all: MODELS, table of operations.
+# Operator of TensorFlow Lite -> operation. Source of all: MODELS, table of operations. Axis has the
+# table, too, without the versions of the runtime:
+# https://developer.axis.com/computer-vision/on-device/system-on-chip/artpec-7/supported-ops/
 OPERATIONS = {
     "ADD": Operation(),
     "AVERAGE_POOL_2D": _NO_ACTIVATION,
