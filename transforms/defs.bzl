@@ -193,8 +193,8 @@ def l2norm_tflite(
         **kwargs):
     """Converts a checkpoint's network to NAME.tflite and its two parts, and checks them.
 
-    The files are NAME.tflite; NAME_extractor.tflite, up to and including the embedding, and
-    NAME_head.tflite, the rest; NAME_frozen.pb and NAME_folded.pb, the graphs that they are made
+    The files are NAME.tflite; NAME_extractor.tflite, up to the embedding, and NAME_head.tflite, the
+    rest, which begins with the L2_NORMALIZATION; NAME_frozen.pb and NAME_folded.pb, the graphs that they are made
     from; NAME_labels.txt; NAME_report.md and NAME_report.json. Intermediate files are in the
     output groups checkpoint, graph, images and unchecked. The build fails if the product breaks a
     rule, or does not agree with the graph.

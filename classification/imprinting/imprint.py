@@ -1,6 +1,8 @@
-"""Adds classes to a network from a few photos each, without training.
+r"""Adds classes to a network from a few photos each, without training.
 
   ./bazelw run imprint -- --images_dir=DIR --output=OUT.tflite [--model=IN.tflite] [--keep_classes]
+  ./bazelw run imprint -- --model=JOINED.tflite --embedder=EXTRACTOR.tflite \
+      --images_dir=DIR --output=OUT.tflite
   ./bazelw run imprint -- --checkpoint=IN --images_dir=DIR --output=OUT
 
 DIR holds a folder for each class, with the class's name and its photos. OUT has the classes of DIR
@@ -14,6 +16,11 @@ the 1,000 classes of ImageNet, which the build makes. Everything before the last
 byte for byte. If a folder has the name of a class that was imprinted before, here or on
 a device, the class gets more examples. Devices leave classes without names; these are named by
 their numbers, or by --labels.
+
+JOINED.tflite is what join_tflite made from an extractor that is compiled for the Edge TPU, and a
+head. Only the head changes. Without an Edge TPU on this machine, the embeddings are computed by
+EXTRACTOR.tflite, the extractor before it was compiled. The head of a pair can be given instead of
+JOINED.tflite, too.
 
 The checkpoint IN, one of this project or a published classifier, becomes a folder OUT. Continue
 with `train --fine_tune_checkpoint=OUT` (the paper's "imprinting + FT") or with
@@ -45,6 +52,7 @@ from classification.imprinting.photos import Photos
 from classification.inference import default_model
 from classification.nets import checkpoints, model_flags
 from transforms.base import atomic_files, path_flags, program
+from transforms.tflite import model_file, pairs
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(model_flags)
@@ -54,6 +62,12 @@ path_flags.define(
     "",
     "The .tflite to start from: a quantised classifier. Default: the one that the build makes, "
     "with the 1,000 classes of ImageNet.",
+)
+path_flags.define(
+    "embedder",
+    "",
+    "With --model, if its extractor is compiled for the Edge TPU, or if it is only a head: the "
+    "uncompiled extractor, which computes the embeddings. Default: an Edge TPU computes them.",
 )
 path_flags.define(
     "checkpoint",
@@ -109,6 +123,8 @@ def main() -> None:
         imprinted = network.imprint(found, progress.show)
     imprinted.write(FLAGS.output)
     _report(found, imprinted, seconds=time.monotonic() - start)
+    if isinstance(network, TfliteNetwork) and network.is_old:
+        print(pairs.OLD)
     if isinstance(network, TfliteNetwork) and network.num_unnamed:
         print(
             f"{network.num_unnamed} classes of {path} have no names and are named by their numbers."
@@ -119,6 +135,11 @@ def _options() -> Options:
     """How to imprint, as the flags say."""
     if FLAGS.model and FLAGS.checkpoint:
         raise ValueError("expected either --model or --checkpoint, got both")
+    if FLAGS.embedder and not FLAGS.model:
+        raise ValueError(
+            "expected --embedder only with --model, a file with a compiled extractor or a head, "
+            "got it without"
+        )
     if FLAGS.labels and not FLAGS.keep_classes:
         raise ValueError(
             "expected --keep_classes with --labels, which name the classes that are kept; got only "
@@ -141,9 +162,12 @@ def _options() -> Options:
 def _tflite(path: str, options: Options) -> TfliteNetwork:
     with open(path, "rb") as file:
         data = file.read()
+    embedder = model_file.read(FLAGS.embedder) if FLAGS.embedder else None
     labels = records.read_label_file(FLAGS.labels) if FLAGS.labels else None
     try:
-        network = TfliteNetwork(data, options, labels, labels_source=FLAGS.labels)
+        network = TfliteNetwork(
+            data, options, labels, labels_source=FLAGS.labels, embedder=embedder
+        )
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     atomic_files.check_place(FLAGS.output)

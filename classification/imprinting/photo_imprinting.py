@@ -33,8 +33,9 @@ from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 from transforms.base import labels as label_files
 from transforms.conversion import inference
-from transforms.tflite import metadata, model_file
+from transforms.tflite import imprint_target, metadata, model_file
 from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.model_graph import Model
 
 # Called with the number of photos done and the total number.
 OnProgress = Callable[[int, int], None]
@@ -135,6 +136,7 @@ class TfliteNetwork:
     Attributes:
       labels: the names of the kept classes.
       num_unnamed: how many of these have no names, and are named by their numbers.
+      is_old: whether the model is of an old pair; see `pairs.OLD`.
     """
 
     def __init__(
@@ -144,25 +146,40 @@ class TfliteNetwork:
         labels: Sequence[str] | None = None,
         *,
         labels_source: str = "labels",
+        embedder: Model | None = None,
     ):
         """Reads the model.
 
         Args:
           data: a quantised classifier, as `./bazelw build frozen_tflite` makes it, or any other
-            that the on-device imprinting engines accept.
+            that the on-device imprinting engines accept; one with a compiled extractor; or the head
+            of a pair.
           options: how to imprint.
           labels: the names of the model's classes, for `keep_classes`; None means the names that
             the model carries.
           labels_source: what an error about the number of `labels` calls their source.
+          embedder: the uncompiled extractor, for a head, and for a compiled one if there is no Edge
+            TPU; see `imprint_target.read`.
 
         Raises:
-          ValueError: if the model is damaged or cannot be imprinted into, or the names do not fit
-            it.
+          ValueError: if the model is damaged or cannot be imprinted into, or the names or the
+            embedder do not fit it.
         """
         self._data = data
         self._options = options
-        self._tflite_model = model_file.parse(data)
+        self._tflite_model = model_file.parse(data, compiled=True)
         inference.verify(data)
+        self._target = imprint_target.read(self._tflite_model, embedder)
+        self.is_old = self._target.is_old
+        self._edge_tpu = None
+        if self._target.embedder is None:
+            self._edge_tpu = inference.edge_tpu()
+            if self._edge_tpu is None:
+                raise ValueError(
+                    "expected an Edge TPU to compute embeddings with the compiled extractor, got "
+                    "none; add --embedder=NAME_extractor.tflite, the extractor before it was "
+                    "compiled"
+                )
         num_classes = self._engine().num_classes
         if labels is None or not num_classes:
             self.labels, self.num_unnamed = _carried_labels(data, num_classes)
@@ -188,16 +205,12 @@ class TfliteNetwork:
         engine = self._engine()
         numbers = class_numbers.assign(found.classes, engine, self.labels)
         names = [*self.labels, *(n for n, number in numbers.items() if number >= len(self.labels))]
-        vectors, bad = tflite_embedder.embed(
-            self._tflite_model, found.paths, views=self._options.views, on_progress=on_progress
-        )
+        vectors, bad = self._embed(found.paths, self._options.views, on_progress)
         new = _readable(found, vectors, bad, self._options)
         comparison = ""
         trained = engine.trained_vectors()
         if len(trained):
-            others, _ = tflite_embedder.embed(
-                self._tflite_model, check_images.photographs(), views=kept_classes.PARTS
-            )
+            others, _ = self._embed(check_images.photographs(), kept_classes.PARTS)
             comparison = _compare(trained, new, others, self._options)
         for name, embeddings in new.items():
             try:
@@ -212,12 +225,26 @@ class TfliteNetwork:
             len(found.names) - len(bad),
             tuple(found.describe(bad)),
             comparison,
-            tflite=metadata.extend(built.tflite_model, names, data=self._data),
+            tflite=metadata.extend(
+                self._target.with_classes_of(built.tflite_model), names, data=self._data
+            ),
             cosines=built.cosines,
         )
 
     def _engine(self) -> ImprintingEngine:
-        return ImprintingEngine(self._tflite_model, keep_classes=self._options.keep_classes)
+        return ImprintingEngine(self._target.classifier, keep_classes=self._options.keep_classes)
+
+    def _embed(
+        self, paths: Sequence[str], views: int, on_progress: OnProgress | None = None
+    ) -> tuple[np.ndarray, dict[int, str]]:
+        return tflite_embedder.embed(
+            self._target.embedder or self._target.classifier,
+            paths,
+            views=views,
+            on_progress=on_progress,
+            crop=self._target.crop,
+            edge_tpu=self._edge_tpu,
+        )
 
 
 class CheckpointNetwork:

@@ -1,14 +1,16 @@
-"""Computes embeddings of image files with the extractor of a .tflite, on all processors."""
+"""Computes embeddings of image files with a .tflite, on all processors."""
 
 import concurrent.futures
 import os
 import queue
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
+from transforms.base.photo_crop import Crop
 from transforms.conversion.inference import Kernels, Runner
 from transforms.tflite import metadata, model_file, model_graph, split
 from transforms.tflite.model_graph import Model
@@ -22,31 +24,38 @@ def embed(
     kernels: Kernels = Kernels.DEFAULT,
     threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    crop: Crop | None = None,
+    edge_tpu: Any = None,
 ) -> tuple[np.ndarray, dict[int, str]]:
     """Computes the embeddings of image files, preprocessed as in evaluation.
 
     Args:
-      tflite_model: a quantised classifier, extractor and head in one.
+      tflite_model: a quantised classifier, extractor and head in one. It may be compiled only if
+        there is an `edge_tpu`.
       paths: JPEG, PNG, BMP, WebP or GIF files.
       views: the number of parts of each image; see `PixelReader.read`.
       kernels: the interpreter's kernels.
       threads: the number of threads; None means one per processor.
       on_progress: called with the number of images done and the total number.
+      crop: the part of an image that the model takes; None for what its metadata says.
+      edge_tpu: see `inference.edge_tpu`; None if no operator is computed by one.
 
     Returns:
       float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
       the reasons why files cannot be read, by index. The embeddings of such files are 0.
     """
-    extractor = split.split(tflite_model).extractor
-    graph = model_graph.graph(extractor)
+    embedder = split.at_embedding(tflite_model).extractor
+    graph = model_graph.graph(embedder)
     (image,), (output,) = graph.inputs, graph.outputs
     embeddings = np.zeros([len(paths), views, output.shape[-1]], np.float32)
     bad: dict[int, str] = {}
-    workers = max(1, min(threads or os.cpu_count() or 1, len(paths)))
+    # All threads would wait for the same Edge TPU.
+    processors = 1 if edge_tpu is not None else threads or os.cpu_count() or 1
+    workers = max(1, min(processors, len(paths)))
     free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
-    data = model_file.serialise(extractor)
+    data = model_file.serialise(embedder)
     for _ in range(workers):
-        free.put(Runner(data, kernels=kernels))
+        free.put(Runner(data, kernels=kernels, edge_tpu=edge_tpu))
 
     def compute(index: int) -> None:
         try:
@@ -61,7 +70,7 @@ def embed(
             free.put(runner)
         embeddings[index] = output.dequantise(quanta)
 
-    with PixelReader(image.shape[1], metadata.crop_of(tflite_model)) as reader:
+    with PixelReader(image.shape[1], crop or metadata.crop_of(tflite_model)) as reader:
         pool = concurrent.futures.ThreadPoolExecutor(workers)
         try:
             for done, _ in enumerate(pool.map(compute, range(len(paths))), start=1):

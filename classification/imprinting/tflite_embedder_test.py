@@ -1,4 +1,4 @@
-"""Tests of tflite_embedder.py: compares it with running the extractor on pixels."""
+"""Tests of tflite_embedder.py: compares it with running the embedder on pixels."""
 
 import os
 from unittest import mock
@@ -24,12 +24,12 @@ class EmbedTest(absltest.TestCase):
             Image.fromarray(pixels).save(self.paths[-1])
         self.model = model_file.parse(testing.small().model)
 
-    def test_are_those_of_the_extractor_in_order(self):
-        extractor = model_file.parse(testing.small().extractor)
+    def test_are_those_of_the_embedder_in_order(self):
+        embedder = model_file.parse(testing.small().embedder)
         with PixelReader(testing.SIZE) as reader:
             pixels = np.concatenate([reader.read(path, views=2) for path in self.paths])
-        (quanta,) = inference.run(extractor, pixels, kernels=Kernels.DEFAULT)
-        (output,) = model_graph.graph(extractor).outputs
+        (quanta,) = inference.run(embedder, pixels, kernels=Kernels.DEFAULT)
+        (output,) = model_graph.graph(embedder).outputs
         expected = output.dequantise(quanta).reshape(9, 2, -1)
         for threads in (1, 4):
             on_progress = mock.Mock()

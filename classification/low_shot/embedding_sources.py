@@ -152,4 +152,4 @@ def _of_values(
 
 
 def _model_key(tflite_model: Model) -> bytes:
-    return model_file.serialise(split.split(tflite_model).extractor)
+    return model_file.serialise(split.at_embedding(tflite_model).extractor)

@@ -50,7 +50,7 @@ def classifier(tflite_model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Cl
       tflite_model: a classifier, with extractor and head.
       kernels: the interpreter's kernels.
     """
-    head = split.split(tflite_model).head
+    head = split.at_embedding(tflite_model).head
     (embedding,) = model_graph.graph(head).inputs
     (scale,), (zero_point,) = embedding.scales, embedding.zero_points
 

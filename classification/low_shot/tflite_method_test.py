@@ -13,9 +13,9 @@ _NOVEL = 3
 
 
 def _embeddings(images: np.ndarray) -> np.ndarray:
-    extractor = model_file.parse(testing.small().extractor)
-    (output,) = model_graph.graph(extractor).outputs
-    (quanta,) = inference.run(extractor, images, kernels=Kernels.REFERENCE)
+    embedder = model_file.parse(testing.small().embedder)
+    (output,) = model_graph.graph(embedder).outputs
+    (quanta,) = inference.run(embedder, images, kernels=Kernels.REFERENCE)
     return output.dequantise(quanta).reshape(len(images), -1)
 
 

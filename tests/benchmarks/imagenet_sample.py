@@ -106,7 +106,7 @@ def beside(model: Model, photos: np.ndarray, folder: str, shots: Sequence[int]) 
       folder: of new classes.
       shots: numbers of training photos of each class.
     """
-    parts = split.split(model)
+    parts = split.at_embedding(model)
     output = model_graph.graph(parts.extractor).outputs[0]
 
     def embed(pixels: np.ndarray) -> np.ndarray:
@@ -127,7 +127,7 @@ def beside(model: Model, photos: np.ndarray, folder: str, shots: Sequence[int]) 
                 own = np.flatnonzero(train_labels == label)
                 chosen = rng.choice(own, min(count, len(own)), replace=False)
                 engine.add(engine.num_classes, examples[chosen])
-            head = split.split(engine.build().tflite_model).head
+            head = split.at_embedding(engine.build().tflite_model).head
             answers = [
                 inference.run(head, each, kernels=Kernels.DEFAULT)[0].argmax(axis=-1).reshape(-1)
                 for each in (base, queries)

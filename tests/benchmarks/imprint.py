@@ -108,7 +108,7 @@ def main() -> None:
 
 
 def _inference(tflite_model: Model, paths: list[str]) -> Callable[[], None]:
-    extractor = split.split(tflite_model).extractor
+    extractor = split.at_embedding(tflite_model).extractor
     (image,) = model_graph.graph(extractor).inputs
     with PixelReader(image.shape[1]) as reader:
         pixels = np.concatenate([reader.read(path) for path in paths])

@@ -72,7 +72,8 @@ class Run:
     Attributes:
       kernels: the kernels that it was run with.
       logits_quantum: the scale of its logits; None for a float model.
-      embedding: [n, 1, 1, d], quanta if the model is quantised.
+      features: the embedding before its normalisation, [n, 1, 1, d], quanta if the model is
+        quantised.
       probabilities: [n, classes], likewise.
       real: all outputs as real numbers.
     """
@@ -84,14 +85,19 @@ class Run:
           ValueError: if it lacks an L2_NORMALIZATION or a softmax.
         """
         graph = model_graph.graph(tflite_model)
-        tensors = [_embedding(graph), _logits(graph), graph.outputs[0]]
+        features, embedding = _normalisation(graph)
+        tensors = [embedding, _logits(graph), graph.outputs[0]]
         values = run(
-            tflite_model, _inputs(graph, images), kernels=kernels, fetch=[t.index for t in tensors]
+            tflite_model,
+            _inputs(graph, images),
+            kernels=kernels,
+            fetch=[t.index for t in (*tensors, features)],
         )
+        self.features = values.pop()
         real = [t.dequantise(v) for t, v in zip(tensors, values, strict=True)]
         self.kernels = kernels
         self.logits_quantum = tensors[1].scales[0] if tensors[1].scales else None
-        self.embedding, _, self.probabilities = values
+        self.probabilities = values[-1]
         self.real = Outputs(*(v.reshape(len(images), -1) for v in real))
 
 
@@ -100,12 +106,13 @@ def joined(got: Run, extractor: Model, head: Model, images: np.ndarray) -> Figur
 
     Args:
       got: the model's outputs for the images.
-      extractor: from the images to the embedding.
-      head: from the embedding to the probabilities.
+      extractor: from the images to the embedding before its normalisation.
+      head: from there to the probabilities.
       images: uint8 [n, s, s, 3].
 
     Returns:
-      The number of values of embeddings and probabilities that differ, whose limit is 0.
+      The number of values of embeddings, before their normalisation, and of probabilities that
+      differ; its limit is 0.
 
     Raises:
       ValueError: if the extractor's output and the head's input have another type, shape or scale.
@@ -118,9 +125,9 @@ def joined(got: Run, extractor: Model, head: Model, images: np.ndarray) -> Figur
     if got.kernels is Kernels.REFERENCE:
         images = images[:_JOINED_BY_REFERENCE]
     inputs = _inputs(model_graph.graph(extractor), images)
-    (embedding,) = run(extractor, inputs, kernels=got.kernels)
-    (probabilities,) = run(head, embedding, kernels=got.kernels)
-    differing = np.sum(embedding != got.embedding[: len(images)])
+    (features,) = run(extractor, inputs, kernels=got.kernels)
+    (probabilities,) = run(head, features, kernels=got.kernels)
+    differing = np.sum(features != got.features[: len(images)])
     differing += np.sum(probabilities != got.probabilities[: len(images)])
     return Figure(
         "parts_differing",
@@ -135,11 +142,14 @@ def _inputs(graph: Graph, images: np.ndarray) -> np.ndarray:
     return images if graph.inputs[0].type == "UINT8" else pixel_scaling.to_real(images)
 
 
-def _embedding(graph: Graph) -> model_graph.Tensor:
+def _normalisation(graph: Graph) -> tuple[model_graph.Tensor, model_graph.Tensor]:
+    """The input and the output of the L2_NORMALIZATION."""
     found = graph.named("L2_NORMALIZATION")
     if len(found) != 1:
         raise ValueError(f"expected a model with one L2_NORMALIZATION, got {len(found)}")
-    return found[0].outputs[0]
+    before = found[0].input(0)
+    assert before is not None
+    return before, found[0].outputs[0]
 
 
 def _logits(graph: Graph) -> model_graph.Tensor:

@@ -31,7 +31,7 @@ class ModelTest(parameterized.TestCase):
         figure = agreement.joined(run, extractor, head, images)
         self.assertEqual(figure.value, 0)
         # The head of another model.
-        scale = [op for op in head.subgraphs[0].operators][1].inputs[1]
+        scale = [op for op in head.subgraphs[0].operators][2].inputs[1]
         data = head.buffers[head.subgraphs[0].tensors[scale].buffer].data
         data[:] = data // 2
         self.assertFalse(agreement.joined(run, extractor, head, images).within_limit)
@@ -69,7 +69,7 @@ class ModelTest(parameterized.TestCase):
         run = agreement.Run(model, images, kernels=Kernels.DEFAULT)
         (index,) = head.subgraphs[0].inputs
         head.subgraphs[0].tensors[index].quantization.scale[0] = 1 / 127
-        with self.assertRaisesRegex(ValueError, "scale 0.0078125.*, got .*scale 0.00787402"):
+        with self.assertRaisesRegex(ValueError, "uint8 .*, scale .*, got .*scale 0.00787402"):
             agreement.joined(run, extractor, head, images)
 
     def test_images_that_do_not_fit(self):
@@ -93,8 +93,8 @@ class ModelTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "expected a frozen graph"):
             agreement.graph_outputs(graph_def, testing.images(2))
 
-    def test_extractor_or_head_alone_cannot_be_compared(self):
-        for data in (testing.small().extractor, testing.small().head):
+    def test_a_model_without_normalisation_or_softmax_cannot_be_compared(self):
+        for data in (testing.small().extractor, testing.small().classes):
             with self.assertRaisesRegex(ValueError, "expected a model "):
                 agreement.Run(model_file.parse(data), testing.images(2), kernels=Kernels.DEFAULT)
 

@@ -19,7 +19,7 @@ class Checked:
 
     Attributes:
       tflite_model: the bytes of the complete model, with metadata and labels.
-      extractor: those of the part up to the embedding, with metadata.
+      extractor: those of the part before the L2_NORMALIZATION, with metadata.
       head: those of the rest, with metadata and labels.
       quantised: whether the graph that they were made from is quantised.
       images: the number of images that they were compared on.
@@ -47,7 +47,7 @@ def check(
 
     Args:
       tflite_model: a classifier, as converted.
-      extractor: its part up to the embedding.
+      extractor: its part before the L2_NORMALIZATION.
       head: the rest.
       frozen: the frozen graph that it was made from, before folding.
       images: uint8 [n, s, s, 3], n at least 64.

@@ -23,7 +23,7 @@ from transforms.tflite import model_file
 from transforms.tflite.model_graph import Model
 
 _MODEL = path_flags.define("model", "", "The .tflite, as converted.")
-_EXTRACTOR = path_flags.define("extractor", "", "Its part up to the embedding.")
+_EXTRACTOR = path_flags.define("extractor", "", "Its part before the L2_NORMALIZATION.")
 _HEAD = path_flags.define("head", "", "The rest of it.")
 _FROZEN_GRAPH = path_flags.define(
     "frozen_graph", "", "The frozen graph that it was made from, before folding."

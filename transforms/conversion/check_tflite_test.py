@@ -125,7 +125,7 @@ class CheckTfliteTest(absltest.TestCase):
             r"that do not agree:\n(?s:.*)\n  logits_p99: expected "
         )
         self.assert_fails(
-            "expected a model that keeps the rules of the products, got one with 3 rules that are "
+            "expected a model that keeps the rules of the products, got one with 1 rules that are "
             "broken:\n  input: expected ",
             model="head.tflite",
         )

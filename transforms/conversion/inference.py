@@ -1,8 +1,10 @@
 """Runs a .tflite on many inputs, with the reference kernels or the default ones."""
 
 import concurrent.futures
+import ctypes
 import enum
 import os
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -10,6 +12,9 @@ import tensorflow as tf
 from transforms.conversion.silence import silence
 from transforms.tflite import model_file
 from transforms.tflite.model_graph import Model
+
+# The runtime's library on Linux, where the Edge TPU's packages install it.
+_EDGE_TPU = "libedgetpu.so.1"
 
 
 class Kernels(enum.Enum):
@@ -27,18 +32,19 @@ class Kernels(enum.Enum):
 class Runner:
     """A TFLite model in an interpreter with one thread, for one image at a time."""
 
-    def __init__(self, data: bytes, *, kernels: Kernels):
+    def __init__(self, data: bytes, *, kernels: Kernels, edge_tpu: Any = None):
         """Prepares the model.
 
         Args:
           data: the bytes of a .tflite with one input.
           kernels: the implementation of the operators.
+          edge_tpu: computes the operators that are compiled for the Edge TPU; see `edge_tpu`.
 
         Raises:
           ValueError: if the interpreter refuses the model.
         """
         with silence():
-            self._interpreter = _interpreter(data, kernels)
+            self._interpreter = _interpreter(data, kernels, edge_tpu)
         (image,) = self._interpreter.get_input_details()
         self._input = image["index"]
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
@@ -55,6 +61,20 @@ class Runner:
         self._interpreter.set_tensor(self._input, image[np.newaxis])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
+
+
+def edge_tpu() -> Any:
+    """Returns what lets the interpreter use an Edge TPU; None if there is none on this machine.
+
+    It is a delegate of TensorFlow Lite, out of the Edge TPU's runtime (libedgetpu).
+    """
+    try:
+        # If the library is missing, TensorFlow's destructor would print an error.
+        ctypes.CDLL(_EDGE_TPU)
+        with silence():
+            return tf.lite.experimental.load_delegate(_EDGE_TPU)
+    except (ValueError, OSError):
+        return None
 
 
 def verify(data: bytes) -> None:
@@ -117,7 +137,7 @@ def run(
     return [np.concatenate(values) for values in zip(*done, strict=True)]
 
 
-def _interpreter(data: bytes, kernels: Kernels) -> tf.lite.Interpreter:
+def _interpreter(data: bytes, kernels: Kernels, edge_tpu: Any = None) -> tf.lite.Interpreter:
     resolver = tf.lite.experimental.OpResolverType
     reference = kernels is Kernels.REFERENCE
     try:
@@ -125,6 +145,7 @@ def _interpreter(data: bytes, kernels: Kernels) -> tf.lite.Interpreter:
             model_content=data,
             num_threads=1,
             experimental_op_resolver_type=resolver.BUILTIN_REF if reference else resolver.AUTO,
+            experimental_delegates=None if edge_tpu is None else [edge_tpu],
         )
         interpreter.allocate_tensors()
     except RuntimeError as error:

@@ -1,5 +1,8 @@
 """Tests of running models."""
 
+import ctypes
+from unittest import mock
+
 import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
@@ -64,6 +67,25 @@ class RunTest(parameterized.TestCase):
         model.subgraphs[0].operators[8].inputs = model.subgraphs[0].operators[0].inputs[:2]
         with self.assertRaisesRegex(ValueError, "interpreter accepts, got "):
             inference.run(model, testing.images(2), kernels=Kernels.REFERENCE)
+
+
+class EdgeTpuTest(absltest.TestCase):
+    def test_none_without_its_runtime(self):
+        with mock.patch.object(inference, "_EDGE_TPU", "libno_such_edgetpu.so.1"):
+            self.assertIsNone(inference.edge_tpu())
+
+    def test_none_if_the_runtime_finds_none(self):
+        with (
+            mock.patch.object(ctypes, "CDLL"),
+            mock.patch.object(tf.lite.experimental, "load_delegate", side_effect=ValueError),
+        ):
+            self.assertIsNone(inference.edge_tpu())
+
+    def test_a_compiled_model_cannot_run_without_one(self):
+        data = testing.compiled(testing.small().extractor)
+        inference.verify(data)
+        with self.assertRaisesRegex(ValueError, "interpreter accepts, got .*edgetpu-custom-op"):
+            inference.Runner(data, kernels=Kernels.DEFAULT)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
   make_tflite --graph=GRAPH.pb --checkpoint=PREFIX \
       --frozen=F.pb --folded=G.pb --model=M.tflite --extractor=E.tflite --head=H.tflite
 
-The graph is frozen with the checkpoint's values, folded, converted, and split after its embedding.
+The graph is frozen with the checkpoint's values, folded, converted, and split before its
+L2_NORMALIZATION.
 The .tflite is quantised if the graph has fake-quant nodes, otherwise float. The files are not
 checked; check_tflite does that.
 """
@@ -30,7 +31,9 @@ _OUTPUT_NAME = flags.DEFINE_string(
 _FROZEN = path_flags.define("frozen", "", "Where to write the frozen graph.")
 _FOLDED = path_flags.define("folded", "", "Where to write the frozen and folded graph.")
 _MODEL = path_flags.define("model", "", "Where to write the .tflite.")
-_EXTRACTOR = path_flags.define("extractor", "", "Where to write its part up to the embedding.")
+_EXTRACTOR = path_flags.define(
+    "extractor", "", "Where to write its part before the L2_NORMALIZATION."
+)
 _HEAD = path_flags.define("head", "", "Where to write the rest of it.")
 
 

@@ -24,7 +24,7 @@ class Products(NamedTuple):
       frozen: the graph with the checkpoint's values as constants, a serialised GraphDef.
       folded: the same with normalised kernels and batch norm folded, a serialised GraphDef.
       tflite_model: the classifier.
-      parts: the classifier, split after the embedding.
+      parts: the classifier, split before the normalisation of its embedding.
     """
 
     frozen: bytes
@@ -91,7 +91,7 @@ def fold(
 
 
 def convert_and_split(frozen: bytes, folded: bytes) -> Products:
-    """Converts a folded graph to a .tflite, and splits it after its embedding.
+    """Converts a folded graph to a .tflite, and splits it before its L2_NORMALIZATION.
 
     Raises:
       ValueError: see `convert.convert` and `split.split`.

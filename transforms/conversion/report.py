@@ -11,6 +11,12 @@
   name of a figure -> `value`, `says` and, if there is a limit, `limit`, which begins with "at most"
   or "at least"; `among` is the same figure for the two kinds of kernels, compared with each other
   (see noise.py).
+- `edge_tpu`: what the Edge TPU's compiler is predicted to do with the extractor: `operators`, their
+  number; `mapped`, how many of these are mapped to the chip; `on_cpu`, the others: `operator`,
+  `index`, `rule`, `why` and `source`; `parameter_bytes` of the mapped ones, and `on_chip_bytes`,
+  the size of the chip's memory; `runtime`, the first version of the runtime with all mapped
+  operations, 0 for any; `command`, which compiles the extractor, or null and `refusal`, if the
+  compiler would refuse it; `sources` of the rules.
 - `operators`: in the order of execution: `operator`, `version`, and the lists `inputs` and
   `outputs` of tensors, each with `name`, `type`, `shape`, `constant` and, if it is quantised,
   `scale` and `zero_point`. An optional input that is left out is null.
@@ -28,7 +34,14 @@ import tensorflow as tf
 from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.check import Checked
 from transforms.conversion.inference import Kernels
-from transforms.tflite import model_file, model_graph, product_rules
+from transforms.tflite import (
+    edge_tpu,
+    edge_tpu_rules,
+    edge_tpu_text,
+    model_file,
+    model_graph,
+    product_rules,
+)
 from transforms.tflite.model_graph import Operator, Tensor
 
 
@@ -76,6 +89,7 @@ def build(
             kernels.value: {figure.name: _figure(figure) for figure in figures}
             for kernels, figures in checked.agreement.items()
         },
+        "edge_tpu": _edge_tpu(checked.extractor, products),
         "operators": [_operator(op) for op in graph.operators],
     }
 
@@ -109,6 +123,7 @@ def markdown(report: Mapping[str, Any], *, name: str) -> str:
             for figure, first in agreement[kernels[0]].items()
         ],
     )
+    lines += _edge_tpu_lines(report["edge_tpu"])
     lines += _table(
         "Rules that are kept", ["rule", "what"], [[*r] for r in report["rules"].items()]
     )
@@ -128,6 +143,54 @@ def markdown(report: Mapping[str, Any], *, name: str) -> str:
     )
     lines += _table("Made from", ["what", "SHA-256"], [[*r] for r in report["made_from"].items()])
     return "\n".join(lines) + "\n"
+
+
+def _edge_tpu(extractor: bytes, products: Mapping[str, bytes]) -> dict[str, Any]:
+    prediction = edge_tpu.predict(model_file.parse(extractor))
+    (path,) = (name for name, data in products.items() if data is extractor)
+    found: dict[str, Any] = {
+        "operators": len(prediction.verdicts),
+        "mapped": prediction.num_mapped,
+        "on_cpu": [
+            {
+                "operator": verdict.operator.name,
+                "index": verdict.operator.index,
+                "rule": verdict.rule,
+                "why": verdict.why,
+                "source": verdict.source,
+            }
+            for verdict in prediction.unmapped
+        ],
+        "parameter_bytes": prediction.parameter_bytes,
+        "on_chip_bytes": edge_tpu_rules.ON_CHIP_BYTES,
+        "runtime": prediction.runtime,
+        "command": None if prediction.refusal else edge_tpu.command(path),
+        "sources": edge_tpu_text.sources(prediction),
+    }
+    if prediction.refusal:
+        found["refusal"] = prediction.refusal
+    return found
+
+
+def _edge_tpu_lines(found: Mapping[str, Any]) -> list[str]:
+    lines = ["", "## Edge TPU", ""]
+    if "refusal" in found:
+        return [*lines, "The compiler refuses the extractor, which is not quantised to 8 bits."]
+    size, room = found["parameter_bytes"], found["on_chip_bytes"]
+    lines += [
+        f"The compiler is predicted to map {found['mapped']} of {found['operators']} operators of "
+        f"the extractor, with {size:,} bytes of parameters; the chip has {room:,} bytes (8 MiB) "
+        f"for them and for the program. To compile it, type `{found['command']}`.",
+        "",
+        f"Sources of the rules: {', '.join(found['sources'])}.",
+    ]
+    if found["on_cpu"]:
+        lines += _table(
+            "Operators of the extractor that stay on the CPU",
+            ["", "operator", "rule", "why"],
+            [[str(v["index"]), v["operator"], v["rule"], v["why"]] for v in found["on_cpu"]],
+        )
+    return lines
 
 
 def _figure(figure: Figure) -> dict[str, Any]:

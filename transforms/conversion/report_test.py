@@ -1,5 +1,6 @@
 """Tests of the report."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -9,7 +10,7 @@ from transforms.conversion import report, testing
 from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.check import Checked
 from transforms.conversion.inference import Kernels
-from transforms.tflite import product_rules
+from transforms.tflite import model_file, product_rules
 
 _MADE_FROM = {"frozen graph": "ab" * 32, "weights": "cd" * 32}
 
@@ -58,7 +59,8 @@ class ReportTest(absltest.TestCase):
         data = json.loads(self.files()["small_report.json"])
         self.assertEqual(
             [*data],
-            ["tensorflow", "quantised", "products", "made_from", "rules", "agreement", "operators"],
+            ["tensorflow", "quantised", "products", "made_from", "rules", "agreement"]
+            + ["edge_tpu", "operators"],
         )
         self.assertTrue(data["quantised"])
         self.assertRegex(data["tensorflow"], r"^2\.")
@@ -84,6 +86,41 @@ class ReportTest(absltest.TestCase):
             },
         )
         self.assertEqual(data["agreement"]["default"], data["agreement"]["reference"])
+
+    def test_edge_tpu(self):
+        files = self.files()
+        found = json.loads(files["small_report.json"])["edge_tpu"]
+        self.assertEqual((found["operators"], found["mapped"], found["on_cpu"]), (4, 4, []))
+        self.assertEqual(found["command"], "edgetpu_compiler small_extractor.tflite")
+        self.assertEqual((found["on_chip_bytes"], found["runtime"]), (8388608, 0))
+        self.assertBetween(found["parameter_bytes"], 300, 1000)
+        text = files["small_report.md"].decode()
+        self.assertIn("\n## Edge TPU\n\nThe compiler is predicted to map 4 of 4 operators of", text)
+        self.assertIn("type `edgetpu_compiler small_extractor.tflite`.\n", text)
+        self.assertIn("https://coral.ai/docs/edgetpu/models-intro/", text)
+
+    def test_operators_that_stay_on_the_cpu(self):
+        model = model_file.parse(testing.small().extractor)
+        pool = model.subgraphs[0].operators[2]
+        pool.builtinOptions.fusedActivationFunction = 1
+        changed = dataclasses.replace(checked(), extractor=model_file.serialise(model))
+        files = report.files(changed, name="small", made_from=_MADE_FROM)
+        found = json.loads(files["small_report.json"])["edge_tpu"]
+        self.assertEqual(found["mapped"], 2)
+        self.assertEqual([v["rule"] for v in found["on_cpu"]], ["limit", "position"])
+        self.assertIn(
+            "| 2 | AVERAGE_POOL_2D | limit | it needs no fused activation function |\n",
+            files["small_report.md"].decode(),
+        )
+
+    def test_edge_tpu_of_a_float_model(self):
+        files = self.files(quantise=False)
+        found = json.loads(files["small_report.json"])["edge_tpu"]
+        self.assertIsNone(found["command"])
+        self.assertIn("quantised to 8 bits", found["refusal"])
+        self.assertIn(
+            b"The compiler refuses the extractor, which is not quantised", files["small_report.md"]
+        )
 
     def test_operators(self):
         operators = json.loads(self.files()["small_report.json"])["operators"]

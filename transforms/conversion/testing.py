@@ -14,6 +14,8 @@ from transforms.tflite import model_file, split
 SIZE = 32
 CLASSES = 7
 EMBEDDING = 24
+# What the Edge TPU's compiler stores is opaque. Here, it is bytes whose number is not even.
+COMPILED_OPTIONS = np.random.default_rng(5).bytes(10_007)
 LABELS = ("null", "crane", "crane", "Äpfel", "two words", "5", "six")
 
 
@@ -25,8 +27,11 @@ class Small:
       frozen: the graph, which normalises the last kernel.
       folded: the graph with the normalised kernel as a constant.
       model: the bytes of the .tflite.
-      extractor: those of the part up to the embedding.
+      extractor: those of the part before the L2_NORMALIZATION.
       head: those of the rest.
+      embedder: those of the part up to and including the L2_NORMALIZATION, which is the extractor
+        of an old pair.
+      classes: those of the rest, which is the head of an old pair.
     """
 
     frozen: tf.GraphDef
@@ -34,6 +39,8 @@ class Small:
     model: bytes
     extractor: bytes
     head: bytes
+    embedder: bytes
+    classes: bytes
 
 
 def images(count: int = 64, size: int = SIZE) -> np.ndarray:
@@ -67,12 +74,15 @@ def small(*, quantise: bool = True, int8: bool = False) -> Small:
     frozen, folded = (graph_def(folded=f, ranges=chosen, int8=int8) for f in (False, True))
     data = convert.convert(folded)
     parts = split.split(model_file.parse(data))
+    old = split.at_embedding(model_file.parse(data))
     return Small(
         frozen=frozen,
         folded=folded,
         model=data,
         extractor=model_file.serialise(parts.extractor),
         head=model_file.serialise(parts.head),
+        embedder=model_file.serialise(old.extractor),
+        classes=model_file.serialise(old.head),
     )
 
 
@@ -90,7 +100,7 @@ def compiled(data: bytes, *, kept: int = 0) -> bytes:
     chip = schema.OperatorT()
     chip.inputs, chip.outputs = subgraph.inputs, last.outputs
     chip.opcodeIndex = len(model.operatorCodes)
-    chip.customOptions = np.arange(64, dtype=np.uint8)
+    chip.customOptions = np.frombuffer(COMPILED_OPTIONS, np.uint8)
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
     code.customCode, code.version = b"edgetpu-custom-op", 1

@@ -16,9 +16,9 @@ def _small() -> Model:
 
 def _embeddings(count: int = 64) -> np.ndarray:
     """The small model's embeddings of images, float32 [count, EMBEDDING]."""
-    extractor = model_file.parse(testing.small().extractor)
-    (output,) = model_graph.graph(extractor).outputs
-    (quanta,) = inference.run(extractor, testing.images(count), kernels=Kernels.REFERENCE)
+    embedder = model_file.parse(testing.small().embedder)
+    (output,) = model_graph.graph(embedder).outputs
+    (quanta,) = inference.run(embedder, testing.images(count), kernels=Kernels.REFERENCE)
     return output.dequantise(quanta).reshape(count, -1)
 
 
@@ -203,7 +203,7 @@ class ImprintingTest(parameterized.TestCase):
 
     def test_models_that_break_rules(self):
         with self.assertRaisesRegex(ValueError, "embedding: expected one L2_NORMALIZATION"):
-            ImprintingEngine(model_file.parse(testing.small().head), keep_classes=False)
+            ImprintingEngine(model_file.parse(testing.small().classes), keep_classes=False)
         floats = model_file.parse(testing.small(quantise=False).model)
         with self.assertRaisesRegex(ValueError, "quantised: expected each tensor to be uint8"):
             ImprintingEngine(floats, keep_classes=False)

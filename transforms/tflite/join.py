@@ -1,5 +1,6 @@
 """Joins two TFLite models: the second takes the output of the first."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,32 @@ def join(first: Model, second: Model) -> Model:
     return joined.build(inputs=first.subgraphs[0].inputs, outputs=outputs)
 
 
+def connect(first: Model, second: Model) -> Model:
+    """Returns a model that computes the first and then the second, without an operator between.
+
+    Operators, constants and quantisation do not change; custom options stay the same bytes.
+
+    Args:
+      first: has one output.
+      second: has one input of the same type, shape, scale and zero point. Its notes, metadata and
+        signatures are left out.
+
+    Raises:
+      ValueError: if the output does not fit the input.
+    """
+    (output,) = model_graph.graph(first).outputs
+    (image,) = model_graph.graph(second).inputs
+    if str(output) != str(image):
+        raise ValueError(
+            f"expected a second model that takes what the first gives, {output}, got one that "
+            f"takes {image}"
+        )
+    joined = _Builder(first)
+    tensors = joined.append(second, {image.index: output.index})
+    outputs = [tensors[i] for i in model_graph.indices(second.subgraphs[0].outputs)]
+    return joined.build(inputs=first.subgraphs[0].inputs, outputs=outputs)
+
+
 def with_uint8_input(tflite_model: Model) -> Model:
     """Returns a model that takes uint8 and changes it to its own int8 by a QUANTIZE.
 
@@ -82,10 +109,22 @@ class _Builder:
         self._codes = list(tflite_model.operatorCodes)
         self._buffers = list(tflite_model.buffers)
 
-    def append(self, other: Model) -> list[int]:
-        """Adds tensors and operators of another model; returns the new index of each tensor."""
+    def append(self, other: Model, replaced: Mapping[int, int] | None = None) -> list[int]:
+        """Adds tensors and operators of another model.
+
+        Args:
+          other: the model.
+          replaced: index of a tensor of the other model -> index of the tensor here that its
+            operators take instead.
+
+        Returns:
+          The new index of each of its tensors.
+        """
         subgraph = other.subgraphs[0]
         first, first_code, first_buffer = map(len, (self.tensors, self._codes, self._buffers))
+        places = [first + index for index in range(len(subgraph.tensors))]
+        for index, place in (replaced or {}).items():
+            places[index] = place
         for tensor in subgraph.tensors:
             # Buffer 0 is that of tensors without values.
             buffer = tensor.buffer and tensor.buffer + first_buffer
@@ -95,13 +134,13 @@ class _Builder:
                 model_file.changed(
                     op,
                     opcodeIndex=op.opcodeIndex + first_code,
-                    inputs=[i + first if i >= 0 else i for i in model_graph.indices(op.inputs)],
-                    outputs=[i + first for i in model_graph.indices(op.outputs)],
+                    inputs=[places[i] if i >= 0 else i for i in model_graph.indices(op.inputs)],
+                    outputs=[places[i] for i in model_graph.indices(op.outputs)],
                 )
             )
         self._codes += other.operatorCodes
         self._buffers += other.buffers
-        return list(range(first, len(self.tensors)))
+        return places
 
     def quantize(self, source: int, target: int, *, place: int) -> None:
         """Adds a QUANTIZE from one tensor to another, at a place in the order of operators."""

@@ -154,6 +154,35 @@ class JoinTest(parameterized.TestCase):
             join.join(first(**one), second(**other))
 
 
+class ConnectTest(absltest.TestCase):
+    _VALUES = np.arange(256, dtype=np.uint8).reshape([64, 2, 2, 1])
+
+    def test_computes_one_after_the_other_without_an_operator_between(self):
+        parts = first(_UINT8), second()
+        before = [model_file.serialise(part) for part in parts]
+        joined = model_file.parse(model_file.serialise(join.connect(*parts)))
+        self.assertEqual([model_file.serialise(part) for part in parts], before)
+        graph = model_graph.graph(joined)
+        self.assertEqual([op.name for op in graph.operators], ["RESHAPE", "FULLY_CONNECTED"])
+        self.assertEqual(graph.operators[0].outputs[0], graph.operators[1].input(0))
+        self.assertIsNone(graph.operators[1].input(2))
+        # The second model's own input is gone.
+        self.assertLen(graph.tensors, 5)
+        np.testing.assert_array_equal(
+            run(joined, self._VALUES), run(second(), self._VALUES.reshape([64, 4]))
+        )
+
+    def test_parts_that_do_not_fit(self):
+        for one, other in (
+            (first(), second()),
+            (first(_UINT8), second(shape=(1, 5))),
+            (first(_UINT8), second(quanta=(0.5, 118))),
+            (first(_UINT8), second(quanta=(_SCALE, 117))),
+        ):
+            with self.assertRaisesRegex(ValueError, r"what the first gives, .* \[1, 4\], .*, got"):
+                join.connect(one, other)
+
+
 class WithUint8InputTest(absltest.TestCase):
     _VALUES = np.arange(256, dtype=np.uint8).reshape([64, 2, 2, 1])
 

@@ -18,27 +18,18 @@ import numpy as np
 
 import third_party.mediapipe.metadata_schema as form
 import third_party.tflite.schema as schema
-from transforms.base import pixel_scaling
 from transforms.base.labels import check_names, normalised
 from transforms.base.photo_crop import Crop
-from transforms.tflite import model_file, model_graph
-from transforms.tflite.model_graph import Model, Tensor
-
-LABELS_FILE = "labels.txt"
+from transforms.tflite import model_file, model_graph, tensor_metadata
+from transforms.tflite.model_graph import Model
 
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
+_TITLE_END = " with an L2-normalised embedding"
 # The first version of the schema has everything that is used here.
 _PARSER_VERSION = "1.0.0"
-_LABELS = form.AssociatedFileType.TENSOR_AXIS_LABELS
-# What the description of the input says about the part of a photo that it is. Engines and other
-# programs keep this text.
-_CROPS = {
-    Crop.STRETCHED: "",
-    Crop.SQUARE: ": a square in the middle of a photo, with 87.5 % of its shorter side",
-}
 # The kinds of files that have a line for each class.
-_PER_CLASS = (_LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
+_PER_CLASS = (tensor_metadata.LABELS, form.AssociatedFileType.TENSOR_AXIS_SCORE_CALIBRATION)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +51,8 @@ def attach(tflite_model: Model, labels: Sequence[str] | None, about: About | Non
     An image input is described as RGB, with the normalisation of its pixels 0..255: mean and
     standard deviation 128 for a quantised model, whose input is the pixels themselves; 127.5 for a
     float model, as in training. The output of a softmax is described by the labels; an embedding,
-    as input or output, is described as a feature vector.
+    as input or output, is described as a feature vector. If it is the input, its description says
+    what part of a photo it belongs to, since compiling an extractor may remove its metadata.
 
     Args:
       tflite_model: a classifier, or its extractor or head. Its own TensorFlow Lite metadata is
@@ -74,7 +66,29 @@ def attach(tflite_model: Model, labels: Sequence[str] | None, about: About | Non
         if a label is empty or has several lines.
     """
     described = _describe(tflite_model, labels, about or About())
-    return _written(tflite_model, described, {} if labels is None else {LABELS_FILE: _text(labels)})
+    return _written(
+        tflite_model,
+        described,
+        {} if labels is None else {tensor_metadata.LABELS_FILE: _text(labels)},
+    )
+
+
+def copied(tflite_model: Model, source: Model) -> Model:
+    """Returns a model with the TensorFlow Lite metadata of another, if that has any.
+
+    Args:
+      tflite_model: a model without such metadata.
+      source: the model whose metadata is taken.
+    """
+    found = [entry for entry in source.metadata or () if entry.name == _NAME]
+    buffers = [*tflite_model.buffers]
+    entries = []
+    for entry in found:
+        entries.append(model_file.changed(entry, buffer=len(buffers)))
+        buffers.append(source.buffers[entry.buffer])
+    return model_file.changed(
+        tflite_model, buffers=buffers, metadata=[*(tflite_model.metadata or ()), *entries]
+    )
 
 
 def check(tflite_model: Model, data: bytes) -> None:
@@ -105,7 +119,7 @@ def extend(tflite_model: Model, labels: Sequence[str], *, data: bytes | None) ->
     fresh = _describe(tflite_model, labels, About())
     described = _described(tflite_model)
     packed = {} if data is None else _files(data)
-    gone = {LABELS_FILE}
+    gone = {tensor_metadata.LABELS_FILE}
     try:
         if described is None:
             described = fresh
@@ -114,7 +128,9 @@ def extend(tflite_model: Model, labels: Sequence[str], *, data: bytes | None) ->
         else:
             gone |= _renew_output(described, fresh)
         kept = {name: content for name, content in packed.items() if name not in gone}
-        return _written(tflite_model, described, {LABELS_FILE: _text(labels)} | kept)
+        return _written(
+            tflite_model, described, {tensor_metadata.LABELS_FILE: _text(labels)} | kept
+        )
     except model_file.DAMAGED as error:
         raise _damaged(error) from error
 
@@ -151,15 +167,15 @@ def _describe(tflite_model: Model, labels: Sequence[str] | None, about: About) -
             raise ValueError(f"expected as many labels as classes, {classes}, got {len(labels)}")
         check_names(labels, "the model")
     subgraph = form.SubGraphMetadataT(
-        inputTensorMetadata=[
-            _image(image, about.crop) if graph.named("L2_NORMALIZATION") else _embedding(image)
-        ],
+        inputTensorMetadata=[tensor_metadata.describe_input(image, about.crop)],
         outputTensorMetadata=[
-            _embedding(output) if classes is None else _probabilities(output, labels)
+            tensor_metadata.embedding(output)
+            if classes is None
+            else tensor_metadata.probabilities(output, labels)
         ],
     )
     return form.ModelMetadataT(
-        name=f"{about.title} with an L2-normalised embedding",
+        name=about.title + _TITLE_END,
         subgraphMetadata=[subgraph],
         minParserVersion=_PARSER_VERSION,
     )
@@ -194,7 +210,7 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
       ValueError: if it is not a .tflite, or if its metadata or the appended files are damaged or
         missing.
     """
-    tflite_model = model_file.parse(data)
+    tflite_model = model_file.parse(data, compiled=True)
     described = _described(tflite_model)
     if described is None:
         return None
@@ -211,6 +227,19 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
         ) from error
 
 
+def about(tflite_model: Model) -> About | None:
+    """Returns what a model's metadata says of its network; None if it has no metadata.
+
+    Raises:
+      ValueError: if its metadata is damaged.
+    """
+    described = _described(tflite_model)
+    if described is None:
+        return None
+    title = (described.name or b"").decode("utf-8", "replace").removesuffix(_TITLE_END)
+    return About(title or About.title, crop_of(tflite_model))
+
+
 def crop_of(tflite_model: Model) -> Crop:
     """Returns the part of a photo that a model takes; that of MobileNet V1 if it does not say.
 
@@ -223,7 +252,7 @@ def crop_of(tflite_model: Model) -> Crop:
         for subgraph in (described.subgraphMetadata or () if described else ())
         for tensor in subgraph.inputTensorMetadata or ()
     ]
-    is_square = any(_CROPS[Crop.SQUARE] in text for text in texts)
+    is_square = any(tensor_metadata.CROPS[Crop.SQUARE] in text for text in texts)
     return Crop.SQUARE if is_square else Crop.STRETCHED
 
 
@@ -258,7 +287,7 @@ def _label_files(described: Any) -> list[str]:
         for subgraph in described.subgraphMetadata or ()
         for tensor in subgraph.outputTensorMetadata or ()
         for file in tensor.associatedFiles or ()
-        if file.type == _LABELS
+        if file.type == tensor_metadata.LABELS
     ]
 
 
@@ -275,61 +304,6 @@ def _files(data: bytes) -> dict[str, bytes]:
             f"expected a valid zip archive appended to the model, got damaged bytes ({error}); "
             "create the .tflite again"
         ) from error
-
-
-def _image(tensor: Tensor, crop: Crop) -> Any:
-    middle = pixel_scaling.STD if tensor.scales else 127.5
-    low, high = (0.0, 255.0) if tensor.scales else (-1.0, 1.0)
-    return form.TensorMetadataT(
-        name="image",
-        description=f"RGB image, {tensor.shape[1]} x {tensor.shape[2]} pixels{_CROPS[crop]}.",
-        content=form.ContentT(
-            contentPropertiesType=form.ContentProperties.ImageProperties,
-            contentProperties=form.ImagePropertiesT(colorSpace=form.ColorSpaceType.RGB),
-        ),
-        processUnits=[
-            form.ProcessUnitT(
-                optionsType=form.ProcessUnitOptions.NormalizationOptions,
-                options=form.NormalizationOptionsT(mean=[middle], std=[middle]),
-            )
-        ],
-        stats=form.StatsT(min=[low], max=[high]),
-    )
-
-
-def _features(name: str, description: str, **more: Any) -> Any:
-    return form.TensorMetadataT(
-        name=name,
-        description=description,
-        content=form.ContentT(
-            contentPropertiesType=form.ContentProperties.FeatureProperties,
-            contentProperties=form.FeaturePropertiesT(),
-        ),
-        **more,
-    )
-
-
-def _embedding(tensor: Tensor) -> Any:
-    low, high = (0.0, 255.0) if tensor.scales else (-1.0, 1.0)
-    return _features(
-        "embedding",
-        f"Feature vector of length 1, {tensor.shape[-1]} components.",
-        stats=form.StatsT(min=[low], max=[high]),
-    )
-
-
-def _probabilities(tensor: Tensor, labels: Sequence[str] | None) -> Any:
-    file = form.AssociatedFileT(
-        name=LABELS_FILE,
-        description="The classes' names, one a line.",
-        type=_LABELS,
-    )
-    return _features(
-        "probability",
-        f"Probabilities of {tensor.shape[-1]} classes.",
-        stats=form.StatsT(min=[0.0], max=[255.0 if tensor.scales else 1.0]),
-        associatedFiles=None if labels is None else [file],
-    )
 
 
 def _packed(data: bytes, packed: Mapping[str, bytes]) -> bytes:

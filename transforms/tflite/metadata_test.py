@@ -75,6 +75,9 @@ class AttachTest(parameterized.TestCase):
     def test_input_and_output_of_extractor_and_head(self):
         image, embedding = described_of(attached(testing.small().extractor, None))
         self.assertEqual((image.name, embedding.name), (b"image", b"embedding"))
+        self.assertEqual([*embedding.stats.min, *embedding.stats.max], [0, 255])
+        _, real = described_of(attached(testing.small(quantise=False).extractor, None))
+        self.assertIsNone(real.stats)
         self.assertIsNone(embedding.associatedFiles)
         embedding, output = described_of(attached(testing.small().head))
         self.assertEqual((embedding.name, output.name), (b"embedding", b"probability"))
@@ -149,10 +152,33 @@ class AboutTest(parameterized.TestCase):
             self.assertEqual(image.description.decode(), f"RGB image, 32 x 32 pixels{end}")
             self.assertEqual(metadata.crop_of(model_file.parse(attached)), crop)
 
-    def test_a_head_has_no_photo(self):
-        data = metadata.attach(model_file.parse(testing.small().head), None, self._SQUARE)
-        self.assertEqual(metadata.crop_of(model_file.parse(data)), Crop.STRETCHED)
-        self.assertStartsWith(metadata_of(data).name, b"EfficientNet-Lite0 with")
+    def test_a_head_says_it_too_since_compiling_may_remove_the_extractors_metadata(self):
+        for about, crop in ((self._SQUARE, Crop.SQUARE), (None, Crop.STRETCHED)):
+            data = metadata.attach(model_file.parse(testing.small().head), None, about)
+            self.assertEqual(metadata.crop_of(model_file.parse(data)), crop)
+            embedding, _ = described_of(data)
+            self.assertStartsWith(
+                embedding.description.decode(),
+                "Embedding before its L2 normalisation, 24 components, of an RGB image",
+            )
+
+    def test_about_is_read_again(self):
+        model = model_file.parse(testing.small().model)
+        self.assertIsNone(metadata.about(model))
+        attached = model_file.parse(metadata.attach(model, None, self._SQUARE))
+        self.assertEqual(metadata.about(attached), self._SQUARE)
+
+    def test_copied(self):
+        small = testing.small()
+        source = model_file.parse(
+            metadata.attach(model_file.parse(small.model), None, self._SQUARE)
+        )
+        bare = model_file.parse(small.extractor)
+        found = metadata.copied(bare, source)
+        found = model_file.parse(model_file.serialise(model_file.pruned(found)))
+        self.assertEqual(metadata.about(found), self._SQUARE)
+        self.assertIsNone(metadata.about(bare))
+        self.assertIsNone(metadata.about(metadata.copied(bare, model_file.parse(small.model))))
 
     def test_without_metadata(self):
         model = model_file.parse(testing.small().model)

@@ -20,14 +20,18 @@ _IDENTIFIER = b"TFL3"
 # The alignment of buffers in the schema (force_align), which vectorised kernels need.
 _ALIGNMENT = 16
 # The Edge TPU's compiler replaces the operators that the chip computes by this one.
-_COMPILED = b"edgetpu-custom-op"
+COMPILED = "edgetpu-custom-op"
 # The errors that the generated code raises for a damaged FlatBuffer.
 DAMAGED = (struct.error, ValueError, TypeError, IndexError, OverflowError, AttributeError)
 _ITEM_BYTES = {"FLOAT32": 4, "INT32": 4, "INT64": 8, "UINT8": 1, "INT8": 1, "INT16": 2, "BOOL": 1}
 
 
-def read(path: str) -> Model:
+def read(path: str, *, compiled: bool = False) -> Model:
     """Reads a .tflite file.
+
+    Args:
+      path: the file.
+      compiled: see `parse`.
 
     Raises:
       OSError: if it cannot be read.
@@ -36,16 +40,20 @@ def read(path: str) -> Model:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        return parse(data)
+        return parse(data, compiled=compiled)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
 
-def parse(data: bytes) -> Model:
+def parse(data: bytes, *, compiled: bool = False) -> Model:
     """Returns the model in the bytes of a .tflite file.
 
     Files that are appended to it, such as labels, are ignored. Truncated and inconsistent files
     are found, but not all damage; `transforms.conversion.inference.verify` checks every offset.
+
+    Args:
+      data: the bytes of the file.
+      compiled: whether the model may be compiled for the Edge TPU.
 
     Raises:
       ValueError: if the bytes are not a .tflite; if they are truncated or inconsistent; if the
@@ -65,8 +73,19 @@ def parse(data: bytes) -> Model:
             f"expected a complete .tflite, got {len(data)} bytes that are truncated or damaged "
             f"({' '.join(str(error).split())}); create or download it again"
         ) from error
+    if is_compiled(tflite_model) and not compiled:
+        raise ValueError(
+            "expected a .tflite as it was before the Edge TPU's compiler, got one compiled for the "
+            "Edge TPU, whose operators and weights are hidden; name the file that was compiled: "
+            "NAME.tflite, if this is NAME_edgetpu.tflite"
+        )
     _check(tflite_model)
     return tflite_model
+
+
+def is_compiled(tflite_model: Model) -> bool:
+    """Returns whether a model is compiled for the Edge TPU, completely or in part."""
+    return any(code.customCode == COMPILED.encode() for code in tflite_model.operatorCodes or ())
 
 
 def serialise(tflite_model: Model) -> bytes:
@@ -172,12 +191,6 @@ def _require_parts(data: bytes) -> None:
 
 def _check(tflite_model: Model) -> None:
     """Raises a ValueError if a model is not as the rest of this package expects it."""
-    if any(code.customCode == _COMPILED for code in tflite_model.operatorCodes or ()):
-        raise ValueError(
-            "expected a .tflite as it was before the Edge TPU's compiler, got one compiled for the "
-            "Edge TPU, whose operators and weights are hidden; name the file that was compiled: "
-            "NAME.tflite, if this is NAME_edgetpu.tflite"
-        )
     subgraphs = tflite_model.subgraphs or []
     if len(subgraphs) != 1 or subgraphs[0] is None:
         raise ValueError(f"expected a .tflite of one subgraph, got {len(subgraphs)}")
@@ -191,6 +204,11 @@ def _check(tflite_model: Model) -> None:
         )
     used = indices(subgraph.inputs) + indices(subgraph.outputs)
     for op in subgraph.operators:
+        if getattr(op, "largeCustomOptionsOffset", 0) > 1:
+            raise ValueError(
+                "expected a .tflite that contains the options of its operators, got one with "
+                "options outside its model"
+            )
         if not 0 <= op.opcodeIndex < len(tflite_model.operatorCodes or ()):
             raise ValueError(
                 f"damaged .tflite: expected operator codes below "

@@ -2,7 +2,8 @@
 
 A network's body is everything before the L2_NORMALIZATION. Networks whose kernels have one scale
 each, as MobileNet V1, have a body of uint8; networks with a scale for each channel, as
-EfficientNet-Lite, one of int8 between two QUANTIZE. The engines read only what follows.
+EfficientNet-Lite, one of int8 between two QUANTIZE. The engines read only what follows. The body,
+or its first operators, may be compiled for the Edge TPU.
 
 Each rule has a name. A float model must keep the same rules with float32 tensors, except for those
 about quantisation. The rules look only at the model, whichever program made it.
@@ -12,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Iterator
 
-from transforms.tflite import model_graph
+from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Graph, Model, Operator, Tensor
 
 TAIL = ("CONV_2D", "MUL", "RESHAPE", "SOFTMAX")
@@ -20,6 +21,10 @@ UINT8_BODY, INT8_BODY = "UINT8", "INT8"
 EMBEDDING_SCALE = 1 / 128
 EMBEDDING_ZERO_POINT = 128
 
+# In a graph, the operator by which the Edge TPU's compiler replaces others.
+COMPILED = f"CUSTOM {model_file.COMPILED}"
+# What a body of int8 may begin with.
+_ENDS = ("QUANTIZE", COMPILED)
 # Operators whose third input is a bias.
 _BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 
@@ -145,7 +150,7 @@ def _tensors(_: Model, graph: Graph, expected: _Expected) -> Iterator[str]:
                 fits = tensor.type == "INT32" and tensor.constant
             elif not expected.quantised:
                 fits = tensor.type == "FLOAT32"
-            elif op.name == "QUANTIZE" and op.index in (body.start - 1, body.stop):
+            elif op.name in _ENDS and op.index in (body.start - 1, body.stop):
                 fits = tensor.type in ("UINT8", "INT8") and len(tensor.scales) == 1
             elif op.name in _BIASED and index == 2:
                 fits = tensor.type == "INT32" and _has_scales(tensor, op.index in body)
@@ -163,12 +168,15 @@ def _has_scales(tensor: Tensor, several: bool) -> bool:
 
 
 def _int8_body(graph: Graph) -> tuple[int, int]:
-    """The first operator of the body between two QUANTIZE, and the first after it; else (0, 0)."""
+    """The first operator of the body in int8, and the first after it; else (0, 0).
+
+    A QUANTIZE, or the compiled operator, is before the body, and a QUANTIZE after it.
+    """
     names = [op.name for op in graph.operators]
     if names.count("L2_NORMALIZATION") != 1:
         return 0, 0
     last = graph.producer(graph.operators[names.index("L2_NORMALIZATION")].input(0))
-    is_int8 = last is not None and last.name == "QUANTIZE" and names[0] == "QUANTIZE"
+    is_int8 = last is not None and last.name == "QUANTIZE" and names[0] in _ENDS
     return (1, last.index) if last is not None and is_int8 and last.index else (0, 0)
 
 
