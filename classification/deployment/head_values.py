@@ -28,8 +28,8 @@ _MAX_FEATURE = 6.0
 # The range of the components of a whitened embedding, in standard deviations.
 _DEVIATIONS = 6.0
 # The range of the cosines between embeddings and class vectors. For EfficientNet-Lite0, 1,000
-# photos of a sample of ImageNet and its 1,000 classes, they are from -0.22 to 0.51; clipping the few
-# above 0.5 changes nothing. Imprinting replaces the range.
+# photos of a sample of ImageNet and its 1,000 classes, they are from -0.22 to 0.51; clipping the
+# few above 0.5 changes nothing. Imprinting replaces the range.
 _COSINES = 0.5
 _RANGE_MARGIN = 2.0
 # For the 1,000 classes of ImageNet, the scale factors with the least cross entropy on the photos at

@@ -1,4 +1,4 @@
-"""Tests of published_head.py: published classifiers of both networks as networks of this project."""
+"""Tests of published_head.py: published classifiers as networks of this project."""
 
 import dataclasses
 import functools

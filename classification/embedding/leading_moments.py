@@ -11,7 +11,9 @@ from transforms.base import atomic_files
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class LeadingMoments:
-    """A mean, and a covariance D'D + r I (Tipping and Bishop, "Probabilistic PCA", 1999, section 3).
+    """A mean, and a covariance D'D + r I.
+
+    Tipping and Bishop, "Probabilistic Principal Component Analysis", 1999, section 3.2.
 
     Attributes:
       mean: float16 [d].
