@@ -18,6 +18,8 @@ import numpy as np
 
 # Below this fraction of the greatest eigenvalue, that of a metric is only rounding error.
 _LEAST_EIGENVALUE = 1e-9
+# Of the length of biases: more than rounding leaves, and less than matters.
+_LEAST_REST = 0.02
 _ROTATION_SEED = 0
 _LEAST_SHRINKAGE = 0.5
 
@@ -55,6 +57,31 @@ class LinearEmbedding:
         values = np.maximum(values, _LEAST_EIGENVALUE * values[-1])
         whitening = (vectors / np.sqrt(values)) @ vectors.T
         return cls(_rotation(size, len(metric)) @ whitening, mean)
+
+    @classmethod
+    def of_layer(cls, kernel: np.ndarray, biases: np.ndarray) -> "LinearEmbedding":
+        """The embedding that a layer K x + b computes.
+
+        Args:
+          kernel: K, float [e, d], of rank d.
+          biases: b, float [e].
+
+        Raises:
+          ValueError: if there are fewer outputs than features, or b is not -K m for any m.
+        """
+        if kernel.shape[0] < kernel.shape[1]:
+            raise ValueError(
+                f"expected an embedding of at least as many components as features, got "
+                f"{kernel.shape[0]} of {kernel.shape[1]}"
+            )
+        mean = np.linalg.lstsq(kernel, -biases, rcond=None)[0]
+        rest = np.linalg.norm(kernel @ mean + biases)
+        if rest > _LEAST_REST * np.linalg.norm(biases):
+            raise ValueError(
+                "expected an embedding of features minus their mean, got one with biases that are "
+                "something else"
+            )
+        return cls(np.asarray(kernel, np.float64), mean)
 
     @property
     def metric(self) -> np.ndarray:

@@ -32,6 +32,23 @@ class LinearEmbeddingTest(parameterized.TestCase):
         np.testing.assert_allclose(embedded @ embedded, step @ np.linalg.solve(covariance(), step))
         np.testing.assert_allclose(found.metric, covariance())
 
+    @parameterized.parameters(_DEPTH, 9)
+    def test_of_a_layer(self, size):
+        expected = embedding(size=size)
+        biases = -expected.kernel @ expected.mean
+        found = LinearEmbedding.of_layer(expected.kernel, biases)
+        np.testing.assert_allclose(found.mean, expected.mean)
+        np.testing.assert_array_equal(found.kernel, expected.kernel)
+        zero = LinearEmbedding.of_layer(expected.kernel, np.zeros(size))
+        np.testing.assert_array_equal(zero.mean, np.zeros(_DEPTH))
+
+    def test_of_a_layer_that_is_none(self):
+        kernel = embedding(size=9).kernel
+        with self.assertRaisesRegex(ValueError, "biases that are something else"):
+            LinearEmbedding.of_layer(kernel, np.ones(9))
+        with self.assertRaisesRegex(ValueError, "got 5 of 6"):
+            LinearEmbedding.of_layer(kernel[:5], np.zeros(5))
+
     def test_the_mean_becomes_0(self):
         np.testing.assert_allclose(embedding().of(embedding().mean), np.zeros(_DEPTH), atol=1e-12)
 

@@ -15,6 +15,7 @@ import tensorflow.compat.v1 as tf
 from classification.deployment import deployable
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
+from classification.imprinting.computed import Computed
 from classification.imprinting.unit_vectors import unit
 from classification.nets import factory, networks, variable_names, variable_values
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
@@ -24,7 +25,7 @@ from transforms.base import pixel_scaling
 _BATCH_SIZE = 32
 
 
-def embed(
+def compute(
     values: Mapping[str, np.ndarray],
     model: ModelConfig,
     paths: Sequence[str],
@@ -32,8 +33,8 @@ def embed(
     views: int = 1,
     round_activations: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Computes embeddings of image files, preprocessed as in evaluation.
+) -> Computed:
+    """Computes embeddings and features of image files, preprocessed as in evaluation.
 
     Args:
       values: those of the network's variables, by name, as `deployable.read_values` returns them.
@@ -42,14 +43,9 @@ def embed(
       views: the number of parts of each image; see `PixelReader.read`.
       round_activations: see `fake_quant.Quantization`; for a quantised network.
       on_progress: called with the number of images done and the total number.
-
-    Returns:
-      float32 [len(paths), views, d] of unit length, and the reasons why files cannot be read, by
-      index. The embeddings of such files are 0.
     """
     network = networks.get(model.network)
-    depth = network.embedding_size
-    embeddings = [np.zeros([0, views, depth], np.float32)]
+    batches: list[tuple[np.ndarray, ...]] = []
     bad: dict[int, str] = {}
     size = model.image_size
 
@@ -64,9 +60,10 @@ def embed(
         tf.set_random_seed(0)
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
         inputs = pixel_scaling.to_real(tf.cast(images, tf.float32))
-        output = factory.build(
+        end_points = factory.build(
             inputs, model, embedding_only=True, round_activations=round_activations
-        )["Embedding"]
+        )
+        outputs = [end_points[name][:, 0, 0, :] for name in ("Embedding", "Features")]
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
         with (
             PixelReader(size, network.crop) as reader,
@@ -75,13 +72,34 @@ def embed(
             for begin in range(0, len(paths), _BATCH_SIZE):
                 end = min(begin + _BATCH_SIZE, len(paths))
                 pixels = np.concatenate(list(pool.map(read, range(begin, end))))
-                computed = session.run(output, {images: pixels})
-                embeddings.append(computed.reshape(end - begin, views, depth))
+                computed = session.run(outputs, {images: pixels})
+                batches.append(tuple(c.reshape(end - begin, views, -1) for c in computed))
                 if on_progress is not None:
                     on_progress(end, len(paths))
-    found = np.concatenate(embeddings)
-    found[list(bad)] = 0
-    return found, bad
+    embeddings, features = map(np.concatenate, zip(*batches, strict=True))
+    embeddings[list(bad)] = features[list(bad)] = 0
+    return Computed(embeddings, features, bad)
+
+
+def embed(
+    values: Mapping[str, np.ndarray],
+    model: ModelConfig,
+    paths: Sequence[str],
+    *,
+    views: int = 1,
+    round_activations: bool = True,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The embeddings that `compute` computes, and the reasons why files cannot be read."""
+    computed = compute(
+        values,
+        model,
+        paths,
+        views=views,
+        round_activations=round_activations,
+        on_progress=on_progress,
+    )
+    return computed.embeddings, dict(computed.bad)
 
 
 def class_vectors(values: Mapping[str, np.ndarray], model: ModelConfig) -> np.ndarray:

@@ -41,6 +41,7 @@ from classification.data import records
 from classification.deployment import deployable
 from classification.images import image_folder
 from classification.imprinting import photos
+from classification.imprinting.embedding_fit import FitEmbedding
 from classification.imprinting.photo_imprinting import (
     CheckpointNetwork,
     Imprinted,
@@ -92,11 +93,24 @@ flags.DEFINE_boolean(
     "With --keep_classes: write the network even if the kept classes would hardly be recognised. "
     "Otherwise that is an error, which gives the figures.",
 )
+flags.DEFINE_enum_class(
+    "fit_embedding",
+    FitEmbedding.AUTO,
+    FitEmbedding,
+    "Whether the embedding is fitted to the photos: auto, if that makes new classes more accurate "
+    "in cross-validation; always; or never, as on a device, which changes the last layer only.",
+)
+flags.DEFINE_boolean(
+    "fit_scale_factor",
+    True,
+    "Choose the scale factor with which the classes of held-out photos are most likely, so that "
+    "probabilities are meaningful. Otherwise it stays as it is.",
+)
 flags.DEFINE_integer(
     "views",
-    1,
+    None,
     "Parts of each photo, at many places and scales, the whole photo first, whose embeddings are "
-    "averaged. With one or two photos of each class, 5 is more accurate than 1.",
+    "averaged. Default: 4 to 7 for fitting, the fewer the more photos there are; otherwise 1.",
 )
 flags.DEFINE_boolean(
     "skip_bad_images",
@@ -154,6 +168,8 @@ def _options() -> Options:
     return Options(
         keep_classes=FLAGS.keep_classes,
         allow_lost_classes=FLAGS.allow_lost_classes,
+        fit_embedding=FLAGS.fit_embedding,
+        fit_scale_factor=FLAGS.fit_scale_factor,
         views=FLAGS.views,
         skip_bad_images=FLAGS.skip_bad_images,
     )
@@ -194,8 +210,9 @@ def _report(found: Photos, imprinted: Imprinted, *, seconds: float) -> None:
     ):
         if names:
             print(f"{title}: {len(names):,} ({image_folder.shorten(names)}).")
-    if imprinted.comparison:
-        print(imprinted.comparison)
+    for text in (imprinted.fit, imprinted.comparison):
+        if text:
+            print(text)
     print(f"{seconds:.1f} s, {count / seconds:,.0f} photos/s.")
     if isinstance(imprinted, ImprintedTflite):
         _warn(imprinted)

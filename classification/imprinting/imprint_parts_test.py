@@ -14,6 +14,7 @@ from transforms.conversion import inference, testing
 from transforms.conversion.inference import Kernels
 from transforms.tflite import metadata, model_file, model_graph, pairs, product_rules
 
+_AS_ON_A_DEVICE = ("--fit_embedding=never", "--nofit_scale_factor")
 _COLOURS = {"blue": (20, 30, 220), "red": (230, 20, 20)}
 _FLAGS = ("--images_dir=photos", "--output=out.tflite")
 
@@ -90,10 +91,11 @@ class ImprintPartsTest(parameterized.TestCase):
         out = self.imprint("--model=joined.tflite", f"--embedder={embedder}.tflite")
         self.assertIn("Wrote out.tflite: 7 classes kept, 2 new, from 6 photos.", out)
         self.assertNotIn("old", out)
+        self.assertIn("not changed (the extractor is not changed, only the head).\n", out)
         self.assertEqual(options_of("out.tflite"), testing.COMPILED_OPTIONS)
         model = model_file.read("out.tflite", compiled=True)
         self.assertEqual(product_rules.check(model, quantised=True), [])
-        self.imprint("--model=whole.tflite", "--output=expected.tflite")
+        self.imprint(*_AS_ON_A_DEVICE, "--model=whole.tflite", "--output=expected.tflite")
         self.assert_same_classes("expected.tflite", "out.tflite")
         # The result recognises the new classes.
         whole = pairs.complete(
@@ -117,7 +119,7 @@ class ImprintPartsTest(parameterized.TestCase):
     def test_the_head_of_a_pair(self):
         out = self.imprint("--model=head.tflite", "--embedder=extractor.tflite")
         self.assertNotIn("old", out)
-        self.imprint("--model=whole.tflite", "--output=expected.tflite")
+        self.imprint(*_AS_ON_A_DEVICE, "--model=whole.tflite", "--output=expected.tflite")
         self.assert_same_classes("expected.tflite", "out.tflite")
         joined = pairs.join_files(read("extractor.tflite"), read("out.tflite"))
         self.assertEqual(
@@ -125,7 +127,7 @@ class ImprintPartsTest(parameterized.TestCase):
         )
 
     def test_old_pairs_are_accepted_with_a_note(self):
-        self.imprint("--model=whole.tflite", "--output=expected.tflite")
+        self.imprint(*_AS_ON_A_DEVICE, "--model=whole.tflite", "--output=expected.tflite")
         for model in ("old", "old_head"):
             out = self.imprint(f"--model={model}.tflite", "--embedder=old_extractor.tflite")
             self.assertIn(f"{pairs.OLD}\n", out)

@@ -15,8 +15,16 @@ from classification.nets import checkpoints, model_config
 from tests import runfiles
 from transforms.conversion import inference, testing
 from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, product_rules
+from transforms.tflite import (
+    class_vectors,
+    embedding_layer,
+    metadata,
+    model_file,
+    product_rules,
+    split,
+)
 from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.model_graph import Model
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
 _COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}
@@ -44,8 +52,17 @@ class ImprintTest(absltest.TestCase):
         root = os.path.realpath(self.create_tempdir().full_path)
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(root)
-        model = model_file.parse(testing.small().model)
+        self.model = model_file.parse(testing.small().model)
+        self.write(self.model)
+
+    def write(self, model: Model) -> None:
         pathlib.Path("in.tflite").write_bytes(metadata.attach(model, testing.LABELS))
+
+    def write_fittable(self) -> None:
+        """Writes the small model with an embedding of features minus a vector."""
+        layer = embedding_layer.read(self.model)
+        biases = -layer.kernel.sum(axis=1)
+        self.write(embedding_layer.replaced(self.model, layer.kernel, biases, reach=9.0))
 
     def add(self, *colours: str, count: int = 5, folder: str = "photos") -> None:
         for colour in colours:
@@ -126,6 +143,59 @@ class ImprintTest(absltest.TestCase):
         # The sum for very similar photos is about as long as the number of photos.
         self.assertAlmostEqual(lengths[1][blue] - lengths[0][blue], 2, delta=0.2)
         self.assertEqual(lengths[1][red], lengths[0][red])
+
+    def test_fits_the_embedding_if_asked_to(self):
+        self.add("blue", "red")
+        self.write_fittable()
+        before = model_file.read("in.tflite")
+        for flag, expected in (
+            ("never", ""),
+            ("auto", "Embedding: "),
+            ("always", r"Embedding: fitted to the photos \(weight 0\.\d+\); "),
+        ):
+            out = self.imprint("--keep_classes", f"--fit_embedding={flag}", "--nofit_scale_factor")
+            self.assertRegex(out, f"(?m)^{expected}")
+            self.assertNotIn("Scale factor", out)
+            self.check([*testing.LABELS, "blue", "red"], first=testing.CLASSES)
+            after = model_file.read("out.tflite")
+            layers = [embedding_layer.read(m) for m in (before, after)]
+            changed = np.abs(layers[0].kernel - layers[1].kernel).max() > 1e-6
+            self.assertEqual(changed, "fitted" in out, out)
+            rows = [class_vectors.read(m)[: testing.CLASSES] for m in (before, after)]
+            self.assertEqual(np.array_equal(*rows), not changed)
+            again = pathlib.Path("out.tflite").read_bytes()
+            self.imprint("--keep_classes", f"--fit_embedding={flag}", "--nofit_scale_factor")
+            self.assertEqual(pathlib.Path("out.tflite").read_bytes(), again)
+
+    def test_without_a_fit_only_the_last_layer_changes(self):
+        self.add("blue", "red")
+        self.imprint("--keep_classes", "--fit_embedding=never")
+        parts = []
+        for path in ("in.tflite", "out.tflite"):
+            parts.append(model_file.serialise(split.split(model_file.read(path)).extractor))
+        self.assertEqual(parts[0], parts[1])
+
+    def test_a_fitted_model_can_be_fitted_again(self):
+        self.add("blue", "red")
+        self.write_fittable()
+        always = ("--keep_classes", "--fit_embedding=always")
+        self.imprint(*always)
+        shutil.rmtree("photos")
+        self.add("grün")
+        self.imprint(*always, "--model=out.tflite")
+        self.check([*testing.LABELS, "blue", "red", "grün"], first=testing.CLASSES)
+
+    def test_a_model_that_cannot_be_fitted(self):
+        self.add("blue", "red")
+        out = self.imprint("--keep_classes")
+        self.assertIn("Embedding and scale factor: not changed (expected an embedding of", out)
+        self.assert_fails("something else; leave --fit_embedding out", "--fit_embedding=always")
+        layer = embedding_layer.read(self.model)
+        flat, zeros = np.ones_like(layer.kernel), np.zeros_like(layer.biases)
+        self.write(embedding_layer.replaced(self.model, flat, zeros, reach=9.0))
+        out = self.imprint("--keep_classes")
+        self.assertIn("Embedding and scale factor: not changed (expected an embedding that", out)
+        self.assert_fails("nearly ignores some; leave", "--fit_embedding=always")
 
     def test_several_parts_of_each_photo(self):
         self.add("blue", "red", count=2)

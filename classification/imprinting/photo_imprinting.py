@@ -10,6 +10,7 @@ Lowe, arXiv 1712.07136, section 3.2). In a notebook:
 """
 
 import abc
+import contextlib
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +18,21 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from classification.deployment import check_images, deployable, published_head
+from classification.embedding import samples
+from classification.embedding.linear_embedding import LinearEmbedding
 from classification.imprinting import (
+    checkpoint_head,
     checkpoint_imprinting,
     class_numbers,
+    embedding_fit,
     kept_classes,
     photos,
     tflite_embedder,
+    tflite_head,
     unit_vectors,
 )
+from classification.imprinting.computed import Computed
+from classification.imprinting.embedding_fit import Fit, FitEmbedding, Head
 from classification.imprinting.photos import Photos
 from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
@@ -33,7 +41,7 @@ from classification.nets.model_config import ModelConfig
 from transforms.base import atomic_files
 from transforms.base import labels as label_files
 from transforms.conversion import inference
-from transforms.tflite import imprint_target, metadata, model_file
+from transforms.tflite import embedding_layer, imprint_target, metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
 
@@ -49,14 +57,18 @@ class Options:
       keep_classes: whether the network's classes stay, before the new ones.
       allow_lost_classes: whether kept classes may be hard to recognise afterwards; otherwise that
         is an error.
+      fit_embedding: whether the embedding is fitted to the photos.
+      fit_scale_factor: whether the scale factor is chosen by the likelihood of held-out photos.
       views: the number of parts of each photo whose embeddings are averaged; at least 1, which
-        means the entire photo.
+        means the entire photo. None means 1, or as many as a fit needs.
       skip_bad_images: whether photos that cannot be read are left out; otherwise they are an error.
     """
 
     keep_classes: bool = False
     allow_lost_classes: bool = False
-    views: int = 1
+    fit_embedding: FitEmbedding = FitEmbedding.AUTO
+    fit_scale_factor: bool = True
+    views: int | None = None
     skip_bad_images: bool = False
 
     def __post_init__(self) -> None:
@@ -64,8 +76,21 @@ class Options:
             raise ValueError(
                 "expected --keep_classes with --allow_lost_classes, got only the latter"
             )
-        if self.views < 1:
+        if self.views is not None and self.views < 1:
             raise ValueError(f"expected --views to be at least 1, got {self.views}")
+
+    @property
+    def fits(self) -> bool:
+        """Whether anything is fitted to the photos."""
+        return self.fit_embedding is not FitEmbedding.NEVER or self.fit_scale_factor
+
+    def num_views(self, found: Photos, *, fits: bool) -> int:
+        """The number of views of each photo."""
+        if self.views is not None:
+            return self.views
+        if not fits or self.fit_embedding is FitEmbedding.NEVER:
+            return 1
+        return embedding_fit.num_views(len(found.names), len(found.classes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +102,7 @@ class Imprinted(abc.ABC):
       num_kept: how many of these the network had before.
       num_photos: the number of photos that the new ones were made from.
       unreadable: the photos that were left out, and why.
+      fit: what was fitted to the photos, and what to expect, in sentences.
       comparison: how similar photos are to kept and to new classes, as a sentence; empty if there
         are no trained classes to compare with.
     """
@@ -85,6 +111,7 @@ class Imprinted(abc.ABC):
     num_kept: int
     num_photos: int
     unreadable: tuple[str, ...]
+    fit: str
     comparison: str
 
     @abc.abstractmethod
@@ -205,16 +232,27 @@ class TfliteNetwork:
         engine = self._engine()
         numbers = class_numbers.assign(found.classes, engine, self.labels)
         names = [*self.labels, *(n for n, number in numbers.items() if number >= len(self.labels))]
-        vectors, bad = self._embed(found.paths, self._options.views, on_progress)
-        new = _readable(found, vectors, bad, self._options)
+        head, fit_text = self._head(engine, numbers)
+        views = self._options.num_views(found, fits=head is not None)
+        computed = self._compute(found.paths, views, on_progress)
+        readable = _readable(found, computed.bad, self._options)
+        embedding = None
+        if head is not None:
+            fit, fit_text = _fit(computed, readable, head, self._options)
+            if fit is not None:
+                classifier = tflite_head.fitted(self._target.classifier, fit)
+                engine = self._engine(classifier)
+                embedding = tflite_head.read_embedding(classifier) if fit.embedding else None
+        embeddings = computed.embedded(embedding)
+        new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
         comparison = ""
         trained = engine.trained_vectors()
         if len(trained):
-            others, _ = self._embed(check_images.photographs(), kept_classes.PARTS)
-            comparison = _compare(trained, new, others, self._options)
-        for name, embeddings in new.items():
+            others = self._compute(check_images.photographs(), kept_classes.PARTS)
+            comparison = _compare(trained, new, others.embedded(embedding), self._options)
+        for name, vectors in new.items():
             try:
-                engine.add(numbers[name], embeddings)
+                engine.add(numbers[name], vectors)
             except ValueError as error:
                 folder = os.path.join(found.folder, name)
                 raise ValueError(f"the photos of {folder} cannot be imprinted: {error}") from error
@@ -222,8 +260,9 @@ class TfliteNetwork:
         return ImprintedTflite(
             tuple(names),
             len(self.labels),
-            len(found.names) - len(bad),
-            tuple(found.describe(bad)),
+            len(found.names) - len(computed.bad),
+            tuple(found.describe(computed.bad)),
+            fit_text,
             comparison,
             tflite=metadata.extend(
                 self._target.with_classes_of(built.tflite_model), names, data=self._data
@@ -231,20 +270,41 @@ class TfliteNetwork:
             cosines=built.cosines,
         )
 
-    def _engine(self) -> ImprintingEngine:
-        return ImprintingEngine(self._target.classifier, keep_classes=self._options.keep_classes)
+    def _head(
+        self, engine: ImprintingEngine, numbers: Mapping[str, int]
+    ) -> tuple[Head | None, str]:
+        """The head that is fitted; if none is, the reason, which is empty if that was asked for."""
+        if not self._options.fits:
+            return None, ""
+        try:
+            if not self._target.is_complete:
+                raise ValueError("the extractor is not changed, only the head")
+            return tflite_head.read(self._target.classifier, engine, set(numbers.values())), ""
+        except ValueError as error:
+            return None, _unchanged(error, self._options)
 
-    def _embed(
+    def _engine(self, classifier: Model | None = None) -> ImprintingEngine:
+        return ImprintingEngine(
+            classifier or self._target.classifier, keep_classes=self._options.keep_classes
+        )
+
+    def _compute(
         self, paths: Sequence[str], views: int, on_progress: OnProgress | None = None
-    ) -> tuple[np.ndarray, dict[int, str]]:
-        return tflite_embedder.embed(
-            self._target.embedder or self._target.classifier,
+    ) -> Computed:
+        model = self._target.embedder or self._target.classifier
+        tensors = [split.at_embedding(model).place]
+        with contextlib.suppress(ValueError):
+            tensors.append(embedding_layer.read(model).features.index)
+        values, bad = tflite_embedder.compute(
+            model,
+            tensors,
             paths,
             views=views,
             on_progress=on_progress,
             crop=self._target.crop,
             edge_tpu=self._edge_tpu,
         )
+        return Computed(values[0], values[-1], bad)
 
 
 class CheckpointNetwork:
@@ -294,29 +354,53 @@ class CheckpointNetwork:
             # Its own scale factor suits its own classes, of which there are far more.
             name = networks.get(model.network).names.scale_factor
             values[name] = np.array(SCALE_FACTOR_START, np.float32)
-        embeddings, bad = checkpoint_imprinting.embed(
-            values, model, found.paths, views=options.views, on_progress=on_progress
+        views = options.num_views(found, fits=options.fits)
+        computed = checkpoint_imprinting.compute(
+            values, model, found.paths, views=views, on_progress=on_progress
         )
-        new = _readable(found, embeddings, bad, options)
+        readable = _readable(found, computed.bad, options)
+        values, embedding, fit_text = self._fit(values, computed, readable)
+        embeddings = computed.embedded(embedding)
+        new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
         comparison = ""
         if options.keep_classes:
-            others, _ = checkpoint_imprinting.embed(
+            others = checkpoint_imprinting.compute(
                 values, model, check_images.photographs(), views=kept_classes.PARTS
             )
             kept = checkpoint_imprinting.class_vectors(values, model)
-            comparison = _compare(kept, new, others, options)
+            comparison = _compare(kept, new, others.embeddings, options)
         values, model = checkpoint_imprinting.imprint(
             values, model, self._labels, new, keep_classes=options.keep_classes
         )
         return ImprintedCheckpoint(
             model.labels or (),
             len(self._labels) if options.keep_classes else 0,
-            len(found.names) - len(bad),
-            tuple(found.describe(bad)),
+            len(found.names) - len(computed.bad),
+            tuple(found.describe(computed.bad)),
+            fit_text,
             comparison,
             values=values,
             model=model,
         )
+
+    def _fit(
+        self,
+        values: dict[str, np.ndarray],
+        computed: Computed,
+        readable: Mapping[str, Sequence[int]],
+    ) -> tuple[dict[str, np.ndarray], LinearEmbedding | None, str]:
+        """The values with a fitted head, its embedding if it changed, and what was done."""
+        options, model = self._options, self._portable
+        if not options.fits:
+            return values, None, ""
+        try:
+            head = checkpoint_head.read(values, model, keep_classes=options.keep_classes)
+        except ValueError as error:
+            return values, None, _unchanged(error, options)
+        fit, text = _fit(computed, readable, head, options)
+        if fit is None:
+            return values, None, text
+        return checkpoint_head.fitted(values, model, fit), fit.embedding, text
 
 
 def _carried_labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
@@ -334,12 +418,29 @@ def _carried_labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
     return [*labels, *map(str, range(len(labels), num_classes))], num_classes - len(labels)
 
 
-def _readable(
-    found: Photos, embeddings: np.ndarray, bad: Mapping[int, str], options: Options
-) -> dict[str, np.ndarray]:
-    """The embeddings of each class's readable photos, float [photos, d], by the class's name."""
+def _readable(found: Photos, bad: Mapping[int, str], options: Options) -> dict[str, list[int]]:
+    """The indices of each class's readable photos, by the class's name."""
     photos.check(found, bad, skip=options.skip_bad_images)
-    return {name: unit_vectors.mean(embeddings[images]) for name, images in found.readable(bad)}
+    return dict(found.readable(bad))
+
+
+def _fit(
+    computed: Computed, readable: Mapping[str, Sequence[int]], head: Head, options: Options
+) -> tuple[Fit | None, str]:
+    """Fits a head to the photos; None if that is not possible. Also says what was done."""
+    found = samples.of_classes(computed.features, readable)
+    try:
+        fit = embedding_fit.run(found, head, options)
+    except ValueError as error:
+        return None, _unchanged(error, options)
+    return fit, fit.description
+
+
+def _unchanged(reason: ValueError, options: Options) -> str:
+    """What to say about a network that cannot be fitted; an error if that was asked for."""
+    if options.fit_embedding is FitEmbedding.ALWAYS:
+        raise ValueError(f"{reason}; leave --fit_embedding out") from reason
+    return f"Embedding and scale factor: not changed ({reason})."
 
 
 def _compare(

@@ -4,7 +4,7 @@ import concurrent.futures
 import os
 import queue
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,19 @@ from transforms.base.photo_crop import Crop
 from transforms.conversion.inference import Kernels, Runner
 from transforms.tflite import metadata, model_file, model_graph, split
 from transforms.tflite.model_graph import Model
+
+
+class Computed(NamedTuple):
+    """What a model computes from image files.
+
+    Attributes:
+      tensors: the real values of each of the tensors that were asked for, float32 [n, views, d].
+        Those of files that cannot be read are 0.
+      bad: the reasons why files cannot be read, by index.
+    """
+
+    tensors: tuple[np.ndarray, ...]
+    bad: dict[int, str]
 
 
 def embed(
@@ -44,20 +57,47 @@ def embed(
       float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
       the reasons why files cannot be read, by index. The embeddings of such files are 0.
     """
-    embedder = split.at_embedding(tflite_model).extractor
-    graph = model_graph.graph(embedder)
-    (image,), (output,) = graph.inputs, graph.outputs
-    embeddings = np.zeros([len(paths), views, output.shape[-1]], np.float32)
+    computed = compute(
+        tflite_model,
+        [split.at_embedding(tflite_model).place],
+        paths,
+        views=views,
+        kernels=kernels,
+        threads=threads,
+        on_progress=on_progress,
+        crop=crop,
+        edge_tpu=edge_tpu,
+    )
+    return computed.tensors[0], computed.bad
+
+
+def compute(
+    tflite_model: Model,
+    tensors: Sequence[int],
+    paths: Sequence[str],
+    *,
+    views: int = 1,
+    kernels: Kernels = Kernels.DEFAULT,
+    threads: int | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    crop: Crop | None = None,
+    edge_tpu: Any = None,
+) -> Computed:
+    """Computes tensors of a model, [1, 1, 1, d] each, given by their indices; see `embed`."""
+    extractor = split.before(tflite_model, tensors)
+    graph = model_graph.graph(extractor)
+    (image,), outputs = graph.inputs, graph.outputs
+    found = tuple(np.zeros([len(paths), views, o.shape[-1]], np.float32) for o in outputs)
     bad: dict[int, str] = {}
     # All threads would wait for the same Edge TPU.
     processors = 1 if edge_tpu is not None else threads or os.cpu_count() or 1
     workers = max(1, min(processors, len(paths)))
     free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
-    data = model_file.serialise(embedder)
+    data = model_file.serialise(extractor)
     for _ in range(workers):
         free.put(Runner(data, kernels=kernels, edge_tpu=edge_tpu))
 
-    def compute(index: int) -> None:
+    def compute_one(index: int) -> None:
         try:
             pixels = reader.read(paths[index], views=views)
         except BadImageError as error:
@@ -65,17 +105,18 @@ def embed(
             return
         runner = free.get()
         try:
-            quanta = np.stack([runner.run(view)[0].reshape(-1) for view in pixels])
+            runs = [runner.run(view) for view in pixels]
         finally:
             free.put(runner)
-        embeddings[index] = output.dequantise(quanta)
+        for values, output, quanta in zip(found, outputs, zip(*runs, strict=True), strict=True):
+            values[index] = output.dequantise(np.stack([q.reshape(-1) for q in quanta]))
 
     with PixelReader(image.shape[1], crop or metadata.crop_of(tflite_model)) as reader:
         pool = concurrent.futures.ThreadPoolExecutor(workers)
         try:
-            for done, _ in enumerate(pool.map(compute, range(len(paths))), start=1):
+            for done, _ in enumerate(pool.map(compute_one, range(len(paths))), start=1):
                 if on_progress is not None:
                     on_progress(done, len(paths))
         finally:
             pool.shutdown(cancel_futures=True)
-    return embeddings, bad
+    return Computed(found, bad)

@@ -24,6 +24,11 @@ class ImprintTarget:
     crop: Crop
     is_old: bool = False
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether the model computes embeddings itself, without a compiled part."""
+        return self.embedder is self.classifier
+
     def with_classes_of(self, classifier: Model) -> Model:
         """Returns the model with the classes of a changed `classifier`.
 
@@ -43,6 +48,10 @@ class _HeadTarget(ImprintTarget):
 
     original: Model = None
     compiled: Model | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        return False
 
     def with_classes_of(self, classifier: Model) -> Model:
         cut = split.at_embedding if self.is_old else split.split

@@ -5,6 +5,7 @@ on-device imprinting engine looks for this operator, and in a compiled extractor
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from transforms.tflite import model_file, model_graph
 from transforms.tflite.model_graph import Model, Operator
@@ -18,10 +19,12 @@ class Parts:
       extractor: from the image to the tensor where the model is split, [1, 1, 1, d], its only
         output.
       head: from this tensor to the model's outputs.
+      place: the index of this tensor in the model.
     """
 
     extractor: Model
     head: Model
+    place: int
 
 
 def split(tflite_model: Model) -> Parts:
@@ -66,7 +69,16 @@ def at(tflite_model: Model, tensor: int) -> Parts:
     return Parts(
         extractor=_part(tflite_model, model_graph.indices(subgraph.inputs), [tensor]),
         head=_part(tflite_model, [tensor], model_graph.indices(subgraph.outputs)),
+        place=tensor,
     )
+
+
+def before(tflite_model: Model, tensors: Sequence[int]) -> Model:
+    """The part of a model that computes some tensors, which are given by their indices.
+
+    They become its outputs, in this order.
+    """
+    return _part(tflite_model, model_graph.indices(tflite_model.subgraphs[0].inputs), [*tensors])
 
 
 def _normalisation(tflite_model: Model) -> Operator:

@@ -1,0 +1,29 @@
+"""What a network computes from the photos of new classes."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from classification.embedding.linear_embedding import LinearEmbedding
+from classification.imprinting import unit_vectors
+
+
+class Computed(NamedTuple):
+    """Results for n photos in v views each; those of photos that cannot be read are 0.
+
+    Attributes:
+      embeddings: float32 [n, v, e], of unit length.
+      features: what the embedding is a function of, float32 [n, v, d].
+      bad: the reasons why photos cannot be read, by index.
+    """
+
+    embeddings: np.ndarray
+    features: np.ndarray
+    bad: Mapping[int, str]
+
+    def embedded(self, embedding: LinearEmbedding | None) -> np.ndarray:
+        """The embeddings, or those of another embedding, [n, v, e] of unit length."""
+        if embedding is None:
+            return self.embeddings
+        return unit_vectors.unit(embedding.of(self.features))

@@ -1,0 +1,67 @@
+"""The head of a .tflite as numbers that can be fitted, and a .tflite with another head."""
+
+from collections.abc import Collection
+
+import numpy as np
+
+from classification.embedding.fit import Kept
+from classification.embedding.linear_embedding import LinearEmbedding
+from classification.imprinting.embedding_fit import Fit, Head
+from transforms.tflite import class_vectors, embedding_layer
+from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite.model_graph import Model
+
+
+def read(tflite_model: Model, engine: ImprintingEngine, changing: Collection[int]) -> Head:
+    """Reads the head.
+
+    Args:
+      tflite_model: a quantised classifier.
+      engine: the classes that it keeps.
+      changing: the numbers of those to which photos are added.
+
+    Raises:
+      ValueError: if the model has no embedding layer, or one that does not keep features apart.
+    """
+    count = engine.num_classes
+    vectors = class_vectors.read(tflite_model)[:count]
+    vectors /= np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    imprinted = np.array([engine.is_imprinted(number) for number in range(count)], bool)
+    competing = np.array([number not in changing for number in range(count)], bool)
+    return Head(
+        read_embedding(tflite_model),
+        Kept(vectors, imprinted),
+        competing,
+        class_vectors.scale_factor(tflite_model),
+        class_vectors.greatest_scale_factor(tflite_model),
+    )
+
+
+def read_embedding(tflite_model: Model) -> LinearEmbedding:
+    """Reads the embedding of a model, which must have a layer for it.
+
+    Raises:
+      ValueError: if it has none, or one that `LinearEmbedding.of_layer` refuses.
+    """
+    layer = embedding_layer.read(tflite_model)
+    return LinearEmbedding.of_layer(layer.kernel, layer.biases)
+
+
+def fitted(tflite_model: Model, fit: Fit) -> Model:
+    """The model with a fitted head; everything before its embedding stays byte for byte.
+
+    Args:
+      tflite_model: the model that the fit started from.
+      fit: what to change.
+    """
+    if fit.embedding is not None:
+        kernel, mean = fit.embedding.kernel, fit.embedding.mean
+        tflite_model = embedding_layer.replaced(
+            tflite_model, kernel, -kernel @ mean, reach=fit.reach
+        )
+        rows = class_vectors.read(tflite_model).astype(np.float64)
+        rows[: len(fit.vectors)] = fit.vectors
+        tflite_model = class_vectors.replaced(tflite_model, rows)
+    if fit.scale_factor != class_vectors.scale_factor(tflite_model):
+        tflite_model = class_vectors.with_scale_factor(tflite_model, fit.scale_factor)
+    return tflite_model
