@@ -7,10 +7,6 @@ Counted from 0, the photos at odd positions give the accuracy. Those at even pos
 used for fitting, give the scale factor with the least cross entropy. With --time, the models take
 turns with the same photos, with one thread and with two; the medians are printed, with their ratios
 to that of the last model.
-
---new_dir=DIR holds a folder of photos for each of some new classes, in DIR/train and in DIR/test.
-These classes are imprinted next to the 1,000, from n training photos each, and all compete: `base`
-is the accuracy on the sample's photos at odd positions, and `new` that on the test photos.
 """
 
 import os
@@ -28,25 +24,25 @@ from absl import flags
 from classification.base import runner
 from classification.images.pixel_reader import PixelReader
 from transforms.base import path_flags, program
-from transforms.base.photo_crop import Crop
-from transforms.conversion import agreement, inference
+from transforms.conversion import agreement
 from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, model_graph, split
-from transforms.tflite.imprinting import ImprintingEngine
+from transforms.tflite import metadata, model_file, model_graph
 from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
 path_flags.define("images_dir", "", "Folder of photos, one of each class.")
-path_flags.define("new_dir", "", "Folder of new classes to imprint.")
-flags.DEFINE_integer("draws", 5, "Random choices of training photos to average over.")
 flags.DEFINE_bool("time", False, "Also measure the time per photo.")
 flags.DEFINE_integer("rounds", 50, "How often each model takes its turn.")
 
 _CLASSES = 1000
 _SCALES = np.arange(10.0, 100.5, 0.5)
 _THREADS = (1, 2)
-_SHOTS = (1, 5, 20)
+
+
+def image_size(model: Model) -> int:
+    """The height and width of a model's input."""
+    return model_graph.graph(model).inputs[0].shape[1]
 
 
 def read_photos(folder: str, model: Model) -> np.ndarray:
@@ -54,8 +50,7 @@ def read_photos(folder: str, model: Model) -> np.ndarray:
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "_" in name]
     if len(paths) != _CLASSES:
         raise ValueError(f"expected {_CLASSES} photos in {folder}, got {len(paths)}")
-    size = model_graph.graph(model).inputs[0].shape[1]
-    with PixelReader(size, metadata.crop_of(model)) as reader:
+    with PixelReader(image_size(model), metadata.crop_of(model)) as reader:
         return np.concatenate([reader.read(path) for path in paths])
 
 
@@ -97,60 +92,6 @@ def _cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(np.log(np.exp(logits).sum(axis=1)) - own))
 
 
-def beside(model: Model, photos: np.ndarray, folder: str, shots: Sequence[int]) -> list[str]:
-    """A line for each number of shots, with the accuracies of base and new classes together.
-
-    Args:
-      model: a quantised classifier of the 1,000 classes.
-      photos: uint8 [1000, s, s, 3].
-      folder: of new classes.
-      shots: numbers of training photos of each class.
-    """
-    parts = split.at_embedding(model)
-    output = model_graph.graph(parts.extractor).outputs[0]
-
-    def embed(pixels: np.ndarray) -> np.ndarray:
-        return inference.run(parts.extractor, pixels, kernels=Kernels.DEFAULT)[0]
-
-    base = embed(photos[1::2])
-    size, crop = photos.shape[1], metadata.crop_of(model)
-    train, train_labels = _new_photos(os.path.join(folder, "train"), size, crop)
-    test, test_labels = _new_photos(os.path.join(folder, "test"), size, crop)
-    examples, queries = output.dequantise(embed(train)).reshape(len(train), -1), embed(test)
-    lines = []
-    for count in shots:
-        figures = []
-        for draw in range(FLAGS.draws):
-            rng = np.random.default_rng(draw)
-            engine = ImprintingEngine(model, keep_classes=True)
-            for label in range(train_labels[-1] + 1):
-                own = np.flatnonzero(train_labels == label)
-                chosen = rng.choice(own, min(count, len(own)), replace=False)
-                engine.add(engine.num_classes, examples[chosen])
-            head = split.at_embedding(engine.build().tflite_model).head
-            answers = [
-                inference.run(head, each, kernels=Kernels.DEFAULT)[0].argmax(axis=-1).reshape(-1)
-                for each in (base, queries)
-            ]
-            first = model_graph.graph(model).outputs[0].shape[1]
-            expected = (np.arange(_CLASSES)[1::2] + first - _CLASSES, test_labels + first)
-            figures.append([np.mean(a == e) for a, e in zip(answers, expected, strict=True)])
-        old, new = np.mean(figures, axis=0)
-        lines.append(f"n = {count}: base {old:.3f}, new {new:.3f}")
-    return lines
-
-
-def _new_photos(folder: str, size: int, crop: Crop) -> tuple[np.ndarray, np.ndarray]:
-    """The photos of all class folders, uint8 [n, s, s, 3], and their classes from 0, [n]."""
-    pixels, labels = [], []
-    with PixelReader(size, crop) as reader:
-        for label, name in enumerate(sorted(os.listdir(folder))):
-            for photo in sorted(os.listdir(os.path.join(folder, name))):
-                pixels.append(reader.read(os.path.join(folder, name, photo))[0])
-                labels.append(label)
-    return np.stack(pixels), np.array(labels)
-
-
 def times(models: Sequence[bytes], photos: Sequence[np.ndarray], threads: int) -> list[float]:
     """The median time of each model for a photo, in seconds; the models take turns."""
     interpreters = []
@@ -187,9 +128,6 @@ def main(paths: Sequence[str]) -> None:
             f"with the least cross entropy {scale:g} ({loss:.4f})",
             flush=True,
         )
-        if FLAGS.new_dir:
-            for line in beside(model, own, FLAGS.new_dir, _SHOTS):
-                print(f"{path}, with new classes from n photos each, {line}", flush=True)
     for threads in _THREADS if FLAGS.time else ():
         medians = times(data, photos, threads)
         for path, median in zip(paths, medians, strict=True):
