@@ -151,6 +151,11 @@ def _scale_factor(
         probabilities.calibration_error(*_best(choice, value))
         for value in (head.scale_factor, factor)
     )
+    if factor == float(f"{head.scale_factor:.3g}"):
+        return head.scale_factor, (
+            f"Scale factor: {factor:.3g}, as before; the calibration error of the held-out photos "
+            f"is {before:.3f}."
+        )
     return factor, (
         f"Scale factor: {factor:.3g} instead of {head.scale_factor:.3g}; the calibration error of "
         f"the held-out photos is {after:.3f} instead of {before:.3f}."

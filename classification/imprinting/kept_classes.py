@@ -104,8 +104,8 @@ def check(cosines: Cosines, *, allowed: bool) -> str:
         return f"Warning: the kept classes will hardly be recognised: {figures}."
     raise ValueError(
         "expected new classes beside which the kept ones can still be recognised, got ones that "
-        f"take their photos away: {figures}. The last layer was not trained for imprinting: leave "
-        "--keep_classes out, or train it first, as classification/imprinting/README.md says under "
-        "'A network to imprint into', or "
-        "write the network anyway with --allow_lost_classes"
+        f"take their photos away: {figures}. The embedding was not made for imprinting: leave "
+        "--keep_classes out, or make the network again from its checkpoint with IMAGES, which "
+        "whitens the embedding, as classification/imprinting/README.md says under 'Which networks "
+        "can keep their classes', or write the network anyway with --allow_lost_classes"
     )
