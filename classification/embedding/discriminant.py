@@ -124,7 +124,8 @@ def cross_validate(
     In the axes of the eigenvectors of a fold's covariance within classes, the embeddings for all
     weights differ only by a factor of each component. So a fold needs one decomposition.
 
-    Memory: [weights, classes, d] of float64, five [d, d], and [weights, 4000, classes] of float32.
+    Memory: twice [weights, classes, d] of float64 and [weights, 4000, classes] of float32, and a
+    few [d, d] for each fold.
 
     Args:
       features: float [n, v, d].
