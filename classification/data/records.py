@@ -13,7 +13,7 @@ import itertools
 import os
 import shlex
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 import tensorflow as tf
 
@@ -158,7 +158,7 @@ def read(path: str, indices: Sequence[int]) -> list[bytes]:
     return payloads
 
 
-def iterate(paths: Sequence[str]) -> Iterator[tuple[str, int, bytes]]:
+def iterate(paths: Sequence[str]) -> Generator[tuple[str, int, bytes], None, None]:
     """Yields all records of files, in order: the file, the record's number in it, the payload.
 
     Raises:

@@ -1,6 +1,6 @@
 """The features that a network computes from images: what its embedding is a function of."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -14,7 +14,7 @@ def of_images(
     values: Mapping[str, np.ndarray],
     model: ModelConfig,
     batches: Iterable[np.ndarray],
-) -> Iterator[np.ndarray]:
+) -> Generator[np.ndarray, None, None]:
     """Computes features batch by batch, so that memory does not grow with the number of images.
 
     Args:

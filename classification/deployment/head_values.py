@@ -1,4 +1,4 @@
-"""The head of a network of this project, from a published last layer, without training.
+"""The head of a network of this project, without training: from a published last layer, or fitted.
 
 With the moments of the features of photos of all kinds, the embedding whitens the features
 (`linear_embedding`). Without them, it is the features minus their mean, computed from batch norm.
@@ -32,6 +32,7 @@ _DEVIATIONS = 6.0
 # few above 0.5 changes nothing. Imprinting replaces the range.
 _COSINES = 0.5
 _RANGE_MARGIN = 2.0
+_HELD_OUT_MARGIN = 1.25
 # For the 1,000 classes of ImageNet, the scale factors with the least cross entropy on the photos at
 # even positions of a sample; tests/benchmarks/imagenet_sample.py measures them.
 _SCALE_FACTORS = {
@@ -96,6 +97,40 @@ def make_head(
     return Head(embedding, reach, vectors.round(_DIGITS))
 
 
+def rounded(
+    embedding: LinearEmbedding, covariance: np.ndarray
+) -> tuple[LinearEmbedding, tuple[float, float]]:
+    """An embedding with a kernel that other processors round to the same, and its range.
+
+    Args:
+      embedding: the embedding.
+      covariance: of the features of all photos, float64 [d, d].
+
+    Returns:
+      The embedding, and the least and the greatest component that it may have: 6 standard
+      deviations of the component that varies most.
+    """
+    kernel = embedding.kernel.round(_DIGITS)
+    variances = ((kernel @ covariance) * kernel).sum(axis=1)
+    reach = float(_DEVIATIONS * np.sqrt(variances.max()).round(_DIGITS))
+    return LinearEmbedding(kernel, embedding.mean), (-reach, reach)
+
+
+def imprinted(
+    embedding: LinearEmbedding,
+    reach: tuple[float, float],
+    class_vectors: np.ndarray,
+) -> Head:
+    """The head of an embedding and classes that were imprinted in it.
+
+    Args:
+      embedding: the embedding, as `rounded` returns it.
+      reach: the same.
+      class_vectors: float64 [classes, e], of unit length.
+    """
+    return Head(embedding, reach, class_vectors.round(_DIGITS))
+
+
 class Calibration(NamedTuple):
     """What the head needs to know of the cosines between embeddings and class vectors.
 
@@ -106,6 +141,21 @@ class Calibration(NamedTuple):
 
     scale_factor: float
     reach: float
+
+
+def held_out_calibration(scale_factor: float, cosines: np.ndarray) -> Calibration:
+    """That for classes whose photos are known.
+
+    Args:
+      scale_factor: the factor.
+      cosines: float [h, classes], between photos that were held out and the class vectors. Other
+        photos may have greater ones, but then there is no doubt about their class.
+
+    Returns:
+      The factor, and a range of cosines with a margin of a quarter.
+    """
+    reach = min(1.0, _HELD_OUT_MARGIN * float(np.abs(cosines).max()))
+    return Calibration(scale_factor, _three_digits(reach))
 
 
 def known_calibration(model: ModelConfig) -> Calibration | None:
@@ -136,7 +186,7 @@ def calibrate(head: Head, features: np.ndarray, logits: np.ndarray) -> Calibrati
         middle = (low + high) / 2
         low, high = (low, middle) if _confidence(middle * cosines) > wanted else (middle, high)
     reach = min(1.0, _RANGE_MARGIN * float(np.abs(cosines).max()))
-    return Calibration(_rounded(low), _rounded(reach))
+    return Calibration(_three_digits(low), _three_digits(reach))
 
 
 def values(head: Head, model: ModelConfig, calibration: Calibration) -> dict[str, np.ndarray]:
@@ -183,16 +233,11 @@ def _whitened(
     mean = moments.mean.astype(np.float64)
     if len(mean) != channels:
         raise ValueError(f"expected moments of {channels} features, got those of {len(mean)}")
-    covariance = moments.covariance
-    metric = linear_embedding.whitened(covariance, getattr(moments, "count", None))
-    embedding = LinearEmbedding.of_metric(metric, mean, size=size)
-    embedding = LinearEmbedding(embedding.kernel.round(_DIGITS), mean)
-    variances = ((embedding.kernel @ covariance) * embedding.kernel).sum(axis=1)
-    reach = float(_DEVIATIONS * np.sqrt(variances.max()).round(_DIGITS))
-    return embedding, (-reach, reach)
+    metric = linear_embedding.whitened(moments.covariance, getattr(moments, "count", None))
+    return rounded(LinearEmbedding.of_metric(metric, mean, size=size), moments.covariance)
 
 
-def _rounded(measured: float) -> float:
+def _three_digits(measured: float) -> float:
     return float(f"{measured:.3g}")
 
 

@@ -5,6 +5,7 @@ from absl.testing import absltest, parameterized
 
 from classification.deployment import head_values
 from classification.embedding.leading_moments import LeadingMoments
+from classification.embedding.linear_embedding import LinearEmbedding
 from classification.embedding.moments import Moments
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig
@@ -159,6 +160,34 @@ class KnownCalibrationTest(absltest.TestCase):
         ]
         self.assertEqual([k and k.scale_factor for k in known], [47, 44.5, 40])
         self.assertIsNone(head_values.known_calibration(ModelConfig(network="mobilenet_v1")))
+
+
+class ImprintedHeadTest(parameterized.TestCase):
+    def test_range_of_the_component_that_varies_most(self):
+        moments = Moments.of(features())
+        kernel = np.random.default_rng(0).normal(0, 1, [24, _CHANNELS])
+        embedding = LinearEmbedding(kernel, moments.mean)
+        found, (low, high) = head_values.rounded(embedding, moments.covariance)
+        np.testing.assert_array_equal(found.kernel, kernel.round(4))
+        deviations = embedding.of(features()).std(axis=0)
+        np.testing.assert_allclose(high, 6 * deviations.max(), rtol=1e-3)
+        self.assertEqual(low, -high)
+        # The range has few digits, and noise as of another processor does not change it.
+        noise = kernel * (1 + 1e-12 * np.random.default_rng(1).normal(0, 1, kernel.shape))
+        again = head_values.rounded(LinearEmbedding(noise, moments.mean), moments.covariance)
+        np.testing.assert_array_equal(again[0].kernel, found.kernel)
+        self.assertEqual(again[1], (low, high))
+
+    def test_class_vectors_are_rounded(self):
+        embedding = LinearEmbedding(np.eye(3), np.zeros(3))
+        head = head_values.imprinted(embedding, (-1.0, 1.0), np.array([[0.36, 0.48, 0.8 + 1e-7]]))
+        np.testing.assert_array_equal(head.class_vectors, [[0.36, 0.48, 0.8]])
+
+    @parameterized.parameters((0.4, 0.5), (0.7123, 0.89), (0.9, 1.0))
+    def test_range_of_cosines_has_a_margin(self, greatest, expected):
+        cosines = np.array([[0.1, -greatest], [0.2, 0.3]])
+        calibration = head_values.held_out_calibration(31.5, cosines)
+        self.assertEqual(calibration, head_values.Calibration(31.5, expected))
 
 
 if __name__ == "__main__":

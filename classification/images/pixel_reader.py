@@ -9,6 +9,7 @@ import tensorflow.compat.v1 as tf
 
 from classification.data import preprocessing
 from classification.images import image_files, windows
+from classification.images.image_files import BadImageError
 from transforms.base.photo_crop import Crop
 
 # Otherwise the threads of the process's first session run the operations of all sessions, and
@@ -60,11 +61,27 @@ class PixelReader(contextlib.ExitStack):
         pixels = self._read_jpeg(path) if views == 1 else None
         if pixels is not None:
             return pixels[np.newaxis]
+        return self._any_reader().read(path, views)
+
+    def read_encoded(self, encoded: bytes, *, views: int = 1) -> np.ndarray:
+        """The same for an image in a record, a JPEG or PNG file that TensorFlow decodes.
+
+        Raises:
+          BadImageError: it cannot be decoded.
+        """
+        try:
+            return self._any_reader().read_encoded(encoded, views)
+        except tf.errors.InvalidArgumentError as error:
+            raise BadImageError(
+                "expected a JPEG or PNG image, got one that cannot be decoded"
+            ) from error
+
+    def _any_reader(self) -> "_AnyReader":
         # Created only when it is needed: often all images are plain JPEGs.
         with self._lock:
             if self._any is None:
                 self._any = self.enter_context(_AnyReader(self._image_size, self._crop))
-        return self._any.read(path, views)
+            return self._any
 
     def _read_jpeg(self, path: str) -> np.ndarray | None:
         """The image in a plain JPEG file; None for files that need an `_AnyReader`."""
@@ -102,7 +119,10 @@ class _AnyReader(contextlib.ExitStack):
     def read(self, path: str, views: int) -> np.ndarray:
         file = self._files.read(path)
         image_files.warn(path, file.complaint)
-        image = self._session.run(self._decoded, {self._encoded: file.encoded})
+        return self.read_encoded(file.encoded, views)
+
+    def read_encoded(self, encoded: bytes, views: int) -> np.ndarray:
+        image = self._session.run(self._decoded, {self._encoded: encoded})
         height, width, _ = image.shape
         return np.stack(
             [

@@ -47,6 +47,19 @@ class PixelReaderTest(parameterized.TestCase):
             Image.fromarray(pixels).save(paths[-1])
         self.assert_reads_what_evaluation_reads(paths)
 
+    @parameterized.parameters("png", "jpg")
+    def test_encoded_images_are_read_as_files_are(self, ending):
+        path = os.path.join(self.create_tempdir().full_path, f"photo.{ending}")
+        pixels = np.random.default_rng(0).integers(0, 256, [50, 70, 3], np.uint8)
+        Image.fromarray(pixels).save(path)
+        with PixelReader(32, Crop.SQUARE) as reader:
+            for views in (1, 3):
+                found = reader.read_encoded(pathlib.Path(path).read_bytes(), views=views)
+                expected = reader.read(path, views=views).astype(int)
+                np.testing.assert_allclose(found, expected, atol=1, rtol=0)
+            with self.assertRaisesRegex(BadImageError, "cannot be decoded"):
+                reader.read_encoded(b"no image")
+
     @parameterized.product(
         size=[(1, 1), (1, 40), (40, 1), (9, 15), (16, 16), (17, 33), (120, 90)],
         options=[
