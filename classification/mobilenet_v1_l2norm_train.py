@@ -90,7 +90,8 @@ flags.DEFINE_float(
     "learning_rate",
     TrainingConfig.learning_rate,
     "Learning rate at the start; it is multiplied by 0.94 every 2.5 epochs of the data. Default: "
-    "0.0045 if training starts from a checkpoint, 0.45 if the base is also frozen, else 0.045.",
+    "0.0045 if training starts from a checkpoint, 0.45 if in addition the base is frozen and the "
+    "last layer is new, else 0.045.",
 )
 flags.DEFINE_bool("quantize", False, "Train a quantised network, with fake-quant nodes.")
 flags.DEFINE_integer(
@@ -239,7 +240,7 @@ def _values(dataset: Dataset) -> dict[str, Any]:
         digits=dataset.name == "digits",
         has_depth_multiplier=networks.get(network).has_depth_multiplier,
         fine_tuning=bool(start),
-        frozen=FLAGS.freeze_base_model,
+        new_head=FLAGS.freeze_base_model and not _has_classes(start, network, dataset),
     )
     for name in ("quant_delay", "learned_embedding_range"):
         if name in given and not values["quantize"]:
@@ -247,6 +248,14 @@ def _values(dataset: Dataset) -> dict[str, Any]:
                 f"expected --quantize with --{name}, which is about quantisation, got none"
             )
     return values
+
+
+def _has_classes(start: str, network: str, dataset: Dataset) -> bool:
+    """Whether the checkpoint that training starts from has class vectors for as many classes."""
+    if not start:
+        return False
+    shape = checkpoints.find(start).shapes.get(networks.get(network).names.class_vectors)
+    return shape is not None and shape[-1] == dataset.num_classes
 
 
 def _new_folder(dataset: Dataset, quantize: bool) -> str:

@@ -106,6 +106,16 @@ class TrainTest(absltest.TestCase):
         self.assertIn("The checkpoint has 1000 classes, and this network 2: ", restored)
         config = model_config.read(os.path.join(self._folder, "head"))
         self.assertEqual((config.network, config.labels), ("efficientnet_lite0", ("dark", "light")))
+        # The last layer is there.
+        status, lines, errors = self._run(
+            *flags,
+            "--checkpoint_dir=again",
+            "--fine_tune_checkpoint=head",
+            "--quantize",
+            "--freeze_base_model",
+        )
+        self.assertEqual(status, 0, errors)
+        self.assertIn("learning rate 0.0045, ", lines[2])
         # The network of the folder, whatever the default is.
         status, lines, errors = self._run(*flags, "--checkpoint_dir=head", "--quantize")
         self.assertEqual(status, 0, errors)

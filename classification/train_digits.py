@@ -54,7 +54,7 @@ def configs() -> tuple[ModelConfig, TrainingConfig]:
         program.given(_GIVEN),
         digits=True,
         fine_tuning=False,
-        frozen=False,
+        new_head=False,
     )
     model_names, config_names = (
         {field.name for field in dataclasses.fields(kind)} for kind in (ModelConfig, TrainingConfig)

@@ -16,7 +16,7 @@ _DIGITS: dict[str, Any] = {
 # At the rate for training from scratch, a network soon forgets what it learned before. New layers
 # alone need a high rate: after two L2 norms, gradients are small.
 _FINE_TUNING_RATE = 0.0045
-_FROZEN_BASE_RATE = 0.45
+_NEW_HEAD_RATE = 0.45
 
 # For training that has no last step.
 _SUMMARY_STEPS = 100
@@ -32,7 +32,7 @@ def choose(
     digits: bool,
     has_depth_multiplier: bool = True,
     fine_tuning: bool,
-    frozen: bool,
+    new_head: bool,
 ) -> dict[str, Any]:
     """The values of all options.
 
@@ -42,7 +42,7 @@ def choose(
       digits: whether the data is the digits.
       has_depth_multiplier: whether the network can have other widths.
       fine_tuning: whether training starts from a checkpoint.
-      frozen: whether the base is frozen.
+      new_head: whether only new layers are trained, on a frozen base.
 
     Returns:
       A value for each of `defaults`, and `quant_delay`: the step from which a quantised
@@ -54,7 +54,7 @@ def choose(
         if not has_depth_multiplier:
             values["depth_multiplier"] = defaults["depth_multiplier"]
     if fine_tuning:
-        values["learning_rate"] = _FROZEN_BASE_RATE if frozen else _FINE_TUNING_RATE
+        values["learning_rate"] = _NEW_HEAD_RATE if new_head else _FINE_TUNING_RATE
     values.update(given)
     if "quant_delay" not in given:
         values["quant_delay"] = _QUANT_DELAY

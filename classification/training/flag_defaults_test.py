@@ -18,15 +18,15 @@ _DEFAULTS = {
 }
 
 
-def _choose(digits: bool, fine_tuning: bool, frozen: bool, **given: Any) -> dict[str, Any]:
+def _choose(digits: bool, fine_tuning: bool, new_head: bool, **given: Any) -> dict[str, Any]:
     return flag_defaults.choose(
-        _DEFAULTS, given, digits=digits, fine_tuning=fine_tuning, frozen=frozen
+        _DEFAULTS, given, digits=digits, fine_tuning=fine_tuning, new_head=new_head
     )
 
 
 class TrainingDefaultsTest(parameterized.TestCase):
     @parameterized.parameters(
-        # Digits, fine-tuning, frozen: learning rate, delay, image size.
+        # Digits, fine-tuning, new_head: learning rate, delay, image size.
         (False, False, False, 0.045, 250_000, 224),
         (False, True, False, 0.0045, 0, 224),
         (False, True, True, 0.45, 0, 224),
@@ -34,8 +34,8 @@ class TrainingDefaultsTest(parameterized.TestCase):
         (True, True, False, 0.0045, 0, 32),
         (True, True, True, 0.45, 0, 32),
     )
-    def test_follows_data_and_start(self, digits, fine_tuning, frozen, rate, delay, size):
-        values = _choose(digits, fine_tuning, frozen)
+    def test_follows_data_and_start(self, digits, fine_tuning, new_head, rate, delay, size):
+        values = _choose(digits, fine_tuning, new_head)
         self.assertEqual(values["learning_rate"], rate)
         self.assertEqual(values["quant_delay"], delay)
         self.assertEqual(values["image_size"], size)
@@ -75,8 +75,8 @@ class TrainingDefaultsTest(parameterized.TestCase):
             self.assertIn("--batch_norm_decay=0.9997", stale)
             values["batch_norm_decay"] = 0.99
             self.assertEmpty(flag_defaults.warnings(values))
-        frozen = _choose(False, True, True, number_of_steps=1000)
-        self.assertEmpty(flag_defaults.warnings(frozen, statistics_move=False))
+        new_head = _choose(False, True, True, number_of_steps=1000)
+        self.assertEmpty(flag_defaults.warnings(new_head, statistics_move=False))
 
     def test_digits_for_a_network_of_one_width(self):
         values = flag_defaults.choose(
@@ -85,7 +85,7 @@ class TrainingDefaultsTest(parameterized.TestCase):
             digits=True,
             has_depth_multiplier=False,
             fine_tuning=False,
-            frozen=False,
+            new_head=False,
         )
         self.assertEqual((values["depth_multiplier"], values["quantize"]), (1.0, True))
 
