@@ -192,7 +192,7 @@ class EvaluateLowShotTest(absltest.TestCase):
         pathlib.Path("bare.tflite").write_bytes(testing.small().model)
         self.assert_fails("bare.tflite: expected a model that carries", "--model=bare.tflite")
         pathlib.Path("head.tflite").write_bytes(testing.small().head)
-        self.assert_fails("head.tflite: .*expected one L2_NORM", "--model=head.tflite")
+        self.assert_fails("head.tflite: .*expected one input, an image", "--model=head.tflite")
         pathlib.Path("novel/test/green/0.png").write_bytes(b"bad")
         bad = r"\(novel/test/green/0.png: it is not a JPEG"
         self.assert_fails(f"got 1 that cannot {bad}.* --skip_bad_images")
