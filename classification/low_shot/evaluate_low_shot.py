@@ -11,12 +11,15 @@ convert_images` writes. For several numbers n and seeds, n of the train photos o
 are drawn and learned from; then the test photos are classified.
 
 The program prints four accuracies: of the novel classes' photos among the novel classes, of the
-same photos among all classes, of the base's photos among all classes, and of all photos. REPORT
-gets each draw as CSV, and a plot. "deployed" is what the .tflite itself computes; all other methods
-compute class vectors and cosines in float, from the network's embeddings. Fine-tuning trains all
-class vectors; the rest of the network is unchanged.
+same photos among all classes, of the base's photos among all classes, and of all photos; then the
+harmonic mean of the second and the third, for networks that keep their classes. REPORT gets each
+draw as CSV, and a plot. "deployed" is what the .tflite itself computes; all other methods compute
+class vectors and cosines in float, from the network's embeddings. Fine-tuning trains all class
+vectors; the rest of the network is unchanged. "fitted" also fits the embedding to the photos, in
+closed form, as `imprint --fit_embedding` does.
 
-With --views above 1, templates are also averaged over parts of each photo.
+With --views above 1, templates are also averaged over parts of each photo, and the embedding is
+fitted to these parts. It can then be fitted even to one photo of each class; `imprint` uses 4 to 7.
 
 The cost of quantisation is reported step by step, as far as there are networks to compare. In the
 "float activations" of a quantised checkpoint, activations stay within their ranges but are not
@@ -65,7 +68,11 @@ flags.DEFINE_list(
     "shots", ["1", "2", "5", "10", "20"], "Numbers of photos of each novel class to learn from."
 )
 flags.DEFINE_integer("num_seeds", 20, "How often photos are drawn, for each of these numbers.")
-flags.DEFINE_integer("views", 1, "Parts of each photo that templates may be averaged over.")
+flags.DEFINE_integer(
+    "views",
+    1,
+    "Parts of each photo that templates may be averaged over, and the embedding fitted to.",
+)
 flags.DEFINE_boolean(
     "skip_bad_images",
     False,

@@ -85,9 +85,13 @@ class EvaluateLowShotTest(absltest.TestCase):
                 "imprinting + fine-tuning",
                 "imprinting, augmented, deployed",
                 "imprinting, augmented",
+                "imprinting, fitted",
             ],
         )
-        self.assertLen(rows, 7 * 2 * 2)
+        self.assertLen(rows, 8 * 2 * 2)
+        for row in rows:
+            if row["method"].startswith("imprinting"):
+                self.assertEqual((row["novel"], row["harmonic_mean"]), ("1.000000",) * 2, msg=row)
         Image.open("report/low_shot.png").verify()
         # From what is kept comes the same.
         first = pathlib.Path("report/low_shot.csv").read_bytes()
@@ -148,8 +152,8 @@ class EvaluateLowShotTest(absltest.TestCase):
         with open("report/low_shot.csv", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         found = {row["method"] for row in rows}
-        self.assertLen(found, 4 + 1)
-        self.assertContainsSubset({"imprinting", "imprinting, float activations"}, found)
+        self.assertLen(found, 5 + 1)
+        self.assertContainsSubset({"imprinting, fitted", "imprinting, float activations"}, found)
         self.assertRegex(out, r"accuracy of all, for n = 2:\n  rounding of activations +-?\d+\.\d")
         self.assertRegex(
             out, r"joined: [01]\.\d{3} \(checkpoint\), [01]\.\d{3} \(float activations\)\."
@@ -192,7 +196,7 @@ class EvaluateLowShotTest(absltest.TestCase):
         pathlib.Path("bare.tflite").write_bytes(testing.small().model)
         self.assert_fails("bare.tflite: expected a model that carries", "--model=bare.tflite")
         pathlib.Path("head.tflite").write_bytes(testing.small().head)
-        self.assert_fails("head.tflite: .*expected one L2_NORM", "--model=head.tflite")
+        self.assert_fails("head.tflite: .*expected one input, an image", "--model=head.tflite")
         pathlib.Path("novel/test/green/0.png").write_bytes(b"bad")
         bad = r"\(novel/test/green/0.png: it is not a JPEG"
         self.assert_fails(f"got 1 that cannot {bad}.* --skip_bad_images")

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -18,8 +19,10 @@ FIGURES = {
     "novel_among_all": "novel among all",
     "base_among_all": "base among all",
     "all": "all",
+    "harmonic_mean": "harmonic mean",
 }
 _WIDTH_OF_A_FILE = 120
+_WIDTH_OF_A_FIGURE = len("0.123 ± 0.123")
 _DPI = 100
 
 
@@ -66,7 +69,8 @@ def show(results: Results, *, console: rich.console.Console | None = None) -> No
     table.add_column("method")
     table.add_column("n", justify="right")
     for title in FIGURES.values():
-        table.add_column(title, justify="right", no_wrap=True)
+        # In lines no longer than a figure, so that all columns fit next to the names of methods.
+        table.add_column(textwrap.fill(title, _WIDTH_OF_A_FIGURE), justify="right", no_wrap=True)
     summaries = summarise(results.trials)
     for (method, shots), summary in summaries.items():
         pairs = zip(summary.mean, summary.deviation, strict=True)
@@ -126,7 +130,7 @@ def to_csv(results: Results) -> bytes:
 
 
 def plot(results: Results) -> bytes:
-    """Each accuracy against the number of examples, a line for each method.
+    """Each figure against the number of examples: a panel for each, with a line for each method.
 
     Args:
       results: of at least one trial; accuracies of the base alone are lines in its panel.
@@ -135,13 +139,13 @@ def plot(results: Results) -> bytes:
       A PNG file: the same bytes from the same numbers.
     """
     figure = report_wheels.matplotlib().figure.Figure(
-        figsize=(12, 9), dpi=_DPI, layout="constrained"
+        figsize=(15, 9), dpi=_DPI, layout="constrained"
     )
     summaries = summarise(results.trials)
     methods = list(dict.fromkeys(method for method, _ in summaries))
     shots = sorted({n for _, n in summaries})
-    panels = figure.subplots(2, 2, sharex=True)
-    for axes, (name, title) in zip(panels.flat, FIGURES.items(), strict=True):
+    *panels, rest = figure.subplots(2, 3).flat
+    for axes, (name, title) in zip(panels, FIGURES.items(), strict=True):
         for index, method in enumerate(methods):
             _draw(axes, summaries, method, name, marker="os^Dv*Px<>hd"[index % 12])
         if name == "base_among_all":
@@ -149,17 +153,18 @@ def plot(results: Results) -> bytes:
                 label = f"before novel ones joined ({network})"
                 style = (":", "--", "-.")[index % 3]
                 axes.axhline(value, color="0.4", linestyle=style, label=label)
+            # In place of a sixth panel, since it would hide lines in one of the others.
+            legend = axes.get_legend_handles_labels()
+            rest.legend(*legend, loc="center", fontsize=10, frameon=False)
         axes.set_title(title)
         axes.set_xscale("log")
         axes.set_xticks(shots, [str(n) for n in shots])
         axes.minorticks_off()
         axes.grid(alpha=0.3)
-    # Below the panels, since it would hide lines in one of them.
-    handles, names = panels[1, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, fontsize=9)
-    for axes in panels[1]:
+    rest.set_axis_off()
+    for axes in panels[2:]:
         axes.set_xlabel("examples of each novel class")
-    for axes in panels[:, 0]:
+    for axes in panels[::3]:
         axes.set_ylabel("accuracy")
     file = io.BytesIO()
     # Without matplotlib's version, which PNG files have by default.

@@ -1,7 +1,7 @@
 """Ways to learn new classes from a few examples each, and their accuracies.
 
 A network that knows base classes gets n examples of each novel class. Four accuracies on test
-images follow, after Qi, Brown and Lowe, arXiv 1712.07136, section 4.
+images follow, after Qi, Brown and Lowe, arXiv 1712.07136, section 4, and a harmonic mean of two.
 
 All methods learn class vectors from embeddings of unit length, which are computed once for each
 image.
@@ -58,12 +58,16 @@ class Accuracies(NamedTuple):
       novel_among_all: of the novel classes' images, among all classes.
       base_among_all: of the base classes' images, among all classes.
       all: of all images, among all classes.
+      harmonic_mean: of `novel_among_all` and `base_among_all`, to which both kinds of classes
+        contribute equally, however many images there are of each (as in the evaluation of
+        generalised zero-shot learning: Xian, Lampert, Schiele and Akata, arXiv 1707.00600).
     """
 
     novel: float
     novel_among_all: float
     base_among_all: float
     all: float
+    harmonic_mean: float
 
 
 class Trial(NamedTuple):
@@ -185,12 +189,19 @@ def accuracies(
     is_novel = labels >= num_base
     right = scores.argmax(axis=1) == labels
     among_novel = novel_scores[is_novel].argmax(axis=1) + num_base == labels[is_novel]
+    novel_among_all, base_among_all = (float(right[kind].mean()) for kind in (is_novel, ~is_novel))
     return Accuracies(
         novel=float(among_novel.mean()),
-        novel_among_all=float(right[is_novel].mean()),
-        base_among_all=float(right[~is_novel].mean()),
+        novel_among_all=novel_among_all,
+        base_among_all=base_among_all,
         all=float(right.mean()),
+        harmonic_mean=harmonic_mean(novel_among_all, base_among_all),
     )
+
+
+def harmonic_mean(first: float, second: float) -> float:
+    """The harmonic mean 2 a b / (a + b) of two numbers in 0..1; 0 if one of them is 0."""
+    return 2 * first * second / (first + second) if first and second else 0.0
 
 
 def templates(examples: Embedded, first: int, last: int) -> np.ndarray:

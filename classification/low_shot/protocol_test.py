@@ -40,13 +40,26 @@ class LowShotTest(parameterized.TestCase):
             ]
         )
         found = protocol.accuracies(scores, np.array([0, 1, 2, 2, 3]), num_base=2)
-        self.assertEqual(found, Accuracies(1 / 3, 0.0, 1 / 2, 1 / 5))
+        self.assertEqual(found, Accuracies(1 / 3, 0.0, 1 / 2, 1 / 5, 0.0))
         # Where the novel classes alone are told apart otherwise.
         novel = np.array([[0, 0], [0, 0], [0, 1], [1, 0], [0, 1]])
         found = protocol.accuracies(
             scores, np.array([0, 1, 2, 2, 3]), num_base=2, novel_scores=novel
         )
-        self.assertEqual(found, Accuracies(2 / 3, 0.0, 1 / 2, 1 / 5))
+        self.assertEqual(found, Accuracies(2 / 3, 0.0, 1 / 2, 1 / 5, 0.0))
+
+    @parameterized.parameters(
+        (1.0, 1.0, 1.0), (0.5, 0.5, 0.5), (1.0, 0.5, 2 / 3), (0.8, 0.0, 0.0), (0.0, 0.0, 0.0)
+    )
+    def test_harmonic_mean(self, first, second, expected):
+        self.assertAlmostEqual(protocol.harmonic_mean(first, second), expected)
+        self.assertAlmostEqual(protocol.harmonic_mean(second, first), expected)
+
+    def test_harmonic_mean_is_that_of_the_accuracies_among_all(self):
+        scores = np.array([[9, 0, 0, 0], [0, 0, 9, 0], [9, 0, 5, 1], [0, 0, 9, 5], [0, 0, 0, 9]])
+        found = protocol.accuracies(scores, np.array([0, 1, 2, 2, 3]), num_base=2)
+        self.assertEqual((found.base_among_all, found.novel_among_all), (1 / 2, 2 / 3))
+        self.assertAlmostEqual(found.harmonic_mean, 4 / 7)
 
     def test_the_novel_classes_alone(self):
         task = _task(_images(3, noise=1.0, seed=1))
@@ -93,7 +106,7 @@ class LowShotTest(parameterized.TestCase):
         scores = protocol.METHODS[name](task)(test.plain)
         self.assertEqual(scores.shape, (len(test.labels), _CLASSES))
         found = protocol.accuracies(scores, test.labels, num_base=_BASE)
-        self.assertEqual(found, Accuracies(1.0, 1.0, 1.0, 1.0))
+        self.assertEqual(found, Accuracies(1.0, 1.0, 1.0, 1.0, 1.0))
         np.testing.assert_array_equal(scores, protocol.METHODS[name](task)(test.plain))
 
     def test_nearest_neighbour_takes_the_nearest_example(self):

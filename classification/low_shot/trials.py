@@ -15,12 +15,18 @@ from typing import NamedTuple
 import numpy as np
 
 from classification.images import image_folder
-from classification.low_shot import embedding_cache, embedding_sources, labelled_photos, protocol
+from classification.low_shot import (
+    embedding_cache,
+    embedding_sources,
+    fitted_method,
+    labelled_photos,
+    protocol,
+)
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.labelled_photos import LabelledPhotos
 from classification.low_shot.protocol import Embedded, Method, Results, Task, Trial
 
-_IMPRINTING, _DEPLOYED = "imprinting", "imprinting, deployed"
+_IMPRINTING, _DEPLOYED, _FITTED = "imprinting", "imprinting, deployed", "imprinting, fitted"
 
 # Called with the number of photos that are done, and of all photos.
 OnProgress = Callable[[int, int], None]
@@ -33,7 +39,7 @@ class Settings:
     Attributes:
       shots: numbers of photos of each novel class to learn from, in increasing order.
       num_seeds: how often photos are drawn, for each number of them.
-      views: parts of each photo that templates may be averaged over.
+      views: parts of each photo that templates may be averaged over, and an embedding fitted to.
       skip_bad_images: whether photos that cannot be read are skipped; otherwise they are an error.
       cache_dir: a folder in which embeddings are kept; '' keeps none.
     """
@@ -57,8 +63,10 @@ class Settings:
 
 
 class _Compared(NamedTuple):
+    """A method, and whether it learns the novel classes alone differently than next to others."""
+
     method: Method
-    is_deployed: bool
+    differs_alone: bool
 
 
 def _say_nothing(text: str) -> None:
@@ -187,7 +195,7 @@ def _measure(
     """Learns from every draw by every method."""
     num_base = len(source.labels)
     found = []
-    for name, (method, is_deployed) in methods.items():
+    for name, (method, differs_alone) in methods.items():
         for n in settings.shots:
             for seed in range(settings.num_seeds):
                 examples = protocol.draw(train, num_base=num_base, shots=n, seed=seed)
@@ -197,26 +205,29 @@ def _measure(
                     test.labels,
                     num_base=num_base,
                     # Among all classes, quanta do not separate the novel ones from each other; a
-                    # model of the novel classes alone does.
-                    novel_scores=method(task.without_base())(test.plain) if is_deployed else None,
+                    # model of the novel classes alone does. A fit may also change more if no base
+                    # classes suffer from it.
+                    novel_scores=method(task.without_base())(test.plain) if differs_alone else None,
                 )
                 found.append(Trial(name, n, seed, accuracies))
     return found
 
 
 def _methods(source: Source, views: int) -> dict[str, _Compared]:
-    """The methods; with several views, also those that average over them."""
+    """The methods: of whole photos, with several views also the mean over them, and fitted."""
     own: dict[str, _Compared] = {}
     if source.deployed is not None:
         own[_DEPLOYED] = _Compared(source.deployed, True)
     methods = {name: _Compared(method, False) for name, method in protocol.METHODS.items()}
     compared = {
-        name: _Compared(_of_whole(method), is_deployed)
-        for name, (method, is_deployed) in {**own, **methods}.items()
+        name: _Compared(_of_whole(method), differs_alone)
+        for name, (method, differs_alone) in {**own, **methods}.items()
     }
     if views > 1:
         for name, method in {**own, _IMPRINTING: methods[_IMPRINTING]}.items():
             compared[name.replace(_IMPRINTING, f"{_IMPRINTING}, augmented")] = method
+    # Like `imprint`, it uses all views that there are: they tell what varies within a photo.
+    compared[_FITTED] = _Compared(fitted_method.imprint_fitted, True)
     return compared
 
 

@@ -1,12 +1,13 @@
 """Tests of trials of low-shot learning, on embeddings that are known."""
 
 import pathlib
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 from PIL import Image
 
-from classification.low_shot import trials
+from classification.low_shot import fitted_method, protocol, trials
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.trials import Settings
 
@@ -79,13 +80,25 @@ class TrialsTest(absltest.TestCase):
         self.assertLen(results.trials, len(methods) * 2 * 2)
         for trial in results.trials:
             if trial.method in ("imprinting", "nearest neighbour"):
-                self.assertEqual(trial.accuracies, (1.0, 1.0, 1.0, 1.0), trial)
+                self.assertEqual(trial.accuracies, (1.0,) * 5, trial)
         self.assertEqual(results.base_alone, {"colours": 1.0})
         self.assertLen(self.said, 2)
 
     def test_views_add_a_method(self):
         methods = {trial.method for trial in self.run_trials(views=2).trials}
-        self.assertIn("imprinting, augmented", methods)
+        self.assertContainsSubset({"imprinting, augmented", "imprinting, fitted"}, methods)
+
+    def test_a_fit_sees_the_views(self):
+        seen = []
+
+        def fitted(task):
+            seen.append((task.num_base, task.examples.embeddings.shape[1]))
+            return protocol.imprint(task)
+
+        with mock.patch.object(fitted_method, "imprint_fitted", fitted):
+            self.run_trials(views=3, num_seeds=1, shots=(1,))
+        # Next to the base, and for the accuracy among themselves alone.
+        self.assertEqual(seen, [(2, 3), (0, 3)])
 
     def test_too_few_photos(self):
         with self.assertRaisesRegex(ValueError, "at least 3 photos of each novel class"):
