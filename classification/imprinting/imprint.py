@@ -41,15 +41,11 @@ from classification.data import records
 from classification.deployment import deployable
 from classification.images import image_folder
 from classification.imprinting import photos
+from classification.imprinting.checkpoint_network import CheckpointNetwork
 from classification.imprinting.embedding_fit import FitEmbedding
-from classification.imprinting.photo_imprinting import (
-    CheckpointNetwork,
-    Imprinted,
-    ImprintedTflite,
-    Options,
-    TfliteNetwork,
-)
+from classification.imprinting.photo_imprinting import Imprinted, Options
 from classification.imprinting.photos import Photos
+from classification.imprinting.tflite_network import ImprintedTflite, TfliteNetwork
 from classification.inference import default_model
 from classification.nets import checkpoints, model_flags
 from transforms.base import atomic_files, path_flags, program

@@ -26,8 +26,10 @@ from absl import flags
 from classification.base import runner
 from classification.embedding import probabilities
 from classification.images.pixel_reader import PixelReader
-from classification.imprinting import photo_imprinting, photos
+from classification.imprinting import photos
 from classification.imprinting.embedding_fit import FitEmbedding
+from classification.imprinting.photo_imprinting import Options
+from classification.imprinting.tflite_network import TfliteNetwork
 from tests.benchmarks import imagenet_sample
 from transforms.base import path_flags, program
 from transforms.conversion import inference
@@ -88,10 +90,8 @@ def _halves(first_new: int) -> tuple[slice, slice]:
 
 def imprint(data: bytes, folder: str, fit: FitEmbedding) -> bytes:
     """The model with the classes of a folder next to its own."""
-    options = photo_imprinting.Options(
-        keep_classes=True, allow_lost_classes=True, fit_embedding=fit
-    )
-    network = photo_imprinting.TfliteNetwork(data, options)
+    options = Options(keep_classes=True, allow_lost_classes=True, fit_embedding=fit)
+    network = TfliteNetwork(data, options)
     return network.imprint(photos.find(folder)).tflite
 
 
