@@ -74,14 +74,17 @@ class LinearEmbedding:
                 f"expected an embedding of at least as many components as features, got "
                 f"{kernel.shape[0]} of {kernel.shape[1]}"
             )
-        mean = np.linalg.lstsq(kernel, -biases, rcond=None)[0]
+        kernel = np.asarray(kernel, np.float64)
+        values, vectors = np.linalg.eigh(kernel.T @ kernel)
+        values = np.maximum(values, _LEAST_EIGENVALUE * max(float(values[-1]), 1e-30))
+        mean = (vectors / values) @ (vectors.T @ (kernel.T @ -biases))
         rest = np.linalg.norm(kernel @ mean + biases)
         if rest > _LEAST_REST * np.linalg.norm(biases):
             raise ValueError(
                 "expected an embedding of features minus their mean, got one with biases that are "
                 "something else"
             )
-        return cls(np.asarray(kernel, np.float64), mean)
+        return cls(kernel, mean)
 
     @property
     def metric(self) -> np.ndarray:

@@ -26,4 +26,6 @@ class Computed(NamedTuple):
         """The embeddings, or those of another embedding, [n, v, e] of unit length."""
         if embedding is None:
             return self.embeddings
-        return unit_vectors.unit(embedding.of(self.features))
+        # In float32: features are rounded to eight bits anyway.
+        kernel, mean = embedding.kernel.astype(np.float32), embedding.mean.astype(np.float32)
+        return unit_vectors.unit((self.features - mean) @ kernel.T)

@@ -14,7 +14,7 @@ class ComputedTest(absltest.TestCase):
         self.assertIs(computed.embedded(None), computed.embeddings)
         other = LinearEmbedding(np.array([[2.0, 0.0], [0.0, 1.0]]), np.array([1.0, 1.0]))
         expected = np.array([[[4, -1], [0, 4]]]) / np.sqrt([[[17], [16]]])
-        np.testing.assert_allclose(computed.embedded(other), expected)
+        np.testing.assert_allclose(computed.embedded(other), expected, rtol=1e-5)
 
 
 if __name__ == "__main__":
