@@ -23,9 +23,6 @@ from classification.embedding.samples import Samples
 # nothing, 0.2 one point and 0.3 two.
 _MANY_CLASSES = 20
 _WEIGHTS = (0.05, 0.1), (0.1, 0.2)
-# With one photo of each class, when nothing can be cross-validated. Sw is then that of views of the
-# same photo; for 66 classes, 0.3 cost no accuracy on ImageNet's photos.
-_WEIGHTS_OF_SINGLE_PHOTOS = 0.1, 0.3
 _WEIGHTS_OF_NEW_CLASSES_ALONE = (0.1, 0.3, 0.5, 0.7, 0.9)
 # The range of the components of an embedding, in standard deviations.
 _DEVIATIONS = 6.0
@@ -110,8 +107,7 @@ class Fitter:
         if weights is None:
             weights = usual if kept else _WEIGHTS_OF_NEW_CLASSES_ALONE
         if not folds:
-            weight = _WEIGHTS_OF_SINGLE_PHOTOS[samples.num_classes >= _MANY_CLASSES]
-            weight = weight if samples.varies else 0.0
+            weight = usual[-1] if samples.varies else 0.0
             none = np.zeros([0, kept + samples.num_classes], np.float32)
             return Choice(weight, None, None, none, np.zeros(0, np.int64))
         held: dict[float, list[np.ndarray]] = {weight: [] for weight in (0.0, *weights)}
