@@ -92,16 +92,18 @@ class CheckpointNetwork:
             values, model, found.paths, views=views, on_progress=on_progress
         )
         readable = photo_imprinting.readable(found, computed.bad, options)
-        values, embedding, fit_text = self._fit(values, computed, readable)
-        embeddings = computed.embedded(embedding)
-        new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
-        comparison = ""
+        others = Computed(np.zeros(0), np.zeros(0), {})
         if options.keep_classes:
             others = checkpoint_imprinting.compute(
                 values, model, check_images.photographs(), views=kept_classes.PARTS
             )
+        values, embedding, fit_text = self._fit(values, computed, others, readable)
+        embeddings = computed.embedded(embedding)
+        new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
+        comparison = ""
+        if options.keep_classes:
             kept = checkpoint_imprinting.class_vectors(values, model)
-            comparison = photo_imprinting.compare(kept, new, others.embeddings, options)
+            comparison = photo_imprinting.compare(kept, new, others.embedded(embedding), options)
         values, model = checkpoint_imprinting.imprint(
             values, model, self._labels, new, keep_classes=options.keep_classes
         )
@@ -120,6 +122,7 @@ class CheckpointNetwork:
         self,
         values: dict[str, np.ndarray],
         computed: Computed,
+        others: Computed,
         readable: Mapping[str, Sequence[int]],
     ) -> tuple[dict[str, np.ndarray], LinearEmbedding | None, str]:
         """The values with a fitted head, its embedding if it changed, and what was done."""
@@ -130,7 +133,7 @@ class CheckpointNetwork:
             head = checkpoint_head.read(values, model, keep_classes=options.keep_classes)
         except ValueError as error:
             return values, None, photo_imprinting.unchanged(error, options)
-        fit, text = photo_imprinting.fit(computed, readable, head, options)
+        fit, text = photo_imprinting.fit(computed, others.embeddings, readable, head, options)
         if fit is None:
             return values, None, text
         return checkpoint_head.fitted(values, model, fit), fit.embedding, text

@@ -16,6 +16,9 @@ from classification.imprinting.computed import Computed
 from classification.imprinting.embedding_fit import Fit, FitEmbedding, Head
 from classification.imprinting.photos import Photos
 
+# More than half of unrelated photographs.
+_MOSTLY = 0.5
+
 # Called with the number of photos done and the total number.
 OnProgress = Callable[[int, int], None]
 
@@ -110,12 +113,22 @@ def readable(found: Photos, bad: Mapping[int, str], options: Options) -> dict[st
 
 
 def fit(
-    computed: Computed, readable: Mapping[str, Sequence[int]], head: Head, options: Options
+    computed: Computed,
+    others: np.ndarray,
+    readable: Mapping[str, Sequence[int]],
+    head: Head,
+    options: Options,
 ) -> tuple[Fit | None, str]:
     """Fits a head to the photos.
 
+    If most unrelated photographs are closest to a new class, trained and imprinted class vectors
+    cannot be compared, as in heads that were trained with a high learning rate: a fit would make
+    more photos of kept classes be taken for new ones. It is then not made automatically.
+
     Args:
-      computed: the photos' features.
+      computed: what the network computes from the photos.
+      others: the embeddings of unrelated photographs, of unit length, float [..., e]; none if no
+        trained classes are kept.
       readable: the indices of each class's photos, by the class's name.
       head: the head.
       options: what to fit.
@@ -127,11 +140,25 @@ def fit(
       ValueError: if a feature is not finite, or a fit is asked for and not possible.
     """
     found = samples.of_classes(computed.features, readable)
+    taken, reason = 0.0, ""
+    trained = head.kept.vectors[~head.kept.imprinted]
+    if others.size and len(trained) and options.fit_embedding is FitEmbedding.AUTO:
+        chosen = [index for indices in readable.values() for index in indices]
+        everything = np.ones(len(chosen), bool)
+        new = found.class_vectors(computed.embeddings[chosen], everything)
+        parts = others.reshape(-1, others.shape[-1])
+        taken = float(((parts @ new.T).max(axis=1) > (parts @ trained.T).max(axis=1)).mean())
+    if taken > _MOSTLY:
+        options = dataclasses.replace(options, fit_embedding=FitEmbedding.NEVER)
+        reason = (
+            f"Embedding: not changed, since {taken:.0%} of unrelated photographs are closest to a "
+            "new class: a fit would cost kept classes more. "
+        )
     try:
         fitted = embedding_fit.run(found, head, options)
     except ValueError as error:
         return None, unchanged(error, options)
-    return fitted, fitted.description
+    return fitted, (reason + fitted.description).rstrip()
 
 
 def unchanged(reason: ValueError, options: Options) -> str:

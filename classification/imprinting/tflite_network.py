@@ -132,9 +132,14 @@ class TfliteNetwork:
         views = self._options.num_views(found, fits=head is not None)
         computed = self._compute(found.paths, views, on_progress)
         readable = photo_imprinting.readable(found, computed.bad, self._options)
+        others = Computed(np.zeros(0), np.zeros(0), {})
+        if len(engine.trained_vectors()):
+            others = self._compute(check_images.photographs(), kept_classes.PARTS)
         embedding = None
         if head is not None:
-            fit, fit_text = photo_imprinting.fit(computed, readable, head, self._options)
+            fit, fit_text = photo_imprinting.fit(
+                computed, others.embeddings, readable, head, self._options
+            )
             if fit is not None:
                 classifier = tflite_head.fitted(self._target.classifier, fit)
                 engine = self._engine(classifier)
@@ -144,7 +149,6 @@ class TfliteNetwork:
         comparison = ""
         trained = engine.trained_vectors()
         if len(trained):
-            others = self._compute(check_images.photographs(), kept_classes.PARTS)
             comparison = photo_imprinting.compare(
                 trained, new, others.embedded(embedding), self._options
             )
