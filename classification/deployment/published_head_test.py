@@ -125,7 +125,11 @@ class PublishedHeadTest(parameterized.TestCase):
         embedded = points["Features"][:, 0, 0] @ kernel + read.values[names.embedding_biases]
         embedded /= np.linalg.norm(embedded, axis=1, keepdims=True)
         cosines = (points["Embedding"][:, 0, 0] * embedded).sum(axis=1)
-        self.assertGreater(cosines.min(), 0.85 if quantize else 0.9999)
+        least = 0.97 if quantize else 0.9999
+        if quantize and count and model.network == "mobilenet_v1":
+            # These features vary so little that one scale for the entire kernel is coarse.
+            least = 0.85
+        self.assertGreater(cosines.min(), least)
         expected = read.values[names.scale_factor] * points["Embedding"][:, 0, 0] @ vectors
         np.testing.assert_allclose(points["Logits"], expected, atol=1.0 if quantize else 0.02)
 

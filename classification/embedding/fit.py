@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from classification.embedding import linear_embedding
+from classification.embedding import linear_embedding, unit_vectors
 from classification.embedding.linear_embedding import LinearEmbedding
 from classification.embedding.samples import Samples
 
@@ -119,11 +119,13 @@ class Fitter:
                 scales = metric.scales(weight)
                 vectors = np.concatenate(
                     [
-                        _unit(rows * np.where(self._imprinted[:, np.newaxis], 1 / scales, scales)),
+                        unit_vectors.unit(
+                            rows * np.where(self._imprinted[:, np.newaxis], 1 / scales, scales)
+                        ),
                         samples.class_vectors(learned / scales, ~fold),
                     ]
                 )
-                cosines.append(_unit(tests / scales) @ vectors.T)
+                cosines.append(unit_vectors.unit(tests / scales) @ vectors.T)
         labels = kept + np.concatenate([samples.classes[fold] for fold in folds])
         cosines_of = {weight: np.concatenate(parts) for weight, parts in held.items()}
         right = {w: float((c.argmax(axis=1) == labels).mean()) for w, c in cosines_of.items()}
@@ -176,7 +178,3 @@ class _Metric:
     def scales(self, weight: float) -> np.ndarray:
         """The square roots of the metric's eigenvalues, float32 [d]."""
         return np.sqrt((1 - weight) + weight * self._values).astype(np.float32)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

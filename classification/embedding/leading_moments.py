@@ -1,12 +1,11 @@
 """The moments of many features in a small file: their mean, and the directions of most variance."""
 
 import dataclasses
-import io
 
 import numpy as np
 
-from classification.embedding.moments import Moments, read_arrays
-from transforms.base import atomic_files
+from classification.embedding import array_file
+from classification.embedding.moments import Moments
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -60,9 +59,7 @@ class LeadingMoments:
 
     def save(self, path: str) -> None:
         """Writes a file in NumPy's format (.npz), completely or not at all."""
-        data = io.BytesIO()
-        np.savez(data, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
-        atomic_files.write_atomically(path, data.getvalue())
+        array_file.write(path, vars(self))
 
     @classmethod
     def load(cls, path: str) -> "LeadingMoments":
@@ -73,7 +70,7 @@ class LeadingMoments:
           ValueError: if it holds something else.
         """
         names = [f.name for f in dataclasses.fields(cls)]
-        moments = cls(**read_arrays(path, names, what="leading moments"))
+        moments = cls(**array_file.read(path, names, what="leading moments"))
         if moments.directions.shape[1:] != moments.mean.shape or moments.residual.shape:
             raise ValueError(
                 f"expected leading moments in {path}, got arrays of shapes that do not fit"

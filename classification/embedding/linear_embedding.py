@@ -16,6 +16,8 @@ import dataclasses
 
 import numpy as np
 
+from classification.embedding import unit_vectors
+
 # Below this fraction of the greatest eigenvalue, that of a metric is only rounding error.
 _LEAST_EIGENVALUE = 1e-9
 # Of the length of biases: more than rounding leaves, and less than matters.
@@ -163,7 +165,7 @@ def map_functionals(vectors: np.ndarray, old: LinearEmbedding, new: LinearEmbedd
     Returns:
       float64 [n, e'], of unit length.
     """
-    return _unit(vectors @ old.kernel @ new.metric @ new.kernel.T)
+    return unit_vectors.unit(vectors @ old.kernel @ new.metric @ new.kernel.T)
 
 
 def map_means(vectors: np.ndarray, old: LinearEmbedding, new: LinearEmbedding) -> np.ndarray:
@@ -180,7 +182,7 @@ def map_means(vectors: np.ndarray, old: LinearEmbedding, new: LinearEmbedding) -
     Returns:
       float64 [n, e'], of unit length.
     """
-    return _unit(vectors @ old.kernel @ old.metric @ new.kernel.T)
+    return unit_vectors.unit(vectors @ old.kernel @ old.metric @ new.kernel.T)
 
 
 def _rotation(rows: int, columns: int) -> np.ndarray:
@@ -192,10 +194,6 @@ def _rotation(rows: int, columns: int) -> np.ndarray:
     # Makes the decomposition unique (Mezzadri, "How to Generate Random Matrices from the Classical
     # Compact Groups", 2007, section 5).
     return orthonormal * np.where(np.diag(triangle) < 0, -1.0, 1.0)
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 def _finite(matrix: np.ndarray) -> np.ndarray:

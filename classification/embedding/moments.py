@@ -1,12 +1,10 @@
 """Means and covariances of features, as running sums: memory does not grow with the photos."""
 
 import dataclasses
-import io
-import zipfile
 
 import numpy as np
 
-from transforms.base import atomic_files
+from classification.embedding import array_file
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -126,9 +124,7 @@ class Moments:
 
     def save(self, path: str) -> None:
         """Writes the moments in NumPy's format (.npz), completely or not at all."""
-        data = io.BytesIO()
-        np.savez(data, **{f.name: getattr(self, f.name) for f in dataclasses.fields(self)})
-        atomic_files.write_atomically(path, data.getvalue())
+        array_file.write(path, vars(self))
 
     @classmethod
     def load(cls, path: str) -> "Moments":
@@ -138,7 +134,7 @@ class Moments:
           OSError: if the file cannot be read.
           ValueError: if it holds something else.
         """
-        arrays = read_arrays(path, [f.name for f in dataclasses.fields(cls)], what="moments")
+        arrays = array_file.read(path, [f.name for f in dataclasses.fields(cls)], what="moments")
         count = int(arrays.pop("count"))
         moments = cls(count=count, **arrays)
         d, k = moments.depth, len(moments.class_counts)
@@ -146,31 +142,3 @@ class Moments:
         if shapes != ((d, d), (k, d)) or moments.count < 1:
             raise ValueError(f"expected moments in {path}, got arrays of shapes that do not fit")
         return moments
-
-
-def read_arrays(path: str, names: list[str], *, what: str) -> dict[str, np.ndarray]:
-    """Reads an .npz file with these arrays, all finite.
-
-    Args:
-      path: the file.
-      names: those of the arrays.
-      what: what the file should hold, for errors.
-
-    Raises:
-      OSError: if it cannot be read.
-      ValueError: if it is not such a file, or has other arrays or NaN in them.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
-        raise ValueError(f"expected {what} in {path}, got no .npz file ({error})") from error
-    if set(arrays) != set(names):
-        raise ValueError(
-            f"expected {what} in {path}, with the arrays {', '.join(names)}, got "
-            f"{', '.join(arrays) or 'none'}"
-        )
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ValueError(f"expected finite numbers in {path}, got NaN or infinity in {name}")
-    return arrays

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from classification.embedding import unit_vectors
+
 # Photos are divided into so many parts, each of which is held out once. With many photos, two parts
 # give the same choice in less time.
 _FOLDS = 5
@@ -93,8 +95,8 @@ class Samples:
           embeddings: of each view of the chosen photos, float [m, v, e], of any length.
           chosen: which photos these are, bool [n], m of them.
         """
-        photos = _unit(_unit(embeddings).mean(axis=1))
-        return _unit(_means(photos, self.classes[chosen], self.num_classes))
+        photos = unit_vectors.unit(unit_vectors.unit(embeddings).mean(axis=1))
+        return unit_vectors.unit(_means(photos, self.classes[chosen], self.num_classes))
 
 
 def of_classes(features: np.ndarray, photos: Mapping[str, Sequence[int]]) -> Samples:
@@ -117,7 +119,3 @@ def _means(values: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     sums = np.add.reduceat(values[order], starts, axis=0)
     means[numbers] = sums / counts[:, np.newaxis].astype(values.dtype)
     return means
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from classification.deployment import head_values
+from classification.embedding import unit_vectors
 from classification.embedding.fit import Kept
 from classification.embedding.linear_embedding import LinearEmbedding
-from classification.imprinting import unit_vectors
 from classification.imprinting.embedding_fit import Fit, Head
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.deployment import deployable
+from classification.embedding.unit_vectors import unit
 from classification.images.image_files import BadImageError
 from classification.images.pixel_reader import PixelReader
 from classification.imprinting.computed import Computed
-from classification.imprinting.unit_vectors import unit
 from classification.nets import factory, networks, variable_names, variable_values
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.model_config import ModelConfig

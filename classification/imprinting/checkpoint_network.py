@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from classification.deployment import check_images, deployable, published_head
+from classification.embedding import unit_vectors
 from classification.embedding.linear_embedding import LinearEmbedding
 from classification.imprinting import (
     checkpoint_head,
     checkpoint_imprinting,
     kept_classes,
     photo_imprinting,
-    unit_vectors,
 )
 from classification.imprinting.computed import Computed
 from classification.imprinting.photo_imprinting import Imprinted, OnProgress, Options

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from classification.embedding import unit_vectors
 from classification.embedding.linear_embedding import LinearEmbedding
-from classification.imprinting import unit_vectors
 
 
 class Computed(NamedTuple):

@@ -15,8 +15,7 @@ from classification.embedding.samples import Samples
 # of four were two points more accurate; with twenty, four instead of seven cost nothing.
 _FEW_PHOTOS, _MANY_PHOTOS = 5, 10
 _VIEWS = (7, 5, 4)
-# With kept classes and without cross-validation, this is the weight if a fit is asked for although
-# there is none that helps.
+# If a fit is asked for, and none helps.
 _LEAST_WEIGHT = 0.05
 
 

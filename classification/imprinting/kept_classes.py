@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from classification.imprinting import unit_vectors
+from classification.embedding import unit_vectors
 
 # Parts of each unrelated photograph: enough for quantiles of 0.1 and 0.9.
 PARTS = 16

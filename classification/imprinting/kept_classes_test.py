@@ -3,7 +3,8 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.imprinting import kept_classes, unit_vectors
+from classification.embedding import unit_vectors
+from classification.imprinting import kept_classes
 
 _DEPTH = 64
 

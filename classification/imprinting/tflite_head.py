@@ -4,12 +4,17 @@ from collections.abc import Collection
 
 import numpy as np
 
+from classification.embedding import unit_vectors
 from classification.embedding.fit import Kept
 from classification.embedding.linear_embedding import LinearEmbedding
 from classification.imprinting.embedding_fit import Fit, Head
 from transforms.tflite import class_vectors, embedding_layer
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
+
+# Between a class's vector and its quantised form. With a range of -0.5 to 0.5 and 1,280 components,
+# it is 0.999.
+_LEAST_COSINE = 0.98
 
 
 def read(tflite_model: Model, engine: ImprintingEngine, changing: Collection[int]) -> Head:
@@ -53,6 +58,9 @@ def fitted(tflite_model: Model, fit: Fit) -> Model:
     Args:
       tflite_model: the model that the fit started from.
       fit: what to change.
+
+    Raises:
+      ValueError: if the range of the last kernel cannot hold the vectors of kept classes.
     """
     if fit.embedding is not None:
         kernel, mean = fit.embedding.kernel, fit.embedding.mean
@@ -62,6 +70,13 @@ def fitted(tflite_model: Model, fit: Fit) -> Model:
         rows = class_vectors.read(tflite_model).astype(np.float64)
         rows[: len(fit.vectors)] = fit.vectors
         tflite_model = class_vectors.replaced(tflite_model, rows)
+        quantised = class_vectors.read(tflite_model)[: len(fit.vectors)]
+        cosines = (unit_vectors.unit(quantised) * fit.vectors).sum(axis=1)
+        if len(cosines) and cosines.min() < _LEAST_COSINE:
+            raise ValueError(
+                "expected a last kernel whose range holds the vectors of kept classes in a fitted "
+                f"embedding, got one that changes one of them to a cosine of {cosines.min():.3f}"
+            )
     if fit.scale_factor != class_vectors.scale_factor(tflite_model):
         tflite_model = class_vectors.with_scale_factor(tflite_model, fit.scale_factor)
     return tflite_model

@@ -54,6 +54,19 @@ class TfliteHeadTest(parameterized.TestCase):
             self.assertGreater(np.ptp(before[:, number]), 10 * last.scales[0])
             self.assertGreater(np.corrcoef(before[:, number], after[:, number])[0, 1], 0.95)
 
+    def test_a_kernel_that_cannot_hold_kept_classes(self):
+        model = small(int8=True)
+        head = tflite_head.read(model, ImprintingEngine(model, keep_classes=True), changing=[])
+        vectors = np.eye(testing.EMBEDDING)[: testing.CLASSES]
+        kernel = model_graph.graph(model).operators[-4].inputs[1]
+        tensors = model.subgraphs[0].tensors
+        tensors[kernel.index].quantization.scale = [np.float32(0.0004)]
+        vectors = vectors + 0.2
+        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+        fit = Fit(head.embedding, 9.0, vectors, head.scale_factor, "")
+        with self.assertRaisesRegex(ValueError, "whose range holds the vectors of kept classes"):
+            tflite_head.fitted(model, fit)
+
     def test_an_embedding_with_other_biases(self):
         model = model_file.parse(testing.small().model)
         engine = ImprintingEngine(model, keep_classes=True)

@@ -16,13 +16,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from classification.deployment import check_images
+from classification.embedding import unit_vectors
 from classification.imprinting import (
     class_numbers,
     kept_classes,
     photo_imprinting,
     tflite_embedder,
     tflite_head,
-    unit_vectors,
 )
 from classification.imprinting.computed import Computed
 from classification.imprinting.embedding_fit import Head
@@ -140,10 +140,14 @@ class TfliteNetwork:
             fit, fit_text = photo_imprinting.fit(
                 computed, others.embeddings, readable, head, self._options
             )
-            if fit is not None:
-                classifier = tflite_head.fitted(self._target.classifier, fit)
+            try:
+                classifier = tflite_head.fitted(self._target.classifier, fit) if fit else None
+            except ValueError as error:
+                fit_text = photo_imprinting.unchanged(error, self._options)
+            else:
                 engine = self._engine(classifier)
-                embedding = tflite_head.read_embedding(classifier) if fit.embedding else None
+                if fit is not None and fit.embedding is not None and classifier is not None:
+                    embedding = tflite_head.read_embedding(classifier)
         embeddings = computed.embedded(embedding)
         new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
         comparison = ""

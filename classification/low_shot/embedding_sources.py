@@ -9,14 +9,15 @@ from typing import Protocol
 import numpy as np
 
 from classification.deployment import deployable
-from classification.imprinting import checkpoint_imprinting, tflite_embedder, unit_vectors
+from classification.embedding import unit_vectors
+from classification.imprinting import checkpoint_imprinting, tflite_embedder
 from classification.low_shot import tflite_method
 from classification.low_shot.protocol import Classifier, Method
 from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from transforms.conversion import inference
-from transforms.tflite import metadata, model_file, split
+from transforms.tflite import class_vectors, metadata, model_file, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
 
@@ -91,7 +92,7 @@ def of_model(path: str) -> Source:
         path=path,
         labels=labels,
         vectors=tflite_method.base_vectors(tflite_model),
-        scale=tflite_method.scale_factor(tflite_model),
+        scale=class_vectors.scale_factor(tflite_model),
         key=_model_key(tflite_model),
         compute=functools.partial(tflite_embedder.embed, tflite_model),
         classify=tflite_method.classifier(tflite_model),

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from classification.embedding import linear_embedding
+from classification.embedding import linear_embedding, unit_vectors
 from classification.embedding.fit import Fitter, Kept
 from classification.embedding.linear_embedding import LinearEmbedding
 from classification.embedding.samples import Samples
-from classification.imprinting import unit_vectors
 from classification.low_shot import protocol
 from classification.low_shot.protocol import Classifier, Task
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.imprinting import unit_vectors
+from classification.embedding import unit_vectors
 from classification.low_shot import fitted_method, protocol
 from classification.low_shot.protocol import Embedded, Task
 

@@ -3,7 +3,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.imprinting import unit_vectors
+from classification.embedding import unit_vectors
 from classification.low_shot import protocol
 from classification.low_shot.protocol import Accuracies, Embedded, Task
 

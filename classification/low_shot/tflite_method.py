@@ -1,13 +1,12 @@
 """Imprinting into a .tflite, whose own last layers then classify the images, as for a user."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
+from classification.embedding import unit_vectors
 from classification.low_shot.protocol import Classifier, Task
 from transforms.conversion import inference
 from transforms.conversion.inference import Kernels
-from transforms.tflite import model_graph, product_rules, split
+from transforms.tflite import class_vectors, model_graph, split
 from transforms.tflite.imprinting import ImprintingEngine
 from transforms.tflite.model_graph import Model
 
@@ -65,23 +64,4 @@ def classifier(tflite_model: Model, *, kernels: Kernels = Kernels.DEFAULT) -> Cl
 
 def base_vectors(tflite_model: Model) -> np.ndarray:
     """The class vectors of a model, brought to unit length, float32 [classes, d]."""
-    conv = _tail(tflite_model)[0]
-    kernel = conv.inputs[1]
-    assert kernel is not None
-    data = tflite_model.buffers[tflite_model.subgraphs[0].tensors[kernel.index].buffer].data
-    vectors = kernel.dequantise(np.asarray(data)).reshape(kernel.shape[0], -1)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-
-
-def scale_factor(tflite_model: Model) -> float:
-    """The number by which a model multiplies cosines."""
-    factor = _tail(tflite_model)[1].inputs[1]
-    assert factor is not None
-    data = tflite_model.buffers[tflite_model.subgraphs[0].tensors[factor.index].buffer].data
-    return float(factor.dequantise(np.asarray(data)).item())
-
-
-def _tail(tflite_model: Model) -> Sequence[model_graph.Operator]:
-    tail = product_rules.tail(model_graph.graph(tflite_model))
-    assert tail is not None
-    return tail
+    return unit_vectors.unit(class_vectors.read(tflite_model))

@@ -7,7 +7,7 @@ from classification.low_shot import protocol, tflite_method
 from classification.low_shot.protocol import Embedded, Task
 from transforms.conversion import inference, testing
 from transforms.conversion.inference import Kernels
-from transforms.tflite import model_file, model_graph
+from transforms.tflite import class_vectors, model_file, model_graph
 
 _NOVEL = 3
 
@@ -39,7 +39,7 @@ class DeployedTest(absltest.TestCase):
         task, test = self.task(), _embeddings(testing.images(40))
         found = tflite_method.Deployed(self.model, kernels=Kernels.REFERENCE)(task)(test)
         self.assertEqual((found.shape, found.dtype), ((40, testing.CLASSES + _NOVEL), np.uint8))
-        logits = tflite_method.scale_factor(self.model) * protocol.imprint(task)(test)
+        logits = class_vectors.scale_factor(self.model) * protocol.imprint(task)(test)
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
         np.testing.assert_allclose(found / 256, expected, atol=0.04)
         self.assertGreater(np.ptp(expected), 0.2)
@@ -51,7 +51,7 @@ class DeployedTest(absltest.TestCase):
         self.assertEqual(found.shape, (40, _NOVEL))
         # Nothing is left to the classes that went.
         np.testing.assert_allclose(found.sum(axis=1), 256, atol=_NOVEL)
-        logits = tflite_method.scale_factor(self.model) * protocol.imprint(task.without_base())(
+        logits = class_vectors.scale_factor(self.model) * protocol.imprint(task.without_base())(
             test
         )
         expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -65,7 +65,7 @@ class DeployedTest(absltest.TestCase):
         np.testing.assert_array_equal(found, expected)
 
     def test_values_read_from_the_model(self):
-        self.assertAlmostEqual(tflite_method.scale_factor(self.model), 10.0, places=1)
+        self.assertAlmostEqual(class_vectors.scale_factor(self.model), 10.0, places=1)
         vectors = tflite_method.base_vectors(self.model)
         self.assertEqual(vectors.shape, (testing.CLASSES, testing.EMBEDDING))
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-6)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import third_party.tflite.schema as schema
-from transforms.tflite import model_file, model_graph, product_rules
+from transforms.tflite import class_vectors, model_file, model_graph, product_rules
 from transforms.tflite.model_graph import Model, Tensor
 
 # How far an embedding's length may be from 1. Rounding to quanta of 1/128 changes it much less.
@@ -83,7 +83,7 @@ class ImprintingEngine:
         (norm,) = self._graph.named("L2_NORMALIZATION")
         self._depth = norm.outputs[0].shape[3]
         _check_kernel(self._kernel, self._depth)
-        self._scale_factor = _scale_factor(tflite_model, _input(self._mul, 1))
+        self._scale_factor = _scale_factor(tflite_model)
         rows = _values(tflite_model, self._kernel, np.uint8).reshape(-1, self._depth)
         self._rows = rows if keep_classes else rows[:0]
         self._lengths = _read_lengths(tflite_model) if keep_classes and not other_notes else {}
@@ -243,8 +243,8 @@ def _values(tflite_model: Model, tensor: Tensor, kind: type) -> np.ndarray:
     return np.asarray(tflite_model.buffers[buffer].data, np.uint8).view(kind)
 
 
-def _scale_factor(tflite_model: Model, tensor: Tensor) -> float:
-    factor = float(tensor.dequantise(_values(tflite_model, tensor, np.uint8)).item())
+def _scale_factor(tflite_model: Model) -> float:
+    factor = class_vectors.scale_factor(tflite_model)
     if not factor > 0:
         raise ValueError(f"expected a scale factor above 0 as the MUL's second input, got {factor}")
     return factor

@@ -3,7 +3,7 @@
 import numpy as np
 from absl.testing import absltest
 
-from classification.imprinting import unit_vectors
+from classification.embedding import unit_vectors
 
 
 class MeanTest(absltest.TestCase):
