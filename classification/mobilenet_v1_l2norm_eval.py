@@ -24,13 +24,13 @@ import third_party.tensorflow.quiet  # noqa: F401
 from absl import flags
 
 from classification.base import runner
-from classification.base.progress_bar import ProgressBar
 from classification.data.dataset import Dataset, open_dataset
 from classification.evaluation import class_counts, evaluator, report_files, terminal_table
 from classification.nets import checkpoints, model_flags, networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files, path_flags
+from imprinting.base import atomic_files, path_flags
+from imprinting.base.progress_bar import ProgressBar
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(model_flags)

@@ -23,7 +23,7 @@ from classification.base import runner
 from classification.deployment import export
 from classification.nets import checkpoints, model_flags
 from classification.nets.model_config import ModelConfig
-from transforms.base import path_flags
+from imprinting.base import path_flags
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(model_flags)

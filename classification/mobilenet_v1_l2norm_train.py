@@ -48,7 +48,7 @@ from classification.training import (
 )
 from classification.training.step_display import ConsoleDisplay
 from classification.training.training_config import TrainingConfig
-from transforms.base import path_flags, program
+from imprinting.base import path_flags, program
 
 FLAGS = flags.FLAGS
 

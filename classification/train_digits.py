@@ -21,7 +21,7 @@ from classification.nets import checkpoints
 from classification.nets.model_config import ModelConfig
 from classification.training import flag_defaults, trainer
 from classification.training.training_config import TrainingConfig
-from transforms.base import path_flags, program
+from imprinting.base import path_flags, program
 
 FLAGS = flags.FLAGS
 

@@ -12,8 +12,8 @@ no effect here are ignored, with a message; those that ask for something else ar
 
 from absl import flags
 
+from imprinting.base import atomic_files, path_flags, program
 from transforms import graph_transforms
-from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 

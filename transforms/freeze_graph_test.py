@@ -6,8 +6,8 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 from google.protobuf import text_format
 
+from imprinting.base import program_testing
 from transforms import freeze_graph, testing
-from transforms.base import program_testing
 
 
 class FreezeGraphTest(absltest.TestCase):

@@ -13,8 +13,8 @@ and folds constants of any size, unless --fold_fake_quant is given.
 
 from absl import flags
 
+from imprinting.base import atomic_files, path_flags, program
 from transforms import graph_transforms
-from transforms.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 

@@ -5,8 +5,8 @@ import os
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
+from imprinting.base import program_testing
 from transforms import testing, transform_graph
-from transforms.base import program_testing
 
 _FLAGS = ("--out_graph=out.pb", "--inputs=x", "--outputs=y")
 

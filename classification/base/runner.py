@@ -1,12 +1,13 @@
 """Runs programs that use TensorFlow, and turns its errors into sentences."""
 
+import contextlib
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import tensorflow.compat.v1 as tf
 
-from transforms.base import program
+from imprinting.base import program
 
 # What TensorFlow puts before and after the message of an error in a graph.
 _NOT_THE_MESSAGE = re.compile(
@@ -39,6 +40,16 @@ def run(
         user_errors=(tf.errors.OpError,),
         describe=sentence,
     )
+
+
+@contextlib.contextmanager
+def errors_for_users() -> Iterator[None]:
+    """Within it, errors of TensorFlow become a ValueError with the text for users."""
+    tf.get_logger().setLevel(logging.ERROR)
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise ValueError(sentence(error)) from error
 
 
 def sentence(error: Exception) -> str:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from classification.data import dataset_info, digits, imagenet, records, storage
 from classification.data.dataset_info import DatasetInfo, Shard
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from classification.data import dataset, digits, testing
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 _SIZES = (30, 0, 17, 23)
 

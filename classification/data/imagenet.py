@@ -13,7 +13,7 @@ from google.protobuf import message
 
 from classification.data import epochs, explained, preprocessing, records
 from classification.data.dataset_info import Shard
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 NUM_CLASSES = 1001
 

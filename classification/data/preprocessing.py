@@ -10,7 +10,7 @@ All random choices depend only on a seed, so that equal seeds give equal images.
 
 import tensorflow as tf
 
-from transforms.base.photo_crop import FRACTION, Crop
+from imprinting.base.photo_crop import FRACTION, Crop
 
 # A JPEG's colours are stored at half the resolution and interpolated, so a window that is decoded
 # without the rest of the image needs one more column on each side.

@@ -5,7 +5,7 @@ import tensorflow as tf
 from absl.testing import absltest, parameterized
 
 from classification.data import preprocessing
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 # The rounding of positions up to 341 in float32, times a difference of 2 between pixels.
 _TOLERANCE = 2e-5

@@ -18,15 +18,11 @@ from collections.abc import Generator, Iterator, Sequence
 import tensorflow as tf
 
 from classification.data import storage
-from transforms.base import labels
+from imprinting.base import labels
+from imprinting.photos import class_folders
 
 # The file with the classes' names in a folder of record files.
 LABELS_FILE = "labels.txt"
-# Endings of images in folders of photos, including those that `image_files` reports as unreadable.
-IMAGE_ENDINGS = (
-    *(".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jpe", ".jpeg", ".jpg"),
-    *(".png", ".tif", ".tiff", ".webp"),
-)
 
 _HEAD_BYTES = 12
 _TAIL_BYTES = 4
@@ -200,7 +196,7 @@ def read_label_file(path: str) -> tuple[str, ...]:
 
 def _holds_images(folder: str, names: Sequence[str], *, depth: int = 3) -> bool:
     """Whether a folder, or folders of classes and splits in it, contain image files."""
-    if any(name.lower().endswith(IMAGE_ENDINGS) for name in names):
+    if any(name.lower().endswith(class_folders.IMAGE_ENDINGS) for name in names):
         return True
     for name in names[:_SEARCHED_FOLDERS] if depth else ():
         inner = storage.join(folder, name)

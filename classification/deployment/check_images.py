@@ -11,13 +11,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.data import dataset, imagenet, preprocessing, records, shipped_files
-from classification.images import image_files, windows
-from classification.images.image_files import BadImageError
-from transforms.base import pixel_scaling
-from transforms.base.photo_crop import Crop
+from classification.data import dataset, imagenet, preprocessing, records
+from classification.images import image_files
+from imprinting.base import pixel_scaling
+from imprinting.base.photo_crop import Crop
+from imprinting.photos import photo_file, unrelated_photos, windows
+from imprinting.photos.photo_file import BadImageError
 
-_PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _IMAGE_HEADS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n")
 
 
@@ -65,17 +65,6 @@ def of_digits(count: int, *, image_size: int) -> Sample:
     return Sample(chosen, f"{count} of the {total} handwritten digits held out from training")
 
 
-def photographs() -> list[str]:
-    """The paths of the two photographs that come with the build.
-
-    Raises:
-      FileNotFoundError: if they are missing.
-    """
-    return [
-        shipped_files.find(name, variable=name.upper().replace(".", "_")) for name in _PHOTOGRAPHS
-    ]
-
-
 def of_photographs(count: int, *, image_size: int, crop: Crop = Crop.STRETCHED) -> Sample:
     """Parts of the two photographs that come with the build.
 
@@ -88,9 +77,8 @@ def of_photographs(count: int, *, image_size: int, crop: Crop = Crop.STRETCHED) 
       FileNotFoundError: if the photographs are missing.
       ValueError: if a number is below 1.
     """
-    images = of_files(photographs(), count, image_size=image_size, crop=crop).images
-    names = " and ".join(_PHOTOGRAPHS)
-    return Sample(images, f"{count} parts of scikit-learn's photographs {names}")
+    images = of_files(unrelated_photos.paths(), count, image_size=image_size, crop=crop).images
+    return Sample(images, f"{count} parts of scikit-learn's photographs china.jpg and flower.jpg")
 
 
 def of_files(
@@ -221,7 +209,7 @@ def _read(
                     f"expected images that can be read, got {path}: {error}; leave it out, or "
                     "write it again"
                 ) from error
-            image_files.warn(path, image.complaint)
+            photo_file.warn(path, image.complaint)
             yield _Image(path, image.encoded)
             continue
         for index, record in zip(indices, records.read(path, indices), strict=True):

@@ -8,9 +8,9 @@ from absl.testing import absltest, parameterized
 
 from classification.data import dataset, preprocessing, shipped_files, testing
 from classification.deployment import check_images
-from classification.images import windows
-from transforms.base import pixel_scaling
-from transforms.base.photo_crop import Crop
+from imprinting.base import pixel_scaling
+from imprinting.base.photo_crop import Crop
+from imprinting.photos import windows
 
 
 def evaluated(pixels: np.ndarray, size: int, crop: Crop = Crop.STRETCHED) -> np.ndarray:

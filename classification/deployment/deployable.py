@@ -15,8 +15,8 @@ from classification.data import records
 from classification.nets import factory, model_config, networks, variable_names
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files
-from transforms.base import labels as label_files
+from imprinting.base import atomic_files
+from imprinting.base import labels as label_files
 
 # The last kernel's range is at least this, in both directions, so that classes can be imprinted.
 # Class vectors are means of embeddings, whose components reach 0.3 for photos. The quanta, 1/254,

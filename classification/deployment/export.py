@@ -10,7 +10,8 @@ from classification.nets import factory, networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files, graph_input
+from imprinting.base import atomic_files
+from transforms import graph_input
 
 INPUT_NAME = "input"
 

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf
 
 from classification.nets import factory, variable_values
 from classification.nets.model_config import ModelConfig
-from transforms.base import pixel_scaling
+from imprinting.base import pixel_scaling
 
 
 def of_images(

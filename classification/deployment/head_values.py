@@ -13,13 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from classification.deployment import deployable
-from classification.embedding import linear_embedding
-from classification.embedding.leading_moments import LeadingMoments
-from classification.embedding.linear_embedding import LinearEmbedding
-from classification.embedding.moments import Moments
 from classification.nets import networks, variable_names
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.model_config import ModelConfig
+from imprinting.embedding import linear_embedding
+from imprinting.embedding.leading_moments import LeadingMoments
+from imprinting.embedding.linear_embedding import LinearEmbedding
+from imprinting.embedding.moments import Moments
 
 # Numbers are rounded to so many decimal places, fewer than processors agree on.
 _DIGITS = 4

@@ -4,12 +4,12 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from classification.deployment import head_values
-from classification.embedding.leading_moments import LeadingMoments
-from classification.embedding.linear_embedding import LinearEmbedding
-from classification.embedding.moments import Moments
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import limits
+from imprinting.embedding.leading_moments import LeadingMoments
+from imprinting.embedding.linear_embedding import LinearEmbedding
+from imprinting.embedding.moments import Moments
 
 _CHANNELS, _CLASSES = 20, 5
 

@@ -22,7 +22,7 @@ from classification.base import runner
 from classification.deployment import check_images, deployable, published_head
 from classification.nets import checkpoints, model_flags, networks
 from classification.nets.model_config import ModelConfig
-from transforms.base import path_flags, program
+from imprinting.base import path_flags, program
 
 FLAGS = flags.FLAGS
 flags.adopt_module_key_flags(model_flags)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 
 from classification.deployment import check_images, deployable, features, head_values
-from classification.embedding.leading_moments import LeadingMoments
-from classification.embedding.moments import Moments
 from classification.nets import networks, variable_names
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
+from imprinting.embedding.leading_moments import LeadingMoments
+from imprinting.embedding.moments import Moments
 
 # With fewer photos, whitening is worse than the mean that batch norm gives.
 LEAST_PHOTOS = 60

@@ -10,11 +10,11 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.deployment import deployable, published_head
-from classification.embedding.moments import Moments
 from classification.nets import checkpoint_testing, factory, networks, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import limits
+from imprinting.embedding.moments import Moments
 
 _CLASSES = 5
 _LITE = ModelConfig(

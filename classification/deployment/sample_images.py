@@ -20,7 +20,7 @@ from classification.deployment import check_images
 from classification.deployment.check_images import Sample
 from classification.nets import checkpoints, model_config, networks
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files, path_flags, program
+from imprinting.base import atomic_files, path_flags, program
 
 FLAGS = flags.FLAGS
 

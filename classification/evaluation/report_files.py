@@ -15,8 +15,8 @@ from classification.data.dataset import Dataset
 from classification.evaluation import class_counts, plots
 from classification.evaluation.evaluator import Result
 from classification.nets.checkpoint import Checkpoint
-from transforms.base import atomic_files
-from transforms.base.photo_crop import Crop
+from imprinting.base import atomic_files
+from imprinting.base.photo_crop import Crop
 
 FILES = (
     "classes.csv",

@@ -23,7 +23,6 @@ import numpy as np
 from absl import flags
 
 from classification.base import runner
-from classification.base.progress_bar import ProgressBar
 from classification.data import dataset_info
 from classification.data.dataset import Dataset, open_dataset
 from classification.deployment import base_values, deployable
@@ -33,7 +32,8 @@ from classification.nets import checkpoints, model_config, networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from classification.pretrained import shipped_networks
-from transforms.base import atomic_files, path_flags, program
+from imprinting.base import atomic_files, path_flags, program
+from imprinting.base.progress_bar import ProgressBar
 
 FLAGS = flags.FLAGS
 

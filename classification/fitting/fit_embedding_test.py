@@ -15,8 +15,8 @@ from classification.fitting import fit_embedding
 from classification.nets import factory, model_config, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.testing.digits_networks import DIGITS, images_and_labels, write_network
+from imprinting.base import pixel_scaling
 from tests import runfiles
-from transforms.base import pixel_scaling
 
 _BASE = str(runfiles.path("classification/digits_network"))
 _NAMES = tuple("0123456789")
@@ -107,7 +107,7 @@ class FitEmbeddingTest(parameterized.TestCase):
         self.write("train", self.chosen[:-6])
         self.assert_fails("each of 10 classes, got none of 9")
         self.write("train", self.chosen, damaged=3)
-        self.assert_fails("record 3 of .*cannot be decoded")
+        self.assert_fails("record 3 of .*it is not a JPEG")
         self.write("train", np.repeat(self.chosen[:1], 10))
         self.assert_fails("got none of 1, 2, 3, 4, 5 and 4 more")
         (self.data / "labels.txt").write_text("zero\n")

@@ -11,11 +11,11 @@ import numpy as np
 
 from classification.deployment import head_values
 from classification.deployment.head_values import Calibration
-from classification.embedding import discriminant, probabilities
-from classification.embedding.discriminant import HeldOut
-from classification.embedding.linear_embedding import LinearEmbedding
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig
+from imprinting.embedding import discriminant, probabilities
+from imprinting.embedding.discriminant import HeldOut
+from imprinting.embedding.linear_embedding import LinearEmbedding
 
 # If no photo can be held out, since most classes have only one. The factor is the likeliest one for
 # other photos of 66 kinds of groceries, after a fit to one photo of each.

@@ -3,11 +3,11 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.embedding import discriminant
 from classification.fitting import fitted_classifier
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig
 from classification.nets.variable_names import limits
+from imprinting.embedding import discriminant
 
 _NAMES = ("apple", "pear", "plum")
 _MODELS = (

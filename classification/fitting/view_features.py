@@ -14,11 +14,11 @@ import numpy as np
 from classification.data import imagenet, records
 from classification.data.dataset import Dataset
 from classification.deployment import features
-from classification.images.image_files import BadImageError
-from classification.images.pixel_reader import PixelReader
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files
+from imprinting.base import atomic_files
+from imprinting.photos.photo_file import BadImageError
+from imprinting.photos.pixel_reader import PixelReader
 
 # With fewer photos of a class, more views of each are needed. With 20 photos of each of 66 kinds of
 # groceries, 4 views classify two percent more than one, and 6 views half a percent more than 4.
@@ -110,15 +110,14 @@ def _batches(
         path, index, payload = record
         try:
             encoded, label = imagenet.labelled_image(payload, num_classes=dataset.num_classes)
-            return reader.read_encoded(encoded, views=views), label
+            return reader.read(encoded, views=views), label
         except BadImageError as error:
             raise ValueError(f"record {index} of {path}: {error}; leave it out") from error
         except ValueError as error:
             raise ValueError(f"record {index} of {path}: {error}") from error
 
-    crop = networks.get(model.network).crop
+    reader = PixelReader(model.image_size, networks.get(model.network).crop)
     with (
-        PixelReader(model.image_size, crop) as reader,
         concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
         contextlib.closing(records.iterate(dataset.files)) as found,
     ):

@@ -32,10 +32,11 @@ import third_party.tensorflow.quiet  # noqa: F401
 from absl import flags
 
 from classification.base import runner
-from classification.base.progress_bar import ProgressBar
 from classification.data.dataset_info import DatasetInfo
-from classification.images import image_conversion, image_folder
-from transforms.base import path_flags, program
+from classification.images import image_conversion
+from imprinting.base import path_flags, program
+from imprinting.base.progress_bar import ProgressBar
+from imprinting.photos import image_folder
 
 FLAGS = flags.FLAGS
 

@@ -16,10 +16,12 @@ import tensorflow.compat.v1 as tf
 
 from classification.data import dataset_info, records, storage
 from classification.data.dataset_info import DatasetInfo, Shard
-from classification.images import class_folders, image_files, image_folder
-from classification.images.image_files import BadImageError, EncodedImage
-from classification.images.image_folder import ImageFile, ImageFolder
-from transforms.base import atomic_files, labels
+from classification.images import image_files
+from classification.images.image_files import EncodedImage
+from imprinting.base import atomic_files, labels
+from imprinting.photos import class_folders, image_folder, photo_file
+from imprinting.photos.image_folder import ImageFile, ImageFolder
+from imprinting.photos.photo_file import BadImageError
 
 # Several files, so that several workers can read them, each small enough to copy in seconds.
 _LEAST_SHARDS = 8
@@ -90,7 +92,7 @@ def convert(
             except ValueError as error:
                 raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
         for name, complaint in sorted(faulty.items()):
-            image_files.warn(os.path.join(folder.path, name), complaint)
+            photo_file.warn(os.path.join(folder.path, name), complaint)
         info = _info(folder, splits, skipped)
         atomic_files.write_atomically(
             os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode()

@@ -17,7 +17,8 @@ from PIL import Image
 
 from classification.data import dataset_info, records
 from classification.data.dataset_info import DatasetInfo
-from classification.images import image_conversion, image_files, image_folder
+from classification.images import image_conversion, image_files
+from imprinting.photos import image_folder
 
 
 class ConvertTest(absltest.TestCase):

@@ -14,19 +14,14 @@ to a quarter, and so on. Colour profiles are ignored, as they are in training an
 import contextlib
 import dataclasses
 import io
-import os
-import warnings
-from typing import NamedTuple
 
-import numpy as np
 import tensorflow.compat.v1 as tf
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
-from classification.images import class_folders, jpeg, large_images
-from classification.images.large_images import JPEG_FORMATS
+from imprinting.photos import large_images, photo_file
+from imprinting.photos.large_images import JPEG_FORMATS
+from imprinting.photos.photo_file import BadImageError
 
-# Pillow knows more formats, but some of them run other programs.
-_FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 _LOSSY_FORMATS = (*JPEG_FORMATS, "WEBP")
 _JPEG_QUALITY = 95
 
@@ -34,17 +29,6 @@ _JPEG_QUALITY = 95
 # specification", section 11.2.1, IHDR).
 _PNG_BITS, _PNG_COLOUR = 24, 25
 _PNG_GREY_OR_RGB = (0, 2)
-
-# Loads all formats before several threads need them.
-Image.init()
-
-
-class BadImageError(ValueError):
-    """An image file cannot be read. The message says why, but does not name the file."""
-
-
-class ImageWarning(UserWarning):
-    """An image file is damaged but has all its pixels. The message names the file."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,9 +79,9 @@ class Reader(contextlib.ExitStack):
             than fit in memory.
           MemoryError: there is too little memory for it.
         """
-        data, complaint, is_complete, is_quiet = _check(_read_file(path))
+        data, complaint, is_complete, is_quiet = photo_file.check(photo_file.read_file(path))
         try:
-            image = Image.open(io.BytesIO(data), formats=_FORMATS)
+            image = Image.open(io.BytesIO(data), formats=photo_file.FORMATS)
             factor = large_images.factor(image)
             if factor > 1:
                 with large_images.one_at_a_time:
@@ -108,7 +92,7 @@ class Reader(contextlib.ExitStack):
                 return dataclasses.replace(encoded, complaint=complaint)
             if not is_complete:
                 image.load()
-            is_upright = _orientation(image) == 1
+            is_upright = photo_file.orientation(image) == 1
             is_plain = is_quiet and is_upright and _is_plain(image, data)
             if is_plain and self._decodes(data, is_complete):
                 kind = "jpeg" if image.format in JPEG_FORMATS else "png"
@@ -118,7 +102,7 @@ class Reader(contextlib.ExitStack):
         except large_images.TooLargeError as error:
             raise BadImageError(str(error)) from error
         except UnidentifiedImageError as error:
-            raise BadImageError(_other_kind(data)) from error
+            raise BadImageError(photo_file.other_kind(data)) from error
         except (MemoryError, tf.errors.ResourceExhaustedError) as error:
             # This does not mean that the file is bad.
             raise MemoryError(
@@ -139,124 +123,6 @@ class Reader(contextlib.ExitStack):
         return True
 
 
-class PlainJpeg(NamedTuple):
-    """A JPEG file that is upright and in RGB or grey.
-
-    Attributes:
-      encoded: the file.
-      height: in pixels.
-      width: in pixels.
-      complaint: the damage of the original file, which costs no pixels; '' for none.
-    """
-
-    encoded: bytes
-    height: int
-    width: int
-    complaint: str
-
-
-def plain_jpeg(path: str) -> PlainJpeg | None:
-    """Reads a JPEG file that a viewer shows as TensorFlow decodes it, without decoding it.
-
-    Returns:
-      The file; None for all other files, which need a `Reader`. TensorFlow may still be unable
-      to decode the file.
-
-    Raises:
-      BadImageError: it cannot be read, is empty, or lacks pixels.
-    """
-    data, complaint, is_complete, is_quiet = _check(_read_file(path))
-    if not (is_complete and is_quiet):
-        return None
-    try:
-        image = Image.open(io.BytesIO(data), formats=JPEG_FORMATS)
-        is_plain = (
-            large_images.factor(image) == 1 and _orientation(image) == 1 and _is_plain(image, data)
-        )
-    except MemoryError:
-        raise
-    # For damaged files, Pillow raises errors of all kinds.
-    except Exception:
-        return None
-    return PlainJpeg(data, image.height, image.width, complaint) if is_plain else None
-
-
-def warn(path: str, complaint: str) -> None:
-    """Warns that an image file is damaged but has all its pixels, unless complaint is ''."""
-    if complaint:
-        # Without a registry, it warns every time.
-        warnings.warn_explicit(
-            f"{path} is damaged, though all its pixels are there: {complaint}",
-            ImageWarning,
-            path,
-            0,
-        )
-
-
-def _check(data: bytes) -> tuple[bytes, str, bool, bool]:
-    """The file, with damage removed that costs no pixels; and three facts about it.
-
-    Returns:
-      The file, a description of the damage, whether it is known to have all its pixels, and
-      whether decoders have no warnings about it.
-    """
-    if not data.startswith(jpeg.HEAD):
-        return data, "", False, True
-    try:
-        checked = jpeg.check(data)
-    except ValueError as error:
-        raise BadImageError(f"it cannot be decoded: {error}") from error
-    if checked is None:
-        return data, "", False, True
-    return checked.data, checked.complaint, True, checked.is_quiet
-
-
-def _read_file(path: str) -> bytes:
-    if os.path.exists(path) and not os.path.isfile(path):
-        raise BadImageError("it is not a regular file")
-    try:
-        with open(path, "rb") as file:
-            data = file.read()
-    except OSError as error:
-        link = class_folders.describe_link(path)
-        raise BadImageError(
-            f"it {f'is {link}, and ' if link else ''}cannot be opened: {error.strerror}"
-        ) from error
-    if not data:
-        raise BadImageError("it is empty")
-    return data
-
-
-def _other_kind(data: bytes) -> str:
-    """The reason why a file of an unsupported kind cannot be read."""
-    # ISO/IEC 14496-12, section 4.3: the file begins with a box of its brands, 4 bytes each.
-    if data[4:8] == b"ftyp":
-        brands = data[8 : int.from_bytes(data[:4])]
-        if b"avif" in brands or b"avis" in brands:
-            return "it is an AVIF image; convert it to JPEG first"
-        if any(brand in brands for brand in (b"hei", b"hev", b"mif1", b"msf1")):
-            return (
-                "it is a HEIC image; convert it to JPEG first, by `heif-convert IN.heic OUT.jpg` "
-                "(Debian's package libheif-examples) or macOS's `sips -s format jpeg IN.heic --out "
-                "OUT.jpg`"
-            )
-    if data.startswith((b"II*\0", b"MM\0*")):
-        return "it is a TIFF image; convert it to PNG or JPEG first"
-    return "it is not a JPEG, PNG, BMP, WebP or GIF image"
-
-
-def _orientation(image: Image.Image) -> int:
-    """How to rotate and mirror the picture, 1 to 8 (EXIF 2.3, section 4.6.4, Orientation)."""
-    # A photo with damaged EXIF data is not rotated.
-    try:
-        value = image.getexif().get(ExifTags.Base.Orientation, 1)
-    except MemoryError:
-        raise
-    except Exception:
-        return 1
-    return value if value in range(1, 9) else 1
-
-
 def _is_plain(image: Image.Image, data: bytes) -> bool:
     """Whether TensorFlow decodes the file to the pixels that a viewer shows."""
     if image.format in JPEG_FORMATS:
@@ -271,8 +137,7 @@ def _is_plain(image: Image.Image, data: bytes) -> bool:
 
 def _encode(image: Image.Image) -> EncodedImage:
     """Makes a new file: upright, in RGB, and with no more pixels than TensorFlow decodes."""
-    is_upright = _orientation(image) == 1
-    rgb = _to_rgb(image if is_upright else ImageOps.exif_transpose(image))
+    rgb = photo_file.upright_rgb(image)
     if (factor := large_images.factor(rgb)) > 1:
         rgb = rgb.reduce(factor)
     # The metadata of the old file is wrong for the new one.
@@ -283,15 +148,3 @@ def _encode(image: Image.Image) -> EncodedImage:
         return EncodedImage(file.getvalue(), "jpeg", rgb.height, rgb.width, 3)
     rgb.save(file, "PNG")
     return EncodedImage(file.getvalue(), "png", rgb.height, rgb.width, 3)
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I;16"):
-        # Pillow would clip values to 255.
-        image = Image.fromarray(np.rint(np.asarray(image) / 257).astype(np.uint8))
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    # Over white, as nearly all viewers and web pages show it. Invisible pixels may have any
-    # colour, often black.
-    layer = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer).convert("RGB")

@@ -15,8 +15,9 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 from PIL import ExifTags, Image
 
-from classification.images import image_files, jpeg, large_images
-from classification.images.image_files import BadImageError
+from classification.images import image_files
+from imprinting.photos import jpeg, large_images, photo_file
+from imprinting.photos.photo_file import BadImageError
 
 _RANDOM = np.random.default_rng(1)
 # It has a smooth part, which JPEG preserves, and four different sides.
@@ -268,15 +269,6 @@ class ReadTest(parameterized.TestCase):
         ):
             image = self.read(faulty)
             self.assertEqual((image.encoded, image.complaint), (data, complaint))
-            plain = image_files.plain_jpeg(self.path)
-            self.assertEqual((plain.encoded, plain.complaint), (data, complaint))
-        turned = save(_PHOTO, "JPEG", exif=orientation(3))
-        self.assertEqual(self.read(turned[:-2]).complaint, "no end marker")
-        self.assertEqual(self.read(turned).complaint, "")
-        with open(self.path, "wb") as file:
-            file.write(data[:-50])
-        with self.assertRaisesRegex(BadImageError, "pixels are missing"):
-            image_files.plain_jpeg(self.path)
 
     def test_makes_new_file_if_decoders_warn(self):
         data = save(_PHOTO, "JPEG")
@@ -285,14 +277,13 @@ class ReadTest(parameterized.TestCase):
         self.assertRegex(image.complaint, "extraneous bytes")
         # The decoder would warn in each training, without the name of the image.
         self.assertEqual(jpeg.check(image.encoded).complaint, "")
-        self.assertIsNone(image_files.plain_jpeg(self.path))
 
     def test_warns_each_time(self):
-        with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg is damaged, .*: so$"):
-            image_files.warn("a/b.jpg", "so")
-        with self.assertWarnsRegex(image_files.ImageWarning, "^a/b.jpg"):
-            image_files.warn("a/b.jpg", "so")
-        image_files.warn("a/b.jpg", "")
+        with self.assertWarnsRegex(photo_file.ImageWarning, "^a/b.jpg is damaged, .*: so$"):
+            photo_file.warn("a/b.jpg", "so")
+        with self.assertWarnsRegex(photo_file.ImageWarning, "^a/b.jpg"):
+            photo_file.warn("a/b.jpg", "so")
+        photo_file.warn("a/b.jpg", "")
 
     def test_refuses_other_than_files(self):
         with self.assertRaisesRegex(BadImageError, "cannot be opened: No such file"):
@@ -325,7 +316,6 @@ class ReadTest(parameterized.TestCase):
         del grey
         image = self.reader.read(self.path)
         self.assertEqual((image.format, image.height, image.width), ("jpeg", 5000, 10000))
-        self.assertIsNone(image_files.plain_jpeg(self.path))
         decoded = Image.open(io.BytesIO(image.encoded))
         self.assertAlmostEqual(decoded.getpixel((5000, 2000))[0], 180, delta=2)
         self.assertAlmostEqual(decoded.getpixel((5000, 4000))[0], 90, delta=2)

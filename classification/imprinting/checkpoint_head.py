@@ -5,12 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from classification.deployment import head_values
-from classification.embedding import unit_vectors
-from classification.embedding.fit import Kept
-from classification.embedding.linear_embedding import LinearEmbedding
-from classification.imprinting.embedding_fit import Fit, Head
 from classification.nets import networks
 from classification.nets.model_config import ModelConfig
+from imprinting.embedding import unit_vectors
+from imprinting.embedding.fit import Kept
+from imprinting.embedding.linear_embedding import LinearEmbedding
+from imprinting.new_classes.embedding_fit import Fit, Head
 
 _GREATEST_SCALE_FACTOR = 100.0
 

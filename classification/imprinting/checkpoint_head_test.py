@@ -4,12 +4,13 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from classification.deployment import deployable
-from classification.embedding.linear_embedding import LinearEmbedding
-from classification.imprinting import checkpoint_head, checkpoint_imprinting, embedding_fit
-from classification.imprinting.embedding_fit import Fit
+from classification.imprinting import checkpoint_head, checkpoint_imprinting
 from classification.nets import checkpoints, networks
 from classification.nets.model_config import ModelConfig
 from classification.testing import digits_networks
+from imprinting.embedding.linear_embedding import LinearEmbedding
+from imprinting.new_classes import embedding_fit
+from imprinting.new_classes.embedding_fit import Fit
 
 _FLOAT = ModelConfig(
     image_size=32, depth_multiplier=0.25, num_classes=4, quantize=False, labels=tuple("abcd")

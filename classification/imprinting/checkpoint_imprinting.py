@@ -13,14 +13,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 
 from classification.deployment import deployable
-from classification.embedding.unit_vectors import unit
-from classification.images.image_files import BadImageError
-from classification.images.pixel_reader import PixelReader
-from classification.imprinting.computed import Computed
 from classification.nets import factory, networks, variable_names, variable_values
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.model_config import ModelConfig
-from transforms.base import pixel_scaling
+from imprinting.base import pixel_scaling
+from imprinting.embedding.unit_vectors import unit
+from imprinting.new_classes.computed import Computed
+from imprinting.photos.photo_file import BadImageError
+from imprinting.photos.pixel_reader import PixelReader
 
 _BATCH_SIZE = 32
 
@@ -56,6 +56,7 @@ def compute(
             bad[index] = str(error)
             return np.zeros([views, size, size, 3], np.uint8)
 
+    reader = PixelReader(size, network.crop)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
@@ -65,10 +66,7 @@ def compute(
         )
         outputs = [end_points[name][:, 0, 0, :] for name in ("Embedding", "Features")]
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
-        with (
-            PixelReader(size, network.crop) as reader,
-            concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-        ):
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for begin in range(0, len(paths), _BATCH_SIZE):
                 end = min(begin + _BATCH_SIZE, len(paths))
                 pixels = np.concatenate(list(pool.map(read, range(begin, end))))

@@ -9,14 +9,14 @@ from PIL import Image
 
 from classification.data.dataset import open_dataset
 from classification.deployment import deployable
-from classification.images.pixel_reader import PixelReader
 from classification.imprinting import checkpoint_imprinting
 from classification.nets import factory, model_config, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
 from classification.testing.digits_networks import images_and_labels
+from imprinting.base import pixel_scaling
+from imprinting.photos.pixel_reader import PixelReader
 from tests import runfiles
-from transforms.base import pixel_scaling
 
 _NAMES = ("zero", "one", "seven")
 _DIGITS = str(runfiles.path("classification/digits_network"))
@@ -50,8 +50,8 @@ class CheckpointImprintingTest(absltest.TestCase):
         return dict(zip(_NAMES, found.reshape(3, 3, 1024), strict=True))
 
     def logits(self, values, config) -> np.ndarray:
-        with PixelReader(config.image_size) as reader:
-            images = np.concatenate([reader.read(path) for path in self.paths])
+        reader = PixelReader(config.image_size)
+        images = np.concatenate([reader.read(path) for path in self.paths])
         with tf.Graph().as_default(), tf.Session() as session:
             inputs = pixel_scaling.to_real(tf.constant(images, tf.float32))
             logits = factory.build(inputs, config)["Logits"]

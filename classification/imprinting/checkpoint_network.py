@@ -5,22 +5,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from classification.deployment import check_images, deployable, published_head
-from classification.embedding import unit_vectors
-from classification.embedding.linear_embedding import LinearEmbedding
-from classification.imprinting import (
-    checkpoint_head,
-    checkpoint_imprinting,
-    kept_classes,
-    photo_imprinting,
-)
-from classification.imprinting.computed import Computed
-from classification.imprinting.photo_imprinting import Imprinted, OnProgress, Options
-from classification.imprinting.photos import Photos
+from classification.deployment import deployable, published_head
+from classification.imprinting import checkpoint_head, checkpoint_imprinting
 from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.l2norm_network import SCALE_FACTOR_START
 from classification.nets.model_config import ModelConfig
+from imprinting.embedding import unit_vectors
+from imprinting.embedding.linear_embedding import LinearEmbedding
+from imprinting.new_classes import kept_classes, photo_imprinting
+from imprinting.new_classes.computed import Computed
+from imprinting.new_classes.photo_imprinting import Imprinted, OnProgress, Options
+from imprinting.new_classes.photos import Photos
+from imprinting.photos import unrelated_photos
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +92,7 @@ class CheckpointNetwork:
         others = Computed(np.zeros(0), np.zeros(0), {})
         if options.keep_classes:
             others = checkpoint_imprinting.compute(
-                values, model, check_images.photographs(), views=kept_classes.PARTS
+                values, model, unrelated_photos.paths(), views=kept_classes.PARTS
             )
         values, embedding, fit_text = self._fit(values, computed, others, readable)
         embeddings = computed.embedded(embedding)

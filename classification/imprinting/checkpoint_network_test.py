@@ -6,12 +6,12 @@ import numpy as np
 from absl.testing import absltest
 
 from classification.deployment import deployable
-from classification.imprinting import photo_testing, photos
 from classification.imprinting.checkpoint_network import CheckpointNetwork
-from classification.imprinting.photo_imprinting import Options
 from classification.nets import checkpoints, mobilenet_v1, model_config
 from classification.nets.checkpoint import Checkpoint
 from classification.testing.digits_networks import DIGITS, write_network
+from imprinting.new_classes import photo_testing, photos
+from imprinting.new_classes.photo_imprinting import Options
 from tests import runfiles
 
 NAMES = mobilenet_v1.NETWORK.names

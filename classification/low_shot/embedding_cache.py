@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from transforms.base import atomic_files
+from imprinting.base import atomic_files
 
 # Part of the key; to be raised when the same network and files give different embeddings.
 _FORM = 3

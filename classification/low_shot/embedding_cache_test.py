@@ -10,10 +10,10 @@ import numpy as np
 from absl.testing import absltest
 from PIL import Image
 
-from classification.imprinting import tflite_embedder
 from classification.low_shot import embedding_cache
+from imprinting.new_classes import tflite_embedder
+from imprinting.tflite import model_file
 from transforms.conversion import testing
-from transforms.tflite import model_file
 
 
 class EmbeddingCacheTest(absltest.TestCase):

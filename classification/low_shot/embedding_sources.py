@@ -9,17 +9,17 @@ from typing import Protocol
 import numpy as np
 
 from classification.deployment import deployable
-from classification.embedding import unit_vectors
-from classification.imprinting import checkpoint_imprinting, tflite_embedder
+from classification.imprinting import checkpoint_imprinting
 from classification.low_shot import tflite_method
 from classification.low_shot.protocol import Classifier, Method
 from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from transforms.conversion import inference
-from transforms.tflite import class_vectors, metadata, model_file, split
-from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.model_graph import Model
+from imprinting.embedding import unit_vectors
+from imprinting.new_classes import tflite_embedder
+from imprinting.tflite import class_vectors, inference, metadata, model_file, split
+from imprinting.tflite.imprinting import ImprintingEngine
+from imprinting.tflite.model_graph import Model
 
 # The name of a network with quantised kernels whose activations are not rounded.
 UNROUNDED = "float activations"

@@ -10,9 +10,9 @@ from PIL import Image
 
 from classification.low_shot import embedding_sources
 from classification.nets import checkpoints, model_config
+from imprinting.tflite import metadata, model_file
 from tests import runfiles
 from transforms.conversion import testing
-from transforms.tflite import metadata, model_file
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
 _LABELS = tuple("abcdefg")

@@ -38,12 +38,12 @@ import third_party.tensorflow.quiet  # noqa: F401
 from absl import flags
 
 from classification.base import runner
-from classification.base.progress_bar import ProgressBar
 from classification.low_shot import embedding_sources, low_shot_report, trials
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.trials import Settings
 from classification.nets import checkpoints, model_flags
-from transforms.base import atomic_files, path_flags, program
+from imprinting.base import atomic_files, path_flags, program
+from imprinting.base.progress_bar import ProgressBar
 
 FLAGS = flags.FLAGS
 

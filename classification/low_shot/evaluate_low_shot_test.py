@@ -12,15 +12,16 @@ from PIL import Image
 from classification.base import program_testing
 from classification.data import testing as data_testing
 from classification.deployment import deployable
-from classification.images import image_folder
-from classification.imprinting import checkpoint_imprinting, tflite_embedder
+from classification.imprinting import checkpoint_imprinting
 from classification.low_shot import evaluate_low_shot
 from classification.nets import model_config
 from classification.nets.checkpoint import Checkpoint
+from imprinting.new_classes import tflite_embedder
+from imprinting.photos import image_folder
+from imprinting.tflite import metadata, model_file
+from imprinting.tflite.imprinting import ImprintingEngine
 from tests import runfiles
 from transforms.conversion import testing
-from transforms.tflite import metadata, model_file
-from transforms.tflite.imprinting import ImprintingEngine
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
 _COLOURS = {

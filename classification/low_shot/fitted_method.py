@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from classification.embedding import linear_embedding, unit_vectors
-from classification.embedding.fit import Fitter, Kept
-from classification.embedding.linear_embedding import LinearEmbedding
-from classification.embedding.samples import Samples
 from classification.low_shot import protocol
 from classification.low_shot.protocol import Classifier, Task
+from imprinting.embedding import linear_embedding, unit_vectors
+from imprinting.embedding.fit import Fitter, Kept
+from imprinting.embedding.linear_embedding import LinearEmbedding
+from imprinting.embedding.samples import Samples
 
 
 def imprint_fitted(task: Task) -> Classifier:

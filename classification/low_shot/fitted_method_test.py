@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.embedding import unit_vectors
 from classification.low_shot import fitted_method, protocol
 from classification.low_shot.protocol import Embedded, Task
+from imprinting.embedding import unit_vectors
 
 _BASE, _CLASSES, _DEPTH, _NUISANCES = 3, 8, 40, 8
 

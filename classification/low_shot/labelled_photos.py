@@ -7,8 +7,8 @@ from collections.abc import Collection, Sequence
 
 from classification.data import dataset_info, imagenet, records, storage
 from classification.data.dataset import Dataset, open_dataset
-from classification.images import image_folder
-from transforms.base.labels import normalised
+from imprinting.base.labels import normalised
+from imprinting.photos import image_folder
 
 # For each purpose, the splits of data that serve it; the first that exists is used.
 _SPLITS = {"train": ("train",), "test": ("test", "validation")}

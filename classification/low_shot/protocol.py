@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from classification.embedding import unit_vectors
+from imprinting.embedding import unit_vectors
 
 # For fine-tuning: Adam's learning rate, relative to the components of a unit vector, and the number
 # of steps, each with all examples. On groceries, three times as many steps are not more accurate.

@@ -3,9 +3,9 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from classification.embedding import unit_vectors
 from classification.low_shot import protocol
 from classification.low_shot.protocol import Accuracies, Embedded, Task
+from imprinting.embedding import unit_vectors
 
 _BASE, _CLASSES, _DEPTH = 4, 7, 32
 _SCALE = 10.0

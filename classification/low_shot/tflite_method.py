@@ -2,13 +2,12 @@
 
 import numpy as np
 
-from classification.embedding import unit_vectors
 from classification.low_shot.protocol import Classifier, Task
-from transforms.conversion import inference
-from transforms.conversion.inference import Kernels
-from transforms.tflite import class_vectors, model_graph, split
-from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.model_graph import Model
+from imprinting.embedding import unit_vectors
+from imprinting.tflite import class_vectors, inference, model_graph, split
+from imprinting.tflite.imprinting import ImprintingEngine
+from imprinting.tflite.inference import Kernels
+from imprinting.tflite.model_graph import Model
 
 
 class Deployed:

@@ -5,9 +5,9 @@ from absl.testing import absltest
 
 from classification.low_shot import protocol, tflite_method
 from classification.low_shot.protocol import Embedded, Task
-from transforms.conversion import inference, testing
-from transforms.conversion.inference import Kernels
-from transforms.tflite import class_vectors, model_file, model_graph
+from imprinting.tflite import class_vectors, inference, model_file, model_graph
+from imprinting.tflite.inference import Kernels
+from transforms.conversion import testing
 
 _NOVEL = 3
 

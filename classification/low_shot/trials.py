@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from classification.images import image_folder
 from classification.low_shot import (
     embedding_cache,
     embedding_sources,
@@ -25,6 +24,7 @@ from classification.low_shot import (
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.labelled_photos import LabelledPhotos
 from classification.low_shot.protocol import Embedded, Method, Results, Task, Trial
+from imprinting.photos import image_folder
 
 _IMPRINTING, _DEPLOYED, _FITTED = "imprinting", "imprinting, deployed", "imprinting, fitted"
 

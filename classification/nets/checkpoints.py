@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import tensorflow.compat.v1 as tf
 
 from classification.nets.checkpoint import Checkpoint, shorten
-from transforms.base import atomic_files
+from imprinting.base import atomic_files
 
 # Where training puts its networks if no folder is named, relative to the user's current folder.
 DEFAULT_ROOT = "models"

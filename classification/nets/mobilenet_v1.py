@@ -13,7 +13,7 @@ import tensorflow.compat.v1 as tf
 from classification.nets import feature_mean, layers
 from classification.nets.layers import LayerOptions
 from classification.nets.network import Base, Calibration, Network, PublishedClassifier
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 _MIN_DEPTH = 8
 # The standard deviation of the truncated normal distribution from which kernels start.

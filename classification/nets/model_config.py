@@ -11,8 +11,8 @@ import os
 from typing import Any
 
 from classification.nets import networks
-from transforms.base import atomic_files
-from transforms.base.labels import normalised
+from imprinting.base import atomic_files
+from imprinting.base.labels import normalised
 
 FILE_NAME = "model.json"
 

@@ -1,57 +1,24 @@
-"""Flags that describe a network, for programs that read its `model.json`."""
+"""Finds out what network a checkpoint is of, from its `model.json`, itself and the user's flags."""
 
 from collections.abc import Callable
 from typing import Any
 
 from absl import flags
 
-from classification.nets import fake_quant, model_config, networks, variable_names
+from classification.nets import (
+    fake_quant,
+    model_config,
+    network_flags,
+    networks,
+    variable_names,
+)
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from transforms.base import program
 
-flags.DEFINE_enum(
-    "network",
-    ModelConfig.network,
-    list(networks.NETWORKS),
-    "The network. By default, this is read from its files, if there are any.",
-)
-flags.DEFINE_integer(
-    "image_size",
-    224,
-    "Height and width of the input, in pixels. By default, this is read from its files, or it is "
-    "what the network was published for.",
-)
-flags.DEFINE_integer(
-    "num_classes",
-    1001,
-    "Number of classes; in export, 0 ends the network at the embedding. By default, this is read "
-    "from its files, or it is that of the published network.",
-)
-flags.DEFINE_float("depth_multiplier", 1.0, "Multiplies the channels of the base's layers.")
-flags.DEFINE_bool(
-    "quantize", False, "Whether the network is quantised. By default, this is read from its files."
-)
-flags.DEFINE_bool(
-    "learned_embedding_range",
-    False,
-    "Whether a quantised network reads its embedding's range from the checkpoint, as the "
-    "reference does, instead of using -1..127/128. By default, this is read from its files.",
-)
-
-_NAMES = (
-    "network",
-    "image_size",
-    "num_classes",
-    "depth_multiplier",
-    "quantize",
-    "learned_embedding_range",
-)
+flags.adopt_module_key_flags(network_flags)
 
 
-def given() -> dict[str, Any]:
-    """The flags that the user has set, by name."""
-    return program.given(_NAMES)
+given = network_flags.given
 
 
 def with_defaults(values: dict[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import tensorflow.compat.v1 as tf
 
 from classification.nets.fake_quant import Range
 from classification.nets.variable_names import HeadNames
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 # The smallest height and width of an image for which each layer has something to compute on.
 MIN_IMAGE_SIZE = 32

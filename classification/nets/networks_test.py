@@ -10,7 +10,7 @@ from classification.nets import factory, layers, model_config, networks
 from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
 from classification.nets.network import Base, Network, PublishedClassifier
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
 
 _NAMES = ("mobilenet_v1", *(f"efficientnet_lite{number}" for number in range(5)))
 

@@ -15,13 +15,13 @@ from absl import flags
 
 from classification.base import runner
 from classification.deployment import deployable, published_head
-from classification.embedding.leading_moments import LeadingMoments
 from classification.nets import networks
 from classification.nets.efficientnet_lite_blocks import VARIANTS
 from classification.nets.model_config import ModelConfig
 from classification.pretrained import efficientnet_lite_weights, imagenet_labels, pytorch_file
-from transforms.base import labels as label_files
-from transforms.base import path_flags, program
+from imprinting.base import labels as label_files
+from imprinting.base import path_flags, program
+from imprinting.embedding.leading_moments import LeadingMoments
 
 FLAGS = flags.FLAGS
 _VARIANTS = {variant.name: variant for variant in VARIANTS}

@@ -10,12 +10,12 @@ import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
 from classification.base import program_testing
-from classification.embedding.leading_moments import LeadingMoments
-from classification.embedding.moments import Moments
 from classification.nets import checkpoints, factory, model_config
 from classification.nets.efficientnet_lite_blocks import VARIANTS, blocks
 from classification.nets.model_config import ModelConfig
 from classification.pretrained import convert_weights
+from imprinting.embedding.leading_moments import LeadingMoments
+from imprinting.embedding.moments import Moments
 
 _FILES = ("labels.txt", "model.ckpt.data-00000-of-00001", "model.ckpt.index", "model.json")
 

@@ -17,14 +17,14 @@ import numpy as np
 from absl import flags
 
 from classification.base import runner
-from classification.base.progress_bar import ProgressBar
 from classification.deployment import deployable, features
-from classification.embedding.leading_moments import LeadingMoments
-from classification.embedding.moments import Moments
-from classification.images.pixel_reader import PixelReader
-from classification.inference import photo_paths
 from classification.nets import checkpoints, model_flags, networks
-from transforms.base import atomic_files, path_flags, program
+from imprinting.base import atomic_files, path_flags, program
+from imprinting.base.progress_bar import ProgressBar
+from imprinting.embedding.leading_moments import LeadingMoments
+from imprinting.embedding.moments import Moments
+from imprinting.inference import photo_paths
+from imprinting.photos.pixel_reader import PixelReader
 
 FLAGS = flags.FLAGS
 _BATCH_SIZE = 32
@@ -49,8 +49,8 @@ def main() -> None:
     values = deployable.read_values(checkpoint, model)
     paths = photo_paths.find([FLAGS.images_dir]).photos[:: FLAGS.every]
     total: Moments | None = None
-    crop = networks.get(model.network).crop
-    with ProgressBar() as progress, PixelReader(model.image_size, crop) as reader:
+    reader = PixelReader(model.image_size, networks.get(model.network).crop)
+    with ProgressBar() as progress:
         images = map(reader.read, paths)
         batches = iter(lambda: [*itertools.islice(images, _BATCH_SIZE)], [])
         for computed in features.of_images(values, model, map(np.concatenate, batches)):

@@ -8,10 +8,10 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification.base import program_testing
-from classification.embedding.leading_moments import LeadingMoments
 from classification.nets.model_config import ModelConfig
 from classification.pretrained import measure_moments
 from classification.testing import digits_networks
+from imprinting.embedding.leading_moments import LeadingMoments
 
 _MODEL = ModelConfig(image_size=32, depth_multiplier=0.25, num_classes=3, labels=("a", "b", "c"))
 

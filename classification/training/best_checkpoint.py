@@ -12,7 +12,7 @@ from classification.evaluation import evaluator
 from classification.nets import checkpoints
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import FILE_NAME, ModelConfig
-from transforms.base import atomic_files
+from imprinting.base import atomic_files
 
 FOLDER = "best"
 

@@ -20,7 +20,7 @@ from classification.data.dataset import Dataset
 from classification.nets import factory, networks, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from transforms.base import atomic_files
+from imprinting.base import atomic_files
 
 MEMORY = "memory"
 

@@ -11,7 +11,7 @@ import rich.console
 import rich.progress
 import tensorflow.compat.v1 as tf
 
-from classification.base.progress_bar import ProgressBar
+from imprinting.base.progress_bar import ProgressBar
 
 _WINDOW = 50
 _WIDTH_FOR_BAR = 110

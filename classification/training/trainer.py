@@ -23,7 +23,7 @@ from classification.training.cached_features import Features
 from classification.training.step_display import Display
 from classification.training.stop_signals import Stopped, StopSignals
 from classification.training.training_config import TrainingConfig
-from transforms.base import atomic_files
+from imprinting.base import atomic_files
 
 
 @dataclasses.dataclass(frozen=True)

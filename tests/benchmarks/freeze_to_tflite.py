@@ -21,9 +21,9 @@ import tempfile
 
 from absl import flags
 
+from imprinting.base import path_flags, program
 from tests.benchmarks import measuring, steps, target_build
 from tests.benchmarks.measuring import Measured
-from transforms.base import path_flags, program
 
 _CHECKPOINT = path_flags.define(
     "checkpoint",

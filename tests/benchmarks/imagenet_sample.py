@@ -22,12 +22,12 @@ import tensorflow as tf
 from absl import flags
 
 from classification.base import runner
-from classification.images.pixel_reader import PixelReader
-from transforms.base import path_flags, program
+from imprinting.base import path_flags, program
+from imprinting.photos.pixel_reader import PixelReader
+from imprinting.tflite import metadata, model_file, model_graph
+from imprinting.tflite.inference import Kernels
+from imprinting.tflite.model_graph import Model
 from transforms.conversion import agreement
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, model_graph
-from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
@@ -50,8 +50,8 @@ def read_photos(folder: str, model: Model) -> np.ndarray:
     paths = [os.path.join(folder, name) for name in sorted(os.listdir(folder)) if "_" in name]
     if len(paths) != _CLASSES:
         raise ValueError(f"expected {_CLASSES} photos in {folder}, got {len(paths)}")
-    with PixelReader(image_size(model), metadata.crop_of(model)) as reader:
-        return np.concatenate([reader.read(path) for path in paths])
+    reader = PixelReader(image_size(model), metadata.crop_of(model))
+    return np.concatenate([reader.read(path) for path in paths])
 
 
 def accuracy(model: Model, photos: np.ndarray) -> tuple[float, float, float, float]:

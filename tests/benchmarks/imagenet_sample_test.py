@@ -5,9 +5,9 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest, flagsaver, parameterized
 
+from imprinting.tflite import model_file
 from tests.benchmarks import imagenet_sample
 from transforms.conversion import testing
-from transforms.tflite import model_file
 
 
 class ImagenetSampleTest(parameterized.TestCase):

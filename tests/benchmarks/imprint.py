@@ -32,16 +32,16 @@ from absl import flags
 
 from classification.base import runner
 from classification.deployment import check_images
-from classification.images.pixel_reader import PixelReader
-from classification.imprinting import tflite_embedder
 from classification.nets.model_config import ModelConfig
+from imprinting.base import atomic_files, path_flags
+from imprinting.new_classes import tflite_embedder
+from imprinting.photos.pixel_reader import PixelReader
+from imprinting.tflite import metadata, model_file, model_graph, split
+from imprinting.tflite.imprinting import ImprintingEngine
+from imprinting.tflite.inference import Kernels, Runner
+from imprinting.tflite.model_graph import Model
 from tests.benchmarks import jpeg_images
 from tests.end_to_end import calibrated_network, checkpoint_products
-from transforms.base import atomic_files, path_flags
-from transforms.conversion.inference import Kernels, Runner
-from transforms.tflite import metadata, model_file, model_graph, split
-from transforms.tflite.imprinting import ImprintingEngine
-from transforms.tflite.model_graph import Model
 
 FLAGS = flags.FLAGS
 
@@ -110,8 +110,8 @@ def main() -> None:
 def _inference(tflite_model: Model, paths: list[str]) -> Callable[[], None]:
     extractor = split.at_embedding(tflite_model).extractor
     (image,) = model_graph.graph(extractor).inputs
-    with PixelReader(image.shape[1]) as reader:
-        pixels = np.concatenate([reader.read(path) for path in paths])
+    reader = PixelReader(image.shape[1])
+    pixels = np.concatenate([reader.read(path) for path in paths])
     threads = os.cpu_count() or 1
     data = model_file.serialise(extractor)
     runners = [Runner(data, kernels=Kernels.DEFAULT) for _ in range(threads)]

@@ -2,9 +2,9 @@
 
 from absl.testing import absltest
 
+from imprinting.tflite import model_file
 from tests.benchmarks import imprint
 from transforms.conversion import testing
-from transforms.tflite import model_file
 
 
 class ImprintTest(absltest.TestCase):

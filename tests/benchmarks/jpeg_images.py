@@ -6,7 +6,7 @@ import numpy as np
 import PIL.Image
 
 from classification.data import shipped_files
-from classification.images import windows
+from imprinting.photos import windows
 
 _PHOTOGRAPHS = ("china.jpg", "flower.jpg")
 _SHORT_SIDE = 256

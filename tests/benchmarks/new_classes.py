@@ -24,17 +24,16 @@ import numpy as np
 from absl import flags
 
 from classification.base import runner
-from classification.embedding import probabilities
-from classification.images.pixel_reader import PixelReader
-from classification.imprinting import photos
-from classification.imprinting.embedding_fit import FitEmbedding
-from classification.imprinting.photo_imprinting import Options
-from classification.imprinting.tflite_network import TfliteNetwork
+from imprinting.base import path_flags, program
+from imprinting.embedding import probabilities
+from imprinting.new_classes import photos
+from imprinting.new_classes.embedding_fit import FitEmbedding
+from imprinting.new_classes.photo_imprinting import Options
+from imprinting.new_classes.tflite_network import TfliteNetwork
+from imprinting.photos.pixel_reader import PixelReader
+from imprinting.tflite import inference, metadata, model_file
+from imprinting.tflite.inference import Kernels
 from tests.benchmarks import imagenet_sample
-from transforms.base import path_flags, program
-from transforms.conversion import inference
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file
 
 FLAGS = flags.FLAGS
 flags.declare_key_flag("images_dir")
@@ -110,11 +109,11 @@ def _tests(folder: str, data: bytes) -> tuple[np.ndarray, np.ndarray]:
     """The photos of all class folders, uint8 [n, s, s, 3], and their classes from 0, [n]."""
     model = model_file.parse(data)
     pixels, labels = [], []
-    with PixelReader(imagenet_sample.image_size(model), metadata.crop_of(model)) as reader:
-        for label, name in enumerate(sorted(os.listdir(folder))):
-            for photo in sorted(os.listdir(os.path.join(folder, name))):
-                pixels.append(reader.read(os.path.join(folder, name, photo))[0])
-                labels.append(label)
+    reader = PixelReader(imagenet_sample.image_size(model), metadata.crop_of(model))
+    for label, name in enumerate(sorted(os.listdir(folder))):
+        for photo in sorted(os.listdir(os.path.join(folder, name))):
+            pixels.append(reader.read(os.path.join(folder, name, photo))[0])
+            labels.append(label)
     return np.stack(pixels), np.array(labels)
 
 

@@ -6,10 +6,10 @@ import numpy as np
 from absl.testing import absltest, parameterized
 from PIL import Image
 
-from classification.imprinting.embedding_fit import FitEmbedding
+from imprinting.new_classes.embedding_fit import FitEmbedding
+from imprinting.tflite import metadata, model_file
 from tests.benchmarks import new_classes
 from transforms.conversion import testing
-from transforms.tflite import metadata, model_file
 
 
 class NewClassesTest(parameterized.TestCase):

@@ -10,8 +10,8 @@ import logging
 
 from absl import flags
 
+from imprinting.base import path_flags, program
 from tests.benchmarks import steps
-from transforms.base import path_flags, program
 
 _TASK = flags.DEFINE_enum("task", "step", ["step", "prepare", "change"], "The task.")
 _FOLDER = flags.DEFINE_string(

@@ -127,7 +127,7 @@ def _split(folder: str) -> Timed:
     import third_party.tensorflow.quiet  # noqa: F401
 
     # isort: split
-    from transforms.tflite import model_file, split
+    from imprinting.tflite import model_file, split
 
     tflite_model = model_file.read(os.path.join(folder, "model.tflite"))
 
@@ -147,8 +147,8 @@ def _check(folder: str) -> Timed:
     # isort: split
     import numpy as np
 
+    from imprinting.tflite import model_file
     from transforms.conversion import check, graph_file
-    from transforms.tflite import model_file
 
     tflite_model, extractor, head = (
         model_file.read(os.path.join(folder, f"{part}.tflite"))

@@ -47,9 +47,9 @@ from absl import flags
 
 from classification.base import runner
 from classification.data.dataset import open_dataset
+from imprinting.base import path_flags
 from tests.benchmarks import training_speed
 from tests.benchmarks.training_speed import MEASUREMENTS, Measured, Setting
-from transforms.base import path_flags
 
 _STEPS = flags.DEFINE_integer("steps", 10, "Runs of each measurement.", lower_bound=1)
 _ONLY = flags.DEFINE_multi_enum(

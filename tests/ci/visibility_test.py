@@ -7,16 +7,18 @@ from absl.testing import absltest
 from tests import runfiles
 
 # Packages that all others may use; the table does not list them as used.
-_GENERAL = {"classification/base", "classification/testing", "transforms/base"}
-# Its targets are private but for one, which `transforms` makes into its extension.
-_PRIVATE = {"transforms/cc"}
+_GENERAL = {"classification/base", "classification/testing", "imprinting/base"}
+# The targets of cc are private but for one, which `transforms` makes into its extension; those of
+# schema are generated, and belong to no group.
+_PRIVATE = {"transforms/cc", "imprinting/schema"}
+_ROOTS = {"classification", "imprinting", "transforms"}
 
 
 def table():
     """Package -> the packages that it may use, by the table in CONTRIBUTING."""
     text = runfiles.path("CONTRIBUTING.md").read_text()
     found = {}
-    for row in re.findall(r"(?m)^\| `(?:classification|transforms)/.*\|$", text):
+    for row in re.findall(r"(?m)^\| `(?:classification|imprinting|transforms)/.*\|$", text):
         name, _, uses = (cell.strip() for cell in row.strip("|").split("|"))
         package = name.strip("`/")
         parent = package.split("/")[0]
@@ -35,22 +37,27 @@ def users(package):
 def packages():
     """The packages below `classification` and `transforms`, by their BUILD files."""
     root = runfiles.path("CONTRIBUTING.md").parent
-    files = [*root.glob("classification/*/BUILD"), *root.glob("transforms/*/BUILD")]
+    files = [
+        *root.glob("classification/*/BUILD"),
+        *root.glob("imprinting/*/BUILD"),
+        *root.glob("transforms/*/BUILD"),
+    ]
     return {str(file.parent.relative_to(root)) for file in files}
 
 
 class VisibilityTest(absltest.TestCase):
     def test_table_lists_every_package(self):
-        self.assertEqual(packages(), set(table()) - {"classification", "transforms"})
+        self.assertEqual(packages(), set(table()) - _ROOTS)
 
     def test_table_agrees_with_visibility(self):
         rows = table()
         for package in sorted(packages() - _GENERAL - _PRIVATE):
             expected = {user for user, used in rows.items() if package in used}
-            self.assertEqual(users(package) - {"transforms"}, expected - {"transforms"}, package)
+            self.assertEqual(users(package) - _ROOTS, expected - _ROOTS, package)
 
     def test_general_packages_are_visible_to_all(self):
-        self.assertEqual(users("transforms/base"), {"classification/...", "transforms/..."})
+        general = {"classification/...", "imprinting/...", "transforms/..."}
+        self.assertEqual(users("imprinting/base"), general)
         self.assertEqual(users("classification/base"), {"classification/..."})
 
     def test_no_package_has_a_public_target(self):

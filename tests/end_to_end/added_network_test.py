@@ -11,8 +11,8 @@ from classification.deployment import deployable
 from classification.nets import layers, networks
 from classification.nets.model_config import ModelConfig
 from classification.nets.network import Base, Network, PublishedClassifier
+from imprinting.tflite import product_rules
 from tests.end_to_end import checkpoint_products
-from transforms.tflite import product_rules
 
 _SIZE, _CLASSES = 64, 3
 

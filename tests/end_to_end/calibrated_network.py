@@ -17,7 +17,7 @@ from classification.nets import factory, networks, variable_values
 from classification.nets.batch_norm import BatchNorm
 from classification.nets.l2norm_network import TrainingOptions
 from classification.nets.model_config import ModelConfig
-from transforms.base import pixel_scaling
+from imprinting.base import pixel_scaling
 
 # Batch norm's beta: the mean of a layer's values, whose standard deviation is 1. Relu6 clips values
 # below 0 and above 6.

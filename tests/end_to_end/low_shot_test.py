@@ -15,10 +15,10 @@ from classification.low_shot import evaluate_low_shot
 from classification.nets import model_config
 from classification.nets.checkpoint import Checkpoint
 from classification.testing.digits_networks import images_and_labels
+from imprinting.base import pixel_scaling
+from imprinting.tflite import metadata
 from tests import runfiles
 from tests.end_to_end import checkpoint_products
-from transforms.base import pixel_scaling
-from transforms.tflite import metadata
 
 _DIGITS = str(runfiles.path("classification/digits_network"))
 

@@ -10,10 +10,10 @@ from absl.testing import absltest, parameterized
 
 from classification.deployment import check_images
 from classification.nets.model_config import ModelConfig
+from imprinting.tflite import metadata, model_file, product_rules
+from imprinting.tflite.inference import Kernels
 from tests.end_to_end import calibrated_network, checkpoint_products
 from transforms.conversion import check
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, product_rules
 
 _IMAGES = 64
 _OPERATORS = 16 + 13 + 5  # Conv2D, depthwise; pool, L2 norm, mul, reshape, softmax.

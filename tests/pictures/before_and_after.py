@@ -17,10 +17,9 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from classification.images.pixel_reader import PixelReader
-from transforms.conversion import inference
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, model_graph
+from imprinting.photos.pixel_reader import PixelReader
+from imprinting.tflite import inference, metadata, model_file, model_graph
+from imprinting.tflite.inference import Kernels
 
 _COLUMNS = 4
 _SIDE, _GAP, _LINE = 232, 14, 19
@@ -86,12 +85,12 @@ def classify(tflite: bytes, paths: list[pathlib.Path]) -> list[Answer]:
     labels = read_labels(tflite)
     runner = inference.Runner(tflite, kernels=Kernels.DEFAULT)
     answers = []
-    with PixelReader(graph.inputs[0].shape[1], metadata.crop_of(model)) as reader:
-        for path in paths:
-            (quanta,) = runner.run(reader.read(str(path))[0])
-            probabilities = graph.outputs[0].dequantise(quanta)
-            best = int(probabilities.argmax())
-            answers.append(Answer(labels[best], float(probabilities[best])))
+    reader = PixelReader(graph.inputs[0].shape[1], metadata.crop_of(model))
+    for path in paths:
+        (quanta,) = runner.run(reader.read(str(path))[0])
+        probabilities = graph.outputs[0].dequantise(quanta)
+        best = int(probabilities.argmax())
+        answers.append(Answer(labels[best], float(probabilities[best])))
     return answers
 
 

@@ -8,9 +8,9 @@ import sys
 from absl.testing import absltest
 from PIL import Image
 
+from imprinting.tflite import metadata, model_file
 from tests.pictures import before_and_after
 from transforms.conversion import testing
-from transforms.tflite import metadata, model_file
 
 
 class BeforeAndAfterTest(absltest.TestCase):

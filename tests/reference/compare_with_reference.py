@@ -24,8 +24,8 @@ import third_party.tensorflow.quiet  # noqa: E402, F401
 import numpy as np  # noqa: E402
 
 from classification.base import runner
+from imprinting.base import path_flags, program
 from tests.reference.reference_setting import Setting
-from transforms.base import path_flags, program
 
 _REFERENCE = path_flags.define("reference", "", "Recorded numbers, an .npz file.")
 _CHECKPOINT = path_flags.define(

@@ -4,14 +4,14 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
-from classification.inference import default_model
 from classification.nets import checkpoints, factory, model_config, variable_values
 from classification.pretrained import pytorch_file
+from imprinting.base import pixel_scaling
+from imprinting.inference import default_model
+from imprinting.tflite import model_file
 from tests import runfiles
 from tests.benchmarks import imagenet_sample
 from tests.reference import files
-from transforms.base import pixel_scaling
-from transforms.tflite import model_file
 
 # Two correct implementations agree to this, in proportion.
 _BOUND = 1e-4
@@ -55,7 +55,7 @@ class EfficientNetLiteTest(absltest.TestCase):
         self.assertLess(difference, _BOUND)
 
     def test_accuracy_in_float_with_unit_rows(self):
-        product = model_file.read(default_model.default_model_path())
+        product = model_file.read(default_model.path())
         photos = imagenet_sample.read_photos(files.path("data", "imagenet_sample"), product)[1::2]
         (logits,) = _run(pixel_scaling.to_real(photos), ["Logits"])
         accuracy = np.mean(logits.argmax(axis=1) == np.arange(1000)[1::2])
@@ -63,7 +63,7 @@ class EfficientNetLiteTest(absltest.TestCase):
         self.assertGreaterEqual(accuracy, _LEAST_FLOAT)
 
     def test_accuracy_of_the_product(self):
-        product = model_file.read(default_model.default_model_path())
+        product = model_file.read(default_model.path())
         photos = imagenet_sample.read_photos(files.path("data", "imagenet_sample"), product)
         top1, top5, scale, loss = imagenet_sample.accuracy(product, photos)
         print(f"top-1 {top1:.3f}, top-5 {top5:.3f}, scale factor {scale} ({loss:.4f})")

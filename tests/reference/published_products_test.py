@@ -14,11 +14,11 @@ from absl.testing import absltest, parameterized
 from classification.deployment import check_images, deployable, published_head
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
+from imprinting.tflite import inference, metadata, model_file
+from imprinting.tflite.inference import Kernels
 from tests.end_to_end import checkpoint_products
 from tests.reference import files
-from transforms.conversion import check, inference
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file
+from transforms.conversion import check
 
 # Every 8th of the thousand photos is compared with the graph.
 _COMPARED_STEP = 8

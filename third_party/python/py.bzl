@@ -121,7 +121,10 @@ def py_package(test_size = "medium"):
     rules = native.existing_rules()
     native.py_library(
         name = "modules",
-        visibility = ["//:__pkg__"],
+        visibility = [
+            "//:__pkg__",
+            "//imprinting:__pkg__",
+        ],
         deps = sorted([
             ":" + name
             for name, rule in rules.items()

@@ -10,12 +10,12 @@ import os
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from transforms.base import pixel_scaling
+from imprinting.base import pixel_scaling
+from imprinting.tflite import model_graph
+from imprinting.tflite.inference import Kernels, run
+from imprinting.tflite.model_graph import Graph, Model
 from transforms.conversion import graph_file
 from transforms.conversion.agreement_figures import Figure, Outputs
-from transforms.conversion.inference import Kernels, run
-from transforms.tflite import model_graph
-from transforms.tflite.model_graph import Graph, Model
 
 MIN_IMAGES = 64
 

@@ -4,9 +4,9 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
+from imprinting.tflite import model_file
+from imprinting.tflite.inference import Kernels
 from transforms.conversion import agreement, agreement_figures, testing
-from transforms.conversion.inference import Kernels
-from transforms.tflite import model_file
 
 
 class ModelTest(parameterized.TestCase):

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from imprinting.tflite import metadata, model_file, product_rules
+from imprinting.tflite.inference import Kernels
+from imprinting.tflite.model_graph import Model
 from transforms.conversion import agreement, agreement_figures, graph_file, noise, ranges
 from transforms.conversion.agreement_figures import Figure
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, product_rules
-from transforms.tflite.model_graph import Model
 
 
 @dataclasses.dataclass(frozen=True)

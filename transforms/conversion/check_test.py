@@ -5,11 +5,11 @@ import functools
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
-from transforms.base import graph_input
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
+from imprinting.tflite import metadata, model_file, model_graph
+from imprinting.tflite.inference import Kernels
+from transforms import graph_input
 from transforms.conversion import check, testing
-from transforms.conversion.inference import Kernels
-from transforms.tflite import metadata, model_file, model_graph
 
 
 def checked(quantise=True, int8=False, **changes):

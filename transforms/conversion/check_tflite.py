@@ -17,10 +17,10 @@ import third_party.tensorflow.quiet  # noqa: F401
 import numpy as np
 from absl import flags
 
-from transforms.base import atomic_files, labels, path_flags, program
-from transforms.conversion import check, graph_file, inference, report
-from transforms.tflite import model_file
-from transforms.tflite.model_graph import Model
+from imprinting.base import atomic_files, labels, path_flags, program
+from imprinting.tflite import inference, model_file
+from imprinting.tflite.model_graph import Model
+from transforms.conversion import check, graph_file, report
 
 _MODEL = path_flags.define("model", "", "The .tflite, as converted.")
 _EXTRACTOR = path_flags.define("extractor", "", "Its part before the L2_NORMALIZATION.")

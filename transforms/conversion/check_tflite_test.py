@@ -8,10 +8,10 @@ import subprocess
 import numpy as np
 from absl.testing import absltest
 
+from imprinting.base import program_testing
+from imprinting.tflite import metadata
 from tests import runfiles
-from transforms.base import program_testing
 from transforms.conversion import check_tflite, testing
-from transforms.tflite import metadata
 
 _PROGRAM = runfiles.path("transforms/conversion/check_tflite")
 

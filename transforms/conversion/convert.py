@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-import third_party.tflite.schema as schema
-from transforms.base import pixel_scaling
+import imprinting.schema.tflite as schema
+from imprinting.base import pixel_scaling
+from imprinting.tflite import join, model_file, model_graph
+from imprinting.tflite.silence import silence
 from transforms.conversion import graph_file
-from transforms.conversion.silence import silence
-from transforms.tflite import join, model_file, model_graph
 
 _SCALE = "scale_factor_as_input"
 

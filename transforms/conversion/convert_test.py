@@ -4,8 +4,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
+from imprinting.tflite import model_file, model_graph, product_rules
 from transforms.conversion import convert, testing
-from transforms.tflite import model_file, model_graph, product_rules
 
 
 class ConvertTest(parameterized.TestCase):

@@ -5,9 +5,9 @@ import dataclasses
 import tensorflow.compat.v1 as tf
 from google.protobuf.message import DecodeError
 
-from transforms.base import graph_input
-from transforms.base.photo_crop import Crop
-from transforms.tflite import metadata
+from imprinting.base.photo_crop import Crop
+from imprinting.tflite import metadata
+from transforms import graph_input
 
 PER_CHANNEL = "FakeQuantWithMinMaxVarsPerChannel"
 FAKE_QUANT = frozenset({"FakeQuantWithMinMaxVars", "FakeQuantWithMinMaxArgs", PER_CHANNEL})

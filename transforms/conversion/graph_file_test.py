@@ -7,10 +7,10 @@ from absl.testing import absltest, parameterized
 from google.protobuf import text_format
 from tensorflow.core.framework import attr_value_pb2
 
-from transforms.base import graph_input
-from transforms.base.photo_crop import Crop
+from imprinting.base.photo_crop import Crop
+from imprinting.tflite import metadata
+from transforms import graph_input
 from transforms.conversion import graph_file, testing
-from transforms.tflite import metadata
 
 
 class ReadTest(parameterized.TestCase):

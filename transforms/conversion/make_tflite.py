@@ -14,9 +14,9 @@ import third_party.tensorflow.quiet  # noqa: F401
 # isort: split
 from absl import flags
 
-from transforms.base import atomic_files, path_flags, program
+from imprinting.base import atomic_files, path_flags, program
+from imprinting.tflite import model_file, model_graph
 from transforms.conversion import products
-from transforms.tflite import model_file, model_graph
 
 _GRAPH = path_flags.define("graph", "", "The network's graph for inference, a binary GraphDef.")
 _CHECKPOINT = path_flags.define("checkpoint", "", "The prefix of the checkpoint.")

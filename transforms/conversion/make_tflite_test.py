@@ -6,8 +6,8 @@ import subprocess
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
+from imprinting.base import program_testing
 from tests import runfiles
-from transforms.base import program_testing
 from transforms.conversion import make_tflite, testing
 
 _PROGRAM = runfiles.path("transforms/conversion/make_tflite")

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from imprinting.tflite import model_file, split
+from imprinting.tflite.model_graph import Model
+from imprinting.tflite.split import Parts
 from transforms import graph_transforms
 from transforms.conversion import convert, graph_file
-from transforms.tflite import model_file, split
-from transforms.tflite.model_graph import Model
-from transforms.tflite.split import Parts
 
 # The normalised kernels become constants; nodes that TensorFlow Lite cannot convert are removed.
 _FOLDING = "strip_unused_nodes fold_l2_norm fold_constants"

@@ -3,8 +3,8 @@
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest
 
+from imprinting.tflite import model_file, model_graph
 from transforms.conversion import products, testing
-from transforms.tflite import model_file, model_graph
 
 _NAMES = {"input_name": "input", "output_name": "probabilities"}
 

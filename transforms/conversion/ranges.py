@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-from transforms.base.pixel_scaling import INT8_OFFSET
+from imprinting.base.pixel_scaling import INT8_OFFSET
+from imprinting.tflite import model_graph
+from imprinting.tflite.model_graph import Model, Tensor
 from transforms.conversion import graph_file
-from transforms.tflite import model_graph
-from transforms.tflite.model_graph import Model, Tensor
 
 # The graph's operations whose ranges are compared -> the .tflite's operators.
 _OPERATORS = {

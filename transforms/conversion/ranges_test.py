@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow.compat.v1 as tf
 from absl.testing import absltest, parameterized
 
+from imprinting.tflite import model_file, model_graph
 from transforms.conversion import convert, graph_file, ranges, testing
-from transforms.tflite import model_file, model_graph
 
 
 def fake_quant_nodes(graph: tf.GraphDef) -> list[tf.NodeDef]:

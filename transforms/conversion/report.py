@@ -31,10 +31,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from transforms.conversion.agreement_figures import Figure
-from transforms.conversion.check import Checked
-from transforms.conversion.inference import Kernels
-from transforms.tflite import (
+from imprinting.tflite import (
     edge_tpu,
     edge_tpu_rules,
     edge_tpu_text,
@@ -42,7 +39,10 @@ from transforms.tflite import (
     model_graph,
     product_rules,
 )
-from transforms.tflite.model_graph import Operator, Tensor
+from imprinting.tflite.inference import Kernels
+from imprinting.tflite.model_graph import Operator, Tensor
+from transforms.conversion.agreement_figures import Figure
+from transforms.conversion.check import Checked
 
 
 def files(checked: Checked, *, name: str, made_from: Mapping[str, str]) -> dict[str, bytes]:

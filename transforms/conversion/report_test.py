@@ -6,11 +6,11 @@ import json
 
 from absl.testing import absltest
 
+from imprinting.tflite import model_file, product_rules
+from imprinting.tflite.inference import Kernels
 from transforms.conversion import report, testing
 from transforms.conversion.agreement_figures import Figure
 from transforms.conversion.check import Checked
-from transforms.conversion.inference import Kernels
-from transforms.tflite import model_file, product_rules
 
 _MADE_FROM = {"frozen graph": "ab" * 32, "weights": "cd" * 32}
 

@@ -6,10 +6,10 @@ import functools
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-import third_party.tflite.schema as schema
-from transforms.base import pixel_scaling
+import imprinting.schema.tflite as schema
+from imprinting.base import pixel_scaling
+from imprinting.tflite import model_file, split
 from transforms.conversion import convert
-from transforms.tflite import model_file, split
 
 SIZE = 32
 CLASSES = 7

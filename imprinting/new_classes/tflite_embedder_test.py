@@ -1,0 +1,72 @@
+"""Tests of tflite_embedder.py: compares it with running the embedder on pixels."""
+
+import os
+from unittest import mock
+
+import numpy as np
+from absl.testing import absltest
+from PIL import Image
+
+from imprinting.new_classes import tflite_embedder
+from imprinting.photos.pixel_reader import PixelReader
+from imprinting.tflite import inference, model_file, model_graph
+from imprinting.tflite.inference import Kernels
+from transforms.conversion import testing
+
+
+class EmbedTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = self.create_tempdir().full_path
+        self.paths = []
+        for index, pixels in enumerate(testing.images(9, 48)):
+            self.paths.append(os.path.join(self.folder, f"{index}.png"))
+            Image.fromarray(pixels).save(self.paths[-1])
+        self.model = model_file.parse(testing.small().model)
+
+    def test_are_those_of_the_embedder_in_order(self):
+        embedder = model_file.parse(testing.small().embedder)
+        reader = PixelReader(testing.SIZE)
+        pixels = np.concatenate([reader.read(path, views=2) for path in self.paths])
+        (quanta,) = inference.run(embedder, pixels, kernels=Kernels.DEFAULT)
+        (output,) = model_graph.graph(embedder).outputs
+        expected = output.dequantise(quanta).reshape(9, 2, -1)
+        for threads in (1, 4):
+            on_progress = mock.Mock()
+            found, bad = tflite_embedder.embed(
+                self.model, self.paths, views=2, threads=threads, on_progress=on_progress
+            )
+            np.testing.assert_array_equal(found, expected)
+            self.assertEqual(bad, {})
+            self.assertEqual(on_progress.mock_calls, [mock.call(done, 9) for done in range(1, 10)])
+        # For images in another order, the embeddings would be different.
+        self.assertTrue(np.any(expected[0] != expected[1]))
+        self.assertTrue(np.any(expected[:, 0] != expected[:, 1]))
+        alone, _ = tflite_embedder.embed(self.model, self.paths)
+        np.testing.assert_array_equal(alone, expected[:, :1])
+
+    def test_unreadable_images_are_reported(self):
+        with open(self.paths[4], "wb") as file:
+            file.write(b"none")
+        found, bad = tflite_embedder.embed(
+            self.model, [*self.paths, os.path.join(self.folder, "gone")]
+        )
+        self.assertEqual(
+            bad,
+            {
+                4: "it is not a JPEG, PNG, BMP, WebP or GIF image",
+                9: "it cannot be opened: No such file or directory",
+            },
+        )
+        np.testing.assert_array_equal(found[[4, 9]], 0)
+        lengths = np.linalg.norm(np.delete(found, [4, 9], axis=0), axis=2)
+        np.testing.assert_allclose(lengths, 1, atol=0.03)
+
+    def test_can_be_broken_off(self):
+        stop = mock.Mock(side_effect=KeyboardInterrupt)
+        with self.assertRaises(KeyboardInterrupt):
+            tflite_embedder.embed(self.model, self.paths, on_progress=stop)
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,70 @@
+"""Resizes pixels as TensorFlow 1's resize_bilinear does, to the bit, without TensorFlow.
+
+Networks of this project, and the published ones that it starts from, are trained on photos that
+were resized in this way. Output pixel i is sampled at input position i * scale, with scale = input
+size / output size (`half_pixel_centers=False` and `align_corners=False` in TensorFlow). Other
+libraries sample at (i + 0.5) * scale - 0.5, or average all input pixels below an output pixel.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class _Positions(NamedTuple):
+    """Between which input pixels the output pixels lie.
+
+    Attributes:
+      lower: int [n], the pixels before.
+      upper: int [n], the pixels after.
+      weights: float32 [n], those of the pixels after.
+    """
+
+    lower: np.ndarray
+    upper: np.ndarray
+    weights: np.ndarray
+
+
+def quanta(pixels: np.ndarray, size: int) -> np.ndarray:
+    """The input of a deployed network.
+
+    Args:
+      pixels: uint8 [height, width, 3].
+      size: height and width of the result, in pixels.
+
+    Returns:
+      uint8 [size, size, 3]; the network's input is (q - 128) / 128. A channel p in 0..255 becomes
+      q = p * 256 / 255, so that 2 (p / 255 - 0.5), with which networks are trained, is that input.
+    """
+    resized = np.rint(resize(pixels, size) * np.float32(256.0 / 255.0))
+    return np.minimum(resized, np.float32(255.0)).astype(np.uint8)
+
+
+def resize(pixels: np.ndarray, size: int) -> np.ndarray:
+    """Resizes pixels to a square.
+
+    Args:
+      pixels: uint8 [height, width, channels].
+      size: height and width of the result.
+
+    Returns:
+      float32 [size, size, channels].
+    """
+    rows, columns = (_positions(length, size) for length in pixels.shape[:2])
+    top, bottom = (_interpolate(pixels[index], columns) for index in (rows.lower, rows.upper))
+    # In float32 and in this order, as in TensorFlow.
+    return top + (bottom - top) * rows.weights[:, np.newaxis, np.newaxis]
+
+
+def _interpolate(rows: np.ndarray, columns: _Positions) -> np.ndarray:
+    left, right = (rows[:, index].astype(np.float32) for index in (columns.lower, columns.upper))
+    return left + (right - left) * columns.weights[:, np.newaxis]
+
+
+def _positions(length: int, size: int) -> _Positions:
+    exact = np.arange(size, dtype=np.float32) * (np.float32(length) / np.float32(size))
+    lower = np.floor(exact)
+    upper = np.minimum(np.ceil(exact), length - 1)
+    # Rounding in float32 may lead beyond the last pixel of a very long side.
+    before = np.minimum(lower, length - 1)
+    return _Positions(before.astype(np.intp), upper.astype(np.intp), exact - lower)

@@ -1,0 +1,92 @@
+"""Tests of running models."""
+
+import ctypes
+from unittest import mock
+
+import numpy as np
+import tensorflow as tf
+from absl.testing import absltest, parameterized
+
+from imprinting.tflite import inference, model_file, model_graph
+from imprinting.tflite.inference import Kernels
+from transforms.conversion import testing
+
+
+class RunTest(parameterized.TestCase):
+    @parameterized.parameters(*Kernels)
+    def test_same_as_an_interpreter(self, kernels):
+        data, images = testing.small().model, testing.images(5)
+        (got,) = inference.run(model_file.parse(data), images, kernels=kernels)
+        interpreter = tf.lite.Interpreter(model_content=data)
+        interpreter.allocate_tensors()
+        for image, probabilities in zip(images, got, strict=True):
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[np.newaxis])
+            interpreter.invoke()
+            expected = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0]
+            # The reference kernels round differently.
+            np.testing.assert_allclose(
+                probabilities, expected, atol=0 if kernels is Kernels.DEFAULT else 8, rtol=0
+            )
+
+    @parameterized.parameters(*Kernels)
+    def test_fetches_inner_tensors(self, kernels):
+        model = model_file.parse(testing.small().model)
+        graph = model_graph.graph(model)
+        wanted = [graph.operators[4].outputs[0], graph.operators[8].inputs[0], graph.outputs[0]]
+        values = inference.run(
+            model, testing.images(3), kernels=kernels, fetch=[t.index for t in wanted]
+        )
+        self.assertEqual(
+            [v.shape for v in values], [(3, 1, 1, testing.EMBEDDING)] + [(3, testing.CLASSES)] * 2
+        )
+        self.assertEqual({v.dtype for v in values}, {np.dtype(np.uint8)})
+        lengths = np.linalg.norm(wanted[0].dequantise(values[0]), axis=-1)
+        np.testing.assert_allclose(lengths, 1, atol=0.03)
+        (expected,) = inference.run(model, testing.images(3), kernels=kernels)
+        np.testing.assert_array_equal(values[2], expected)
+        # The model itself is not changed.
+        self.assertLen(model.subgraphs[0].outputs, 1)
+
+    def test_order_does_not_depend_on_the_number_of_inputs(self):
+        model = model_file.parse(testing.small().model)
+        images = testing.images(7)
+        (together,) = inference.run(model, images, kernels=Kernels.DEFAULT)
+        for index, image in enumerate(images):
+            (alone,) = inference.run(model, image[np.newaxis], kernels=Kernels.DEFAULT)
+            np.testing.assert_array_equal(alone[0], together[index])
+
+    def test_inputs_that_do_not_fit(self):
+        model = model_file.parse(testing.small().model)
+        for images in (np.zeros([2, 16, 16, 3], np.uint8), np.zeros([2, 32, 32, 3], np.float32)):
+            with self.assertRaises(ValueError):
+                inference.run(model, images, kernels=Kernels.DEFAULT)
+
+    def test_models_that_the_interpreter_refuses(self):
+        model = model_file.parse(testing.small().model)
+        # A softmax of an image and a kernel.
+        model.subgraphs[0].operators[8].inputs = model.subgraphs[0].operators[0].inputs[:2]
+        with self.assertRaisesRegex(ValueError, "interpreter accepts, got "):
+            inference.run(model, testing.images(2), kernels=Kernels.REFERENCE)
+
+
+class EdgeTpuTest(absltest.TestCase):
+    def test_none_without_its_runtime(self):
+        with mock.patch.object(inference, "_EDGE_TPU", "libno_such_edgetpu.so.1"):
+            self.assertIsNone(inference.edge_tpu())
+
+    def test_none_if_the_runtime_finds_none(self):
+        with (
+            mock.patch.object(ctypes, "CDLL"),
+            mock.patch.object(tf.lite.experimental, "load_delegate", side_effect=ValueError),
+        ):
+            self.assertIsNone(inference.edge_tpu())
+
+    def test_a_compiled_model_cannot_run_without_one(self):
+        data = testing.compiled(testing.small().extractor)
+        inference.verify(data)
+        with self.assertRaisesRegex(ValueError, "interpreter accepts, got .*edgetpu-custom-op"):
+            inference.Runner(data, kernels=Kernels.DEFAULT)
+
+
+if __name__ == "__main__":
+    absltest.main()
