@@ -72,7 +72,9 @@ class ViewFeaturesTest(absltest.TestCase):
 
     def test_damaged_image(self):
         self.write([*self.images[:4], b"no image", *self.images[4:]])
-        with self.assertRaisesRegex(ValueError, "record 2 of .*train-00000-of-00002: it is not a JPEG"):
+        with self.assertRaisesRegex(
+            ValueError, "record 2 of .*train-00000-of-00002: it is not a JPEG"
+        ):
             self.computed(2)
 
     def test_label_out_of_range(self):
