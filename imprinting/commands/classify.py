@@ -2,10 +2,16 @@
 
   ./bazelw run classify -- PHOTO...
   ./bazelw run classify -- --model=FILE.tflite PHOTO...
+  ./bazelw run classify -- --model=FILE.tflite --camera=0
 
-A PHOTO is a file, or a folder, which means all photos in it and in its folders. FILE.tflite is a
-complete classifier, quantised or float, such as `./bazelw build frozen_tflite` or
-`./bazelw run imprint` makes. Without --model, it is EfficientNet-Lite0, which the build makes.
+A PHOTO is a file, or a folder, which means all photos in it and in its folders, or -, which means
+the files and folders that are named on standard input, one per line. If the photos of a folder are
+in class folders, each named after a class of the model, the accuracy and the classes that are most
+often taken for others are printed, too.
+
+FILE.tflite is a complete classifier, quantised or float, such as `./bazelw build frozen_tflite` or
+`./bazelw run imprint` makes. Without --model, it is EfficientNet-Lite0 with the 1,000 classes of
+ImageNet, which comes with the program.
 """
 
 import sys
@@ -16,20 +22,35 @@ from absl import flags
 
 from imprinting.base import path_flags, program
 from imprinting.base.progress_bar import ProgressBar
-from imprinting.inference import answer_text, default_model, photo_paths
+from imprinting.inference import accuracy, answer_text, camera, default_model, photo_paths
 from imprinting.inference.photo_classifier import PhotoClassifier
 from imprinting.photos import class_folders
 
 FLAGS = flags.FLAGS
 
 path_flags.define(
-    "model", "", "The complete .tflite of a classifier. Default: the one that the build makes."
+    "model", "", "The complete .tflite of a classifier. Default: the one that the program has."
 )
 flags.DEFINE_integer("top", 5, "Number of classes to print for each photo, at least 1.")
 flags.DEFINE_float(
     "threshold",
     0.0,
     "A photo is unknown if its best class has a lower probability; at least 0, and below 1.",
+)
+flags.DEFINE_boolean(
+    "json",
+    False,
+    'Print a line for each photo: {"photo": PATH, "known": BOOL, "answers": [{"label": NAME, '
+    '"probability": P}, …]}.',
+)
+flags.DEFINE_boolean(
+    "csv", False, "Print a table with the columns photo, rank, label and probability."
+)
+path_flags.define(
+    "camera",
+    "",
+    "Instead of photos: the number of a camera, from 0, or a video file. The answer is printed "
+    "for each frame, until Ctrl-C. This needs OpenCV: pip install opencv-python-headless.",
 )
 
 
@@ -39,40 +60,73 @@ def main(paths: Sequence[str]) -> None:
     Args:
       paths: photos and folders of photos.
     """
+    _check_flags(paths)
+    # Warnings about damaged EXIF data, large images and the like, which users need not correct.
+    warnings.filterwarnings("ignore", module="PIL")
+    if FLAGS.camera:
+        classifier = _classifier()
+        camera.show(classifier, FLAGS.camera, top=FLAGS.top, threshold=FLAGS.threshold)
+        return
+    named = photo_paths.with_listed(paths, sys.stdin)
+    found = photo_paths.find([path_flags.expand(path) for path in named])
+    classifier = _classifier()
+    with ProgressBar() as progress:
+        answers, bad = classifier.classify(found.photos, top=FLAGS.top, on_progress=progress.show)
+    form = answer_text.json_lines if FLAGS.json else answer_text.csv_table
+    if not (FLAGS.json or FLAGS.csv):
+        form = answer_text.blocks
+    shown = {photo: each for photo, each in zip(found.photos, answers, strict=True) if each}
+    text = form(shown, threshold=FLAGS.threshold)
+    if not (FLAGS.json or FLAGS.csv):
+        text = "\n\n".join(filter(None, [text, *_remarks(found, shown, classifier.labels)]))
+    if text:
+        print(text)
+    _report([f"{found.photos[index]}: {why}" for index, why in sorted(bad.items())], len(answers))
+
+
+def _check_flags(paths: Sequence[str]) -> None:
     if FLAGS.top < 1:
         raise ValueError(f"expected --top to be at least 1, got {FLAGS.top}")
     if not 0 <= FLAGS.threshold < 1:
         raise ValueError(
             f"expected --threshold to be at least 0 and below 1, got {FLAGS.threshold}"
         )
-    found = photo_paths.find([path_flags.expand(path) for path in paths])
-    # Warnings about damaged EXIF data, large images and the like, which users need not correct.
-    warnings.filterwarnings("ignore", module="PIL")
-    classifier = _classifier(FLAGS.model or default_model.path())
-    with ProgressBar() as progress:
-        answers, bad = classifier.classify(found.photos, top=FLAGS.top, on_progress=progress.show)
-    blocks = [
-        answer_text.block(photo, each, threshold=FLAGS.threshold)
-        for photo, each in zip(found.photos, answers, strict=True)
-        if each
-    ]
-    if found.ignored:
-        blocks.append(
-            "Ignored because they are hidden, left by a system or not images by name: "
-            f"{len(found.ignored):,} ({class_folders.shorten(found.ignored)})."
-        )
-    if blocks:
-        print("\n\n".join(blocks))
-    _report([f"{found.photos[index]}: {why}" for index, why in sorted(bad.items())], len(answers))
+    if FLAGS.json and FLAGS.csv:
+        raise ValueError("expected --json or --csv, got both")
+    if FLAGS.camera and (paths or FLAGS.json or FLAGS.csv):
+        raise ValueError("expected --camera without photos, --json and --csv, got it with them")
 
 
-def _classifier(path: str) -> PhotoClassifier:
+def _classifier() -> PhotoClassifier:
+    path = FLAGS.model or default_model.path()
     with open(path, "rb") as file:
         data = file.read()
     try:
         return PhotoClassifier(data)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+
+
+def _remarks(
+    found: photo_paths.Found, shown: answer_text.Answers, labels: Sequence[str]
+) -> list[str]:
+    """What to say after the answers."""
+    remarks = []
+    known = set(labels)
+    classes = [accuracy.class_of(photo, known) for photo in found.in_folders]
+    pairs = [
+        (name, shown[photo][0].label)
+        for photo, name in zip(found.in_folders, classes, strict=True)
+        if name is not None and photo in shown
+    ]
+    if pairs and None not in classes:
+        remarks.append(accuracy.text(accuracy.of(pairs)))
+    if found.ignored:
+        remarks.append(
+            "Ignored because they are hidden, left by a system or not images by name: "
+            f"{len(found.ignored):,} ({class_folders.shorten(found.ignored)})."
+        )
+    return remarks
 
 
 def _report(bad: Sequence[str], count: int) -> None:

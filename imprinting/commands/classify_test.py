@@ -1,6 +1,8 @@
 """Tests of classify.py: what it prints, and how it fails, with the small classifier."""
 
 import functools
+import io
+import json
 import os
 import pathlib
 import re
@@ -115,6 +117,34 @@ class ClassifyTest(absltest.TestCase):
         out = self.classify("--threshold=0.999", "a.png", "b.png")
         self.assertEqual(out.count("unknown"), 2)
 
+    def test_json_and_csv(self):
+        self.add("b.png", "photos/1.png")
+        lines = self.classify("--json", "--top=2", "b.png", "photos").splitlines()
+        self.assertEqual([json.loads(line)["photo"] for line in lines], ["b.png", "photos/1.png"])
+        self.assertLen(json.loads(lines[0])["answers"], 2)
+        lines = self.classify("--csv", "--top=2", "b.png", "photos").splitlines()
+        self.assertEqual(lines[0], "photo,rank,label,probability")
+        self.assertEqual(
+            [line.split(",")[0] for line in lines[1:]], ["b.png"] * 2 + ["photos/1.png"] * 2
+        )
+
+    def test_standard_input(self):
+        self.add("b.png", "photos/1.png")
+        with mock.patch("sys.stdin", io.StringIO("b.png\nphotos\n")):
+            self.assertEqual(self.classify("-"), self.classify("b.png", "photos"))
+
+    def test_accuracy_of_class_folders(self):
+        photos = [f"photos/{testing.LABELS[i % 2]}/{i}.png" for i in range(6)]
+        self.add(*photos)
+        answers, _ = PhotoClassifier(self.data).classify(photos, top=1)
+        right = sum(f"/{a.label}/" in path for path, (a,) in zip(photos, answers, strict=True))
+        out = self.classify("photos")
+        self.assertIn(f"\n{right} of 6 photos are recognised: ", out)
+        # Not for folders with other names.
+        self.add("photos/others/1.png")
+        self.assertNotIn("are recognised", self.classify("photos"))
+        self.assertNotIn("are recognised", self.classify(*photos))
+
     def test_photos_that_cannot_be_read(self):
         self.add("a.png", "photos/2.png")
         for name in ("photos/1.jpg", "photos/3.jpg", "text.jpg"):
@@ -162,6 +192,8 @@ class ClassifyTest(absltest.TestCase):
                 f"--threshold={threshold}",
                 "a.png",
             )
+        self.assert_fails("expected --json or --csv, got both", "--json", "--csv", "a.png")
+        self.assert_fails("expected --camera without photos", "--camera=0", "a.png")
         self.assert_fails("there is no home folder ~nobody-at-all", "~nobody-at-all/a.png")
 
     def test_home_folder(self):

@@ -1,11 +1,22 @@
-"""Shows the answers of a classifier in a terminal."""
+"""Shows the answers of a classifier: for people, or as JSON or CSV."""
 
-from collections.abc import Sequence
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
 
 from imprinting.inference.photo_classifier import Answer
 from imprinting.photos import class_folders
 
 _UNKNOWN = "unknown"
+
+# The most probable classes of each photo, the most probable first, by the photo's path.
+Answers = Mapping[str, Sequence[Answer]]
+
+
+def blocks(answers: Answers, *, threshold: float = 0.0) -> str:
+    """Returns a block of lines for each photo; see `block`."""
+    return "\n\n".join(block(path, each, threshold=threshold) for path, each in answers.items())
 
 
 def block(path: str, answers: Sequence[Answer], *, threshold: float = 0.0) -> str:
@@ -22,6 +33,43 @@ def block(path: str, answers: Sequence[Answer], *, threshold: float = 0.0) -> st
     else:
         lines = [f"{digits(answer.probability):>4}  {answer.label}" for answer in answers]
     return "\n".join([class_folders.printable(path), *(f"  {line}" for line in lines)])
+
+
+def json_lines(answers: Answers, *, threshold: float = 0.0) -> str:
+    """Returns a JSON object for each photo, one per line.
+
+    It has the photo's path; whether it is known, which means that its best class has at least the
+    probability `threshold`; and its answers.
+    """
+    return "\n".join(
+        json.dumps(
+            {
+                "photo": class_folders.printable(path),
+                "known": each[0].probability >= threshold,
+                "answers": [answer._asdict() for answer in each],
+            },
+            ensure_ascii=False,
+        )
+        for path, each in answers.items()
+    )
+
+
+def csv_table(answers: Answers, *, threshold: float = 0.0) -> str:
+    """Returns a table with the columns photo, rank, label and probability.
+
+    A photo whose best class has a lower probability than `threshold` has one row, with the label
+    `unknown` and that probability.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["photo", "rank", *Answer._fields])
+    for path, each in answers.items():
+        rows = each
+        if each[0].probability < threshold:
+            rows = [Answer(_UNKNOWN, each[0].probability)]
+        for rank, answer in enumerate(rows, start=1):
+            writer.writerow([class_folders.printable(path), rank, *answer])
+    return file.getvalue().removesuffix("\n")
 
 
 def digits(probability: float) -> str:

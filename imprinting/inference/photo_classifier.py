@@ -18,7 +18,7 @@ import numpy as np
 from imprinting.base import labels as label_files
 from imprinting.base import pixel_scaling
 from imprinting.photos.photo_file import BadImageError
-from imprinting.photos.pixel_reader import PixelReader
+from imprinting.photos.pixel_reader import PixelReader, Source
 from imprinting.tflite import inference, metadata, model_file, model_graph
 from imprinting.tflite.inference import Kernels, Runner
 from imprinting.tflite.model_graph import Graph, Tensor
@@ -117,13 +117,11 @@ class PhotoClassifier:
             except BadImageError as error:
                 bad[index] = str(error)
                 return
-            image = pixels if self._image.type == "UINT8" else pixel_scaling.to_real(pixels)
             runner = free.get()
             try:
-                (values,) = runner.run(image)
+                answers[index] = self._answers(pixels, runner, top)
             finally:
                 free.put(runner)
-            answers[index] = self._best(values, top)
 
         reader = PixelReader(self.image_size, self.crop)
         pool = concurrent.futures.ThreadPoolExecutor(workers)
@@ -135,8 +133,19 @@ class PhotoClassifier:
             pool.shutdown(cancel_futures=True)
         return answers, bad
 
-    def _best(self, values: np.ndarray, top: int) -> list[Answer]:
-        """The most probable classes, for the values of the model's output, [n]."""
+    def classify_one(self, photo: Source, *, top: int = 5) -> list[Answer]:
+        """Classifies one photo, which may also be pixels; see `classify`.
+
+        Raises:
+          BadImageError: if it cannot be read.
+        """
+        (pixels,) = PixelReader(self.image_size, self.crop).read(photo)
+        return self._answers(pixels, self._runners[0], top)
+
+    def _answers(self, pixels: np.ndarray, runner: Runner, top: int) -> list[Answer]:
+        """The most probable classes of an image, uint8 [s, s, 3]."""
+        image = pixels if self._image.type == "UINT8" else pixel_scaling.to_real(pixels)
+        (values,) = runner.run(image)
         probabilities = self._output.dequantise(values)
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [Answer(self.labels[i], float(probabilities[i])) for i in best]

@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from imprinting.photos import class_folders
 
@@ -14,12 +14,33 @@ class Found:
     Attributes:
       photos: their paths, in the order in which the files and folders were named; in a folder, in
         the order of their names.
+      in_folders: those of them that are in folders.
       ignored: the paths of files and folders that are hidden, left by a system or not images by
         name.
     """
 
     photos: tuple[str, ...]
+    in_folders: tuple[str, ...]
     ignored: tuple[str, ...]
+
+
+def with_listed(paths: Sequence[str], stdin: Iterable[str]) -> list[str]:
+    """Returns the paths, with those that standard input lists instead of `-`.
+
+    Args:
+      paths: files, folders and perhaps `-`.
+      stdin: a path in each line; empty lines are ignored.
+
+    Raises:
+      ValueError: if `-` is there twice.
+    """
+    if paths.count("-") > 1:
+        raise ValueError("expected - at most once, got it twice: standard input ends only once")
+    named: list[str] = []
+    for path in paths:
+        listed = [line.rstrip("\r\n") for line in stdin] if path == "-" else [path]
+        named += filter(None, listed)
+    return named
 
 
 def find(paths: Sequence[str]) -> Found:
@@ -36,6 +57,7 @@ def find(paths: Sequence[str]) -> Found:
     if not paths:
         raise ValueError("expected photos, or folders of photos, got none; name at least one")
     photos: list[str] = []
+    in_folders: list[str] = []
     ignored: list[str] = []
     for path in paths:
         _check(path)
@@ -56,8 +78,9 @@ def find(paths: Sequence[str]) -> Found:
                 "name another folder, or the photos themselves"
             )
         photos += found
+        in_folders += found
         ignored += others
-    return Found(tuple(photos), tuple(ignored))
+    return Found(tuple(photos), tuple(in_folders), tuple(ignored))
 
 
 def _check(path: str) -> None:

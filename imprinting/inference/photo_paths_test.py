@@ -117,5 +117,17 @@ class FindTest(FolderTestCase):
         self.check(["photos"], photos=["photos/a.jpg"], ignored=[])
 
 
+class ListedTest(absltest.TestCase):
+    def test_standard_input(self):
+        lines = ["a b.jpg\n", "\n", "c.jpg\r\n", "folder"]
+        self.assertEqual(photo_paths.with_listed(["x", "y"], lines), ["x", "y"])
+        self.assertEqual(
+            photo_paths.with_listed(["x", "-", "y"], lines),
+            ["x", "a b.jpg", "c.jpg", "folder", "y"],
+        )
+        with self.assertRaisesRegex(ValueError, "expected - at most once"):
+            photo_paths.with_listed(["-", "-"], lines)
+
+
 if __name__ == "__main__":
     absltest.main()

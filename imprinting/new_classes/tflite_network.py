@@ -12,6 +12,7 @@ import contextlib
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class TfliteNetwork:
         *,
         labels_source: str = "labels",
         embedder: Model | None = None,
+        delegate: Any = None,
     ):
         """Reads the model.
 
@@ -89,6 +91,7 @@ class TfliteNetwork:
           labels_source: what an error about the number of `labels` calls their source.
           embedder: the uncompiled extractor, for a head, and for a compiled one if there is no Edge
             TPU; see `imprint_target.read`.
+          delegate: computes a compiled extractor; None for any Edge TPU of this machine.
 
         Raises:
           ValueError: if the model is damaged or cannot be imprinted into, or the names or the
@@ -102,7 +105,7 @@ class TfliteNetwork:
         self.is_old = self._target.is_old
         self._edge_tpu = None
         if self._target.embedder is None:
-            self._edge_tpu = inference.edge_tpu()
+            self._edge_tpu = delegate or inference.edge_tpu()
             if self._edge_tpu is None:
                 raise ValueError(
                     "expected an Edge TPU to compute embeddings with the compiled extractor, got "
@@ -111,7 +114,7 @@ class TfliteNetwork:
                 )
         num_classes = self._engine().num_classes
         if labels is None or not num_classes:
-            self.labels, self.num_unnamed = _carried_labels(data, num_classes)
+            self.labels, self.num_unnamed = carried_labels(data, num_classes)
         else:
             label_files.check_count(labels, num_classes, labels_source)
             self.labels, self.num_unnamed = [*labels], 0
@@ -219,8 +222,16 @@ class TfliteNetwork:
         return Computed(values[0], values[-1], bad)
 
 
-def _carried_labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
-    """The names of a model's classes, and how many of these are numbers, for lack of a name."""
+def carried_labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
+    """The names of a model's classes, and how many of these are numbers, for lack of a name.
+
+    Args:
+      data: the bytes of the .tflite.
+      num_classes: how many classes it has.
+
+    Raises:
+      ValueError: if it carries more names, or one that is empty, or damaged ones.
+    """
     if not num_classes:
         return [], 0
     # An on-device engine keeps the description of the labels, but loses their file.

@@ -12,13 +12,16 @@ direction of the quantised row. Any other description, such as the converter's n
 """
 
 import dataclasses
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
 import imprinting.schema.tflite as schema
 from imprinting.tflite import class_vectors, model_file, model_graph, product_rules
 from imprinting.tflite.model_graph import Model, Tensor
+
+_Value = TypeVar("_Value")
 
 # How far an embedding's length may be from 1. Rounding to quanta of 1/128 changes it much less.
 _TOLERANCE = 0.1
@@ -153,6 +156,26 @@ class ImprintingEngine:
             self._sums[number] = row * self._lengths[number]
         self._sums[number] = self._sums[number] + embeddings.sum(axis=0)
 
+    def remove(self, number: int) -> None:
+        """Removes a class; the numbers of those after it become smaller by one.
+
+        Args:
+          number: the class.
+
+        Raises:
+          ValueError: if there is no such class, or no other one.
+        """
+        if not 0 <= number < self._num_classes:
+            raise ValueError(f"expected a class in 0..{self._num_classes - 1}, got {number}")
+        if self._num_classes == 1:
+            raise ValueError("expected at least one other class than the one to remove, got none")
+        self._rows = (
+            np.delete(self._rows, number, axis=0) if number < len(self._rows) else self._rows
+        )
+        self._lengths = _without(number, self._lengths)
+        self._sums = _without(number, self._sums)
+        self._num_classes -= 1
+
     def build(self) -> Imprinted:
         """Returns the model with all classes.
 
@@ -266,6 +289,11 @@ def _read_lengths(tflite_model: Model) -> dict[int, float]:
         # If a class has two lines, the engines use the first.
         lengths.setdefault(int(number), float(length))
     return lengths
+
+
+def _without(number: int, values: Mapping[int, _Value]) -> dict[int, _Value]:
+    """Values of classes after one class is removed."""
+    return {n - (n > number): value for n, value in values.items() if n != number}
 
 
 def _quantise(values: np.ndarray, tensor: Tensor) -> np.ndarray:

@@ -194,6 +194,35 @@ class ImprintingTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "examples of at least one class"):
             engine.build()
 
+    def test_removed_classes(self):
+        embeddings = _embeddings(3)
+        engine = ImprintingEngine(_small(), keep_classes=True)
+        for embedding in embeddings:
+            engine.add(engine.num_classes, embedding[np.newaxis])
+        kept = _again(engine.build().tflite_model)
+        for removed in (0, 2, engine.num_classes - 2):
+            engine = ImprintingEngine(kept, keep_classes=True)
+            engine.remove(removed)
+            changed = _again(engine.build().tflite_model)
+            np.testing.assert_array_equal(
+                _kernel(changed)[0], np.delete(_kernel(kept)[0], removed, axis=0)
+            )
+            again = ImprintingEngine(changed, keep_classes=True)
+            imprinted = [again.is_imprinted(number) for number in range(again.num_classes)]
+            self.assertEqual(sum(imprinted), 3 - (removed == engine.num_classes - 1))
+            self.assertTrue(imprinted[-1])
+            self.assertFalse(imprinted[0])
+
+    def test_classes_that_cannot_be_removed(self):
+        engine = ImprintingEngine(_small(), keep_classes=True)
+        for number in (-1, engine.num_classes):
+            with self.assertRaisesRegex(ValueError, f"expected a class in 0.*, got {number}"):
+                engine.remove(number)
+        while engine.num_classes > 1:
+            engine.remove(0)
+        with self.assertRaisesRegex(ValueError, "at least one other class"):
+            engine.remove(0)
+
     def test_examples_that_cancel_out(self):
         engine = ImprintingEngine(_small(), keep_classes=False)
         engine.add(0, _random(1))

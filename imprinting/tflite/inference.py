@@ -8,6 +8,7 @@ import concurrent.futures
 import ctypes
 import enum
 import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ try:
 except ImportError:
     from tflite_runtime import interpreter as litert
 
-# The runtime's library on Linux, where the Edge TPU's packages install it.
-_EDGE_TPU = "libedgetpu.so.1"
+# The library of the Edge TPU's runtime, where its packages install it.
+_EDGE_TPU = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}.get(
+    sys.platform, "libedgetpu.so.1"
+)
 
 
 class Kernels(enum.Enum):
@@ -38,21 +41,24 @@ class Kernels(enum.Enum):
 
 
 class Runner:
-    """A TFLite model in an interpreter with one thread, for one image at a time."""
+    """A TFLite model in an interpreter, for one image at a time."""
 
-    def __init__(self, data: bytes, *, kernels: Kernels, edge_tpu: Any = None):
+    def __init__(
+        self, data: bytes, *, kernels: Kernels, edge_tpu: Any = None, threads: int = 1
+    ) -> None:
         """Prepares the model.
 
         Args:
           data: the bytes of a .tflite with one input.
           kernels: the implementation of the operators.
-          edge_tpu: computes the operators that are compiled for the Edge TPU; see `edge_tpu`.
+          edge_tpu: computes the operators that are compiled for the Edge TPU; see `delegate`.
+          threads: the number of the interpreter's threads.
 
         Raises:
           ValueError: if the interpreter refuses the model.
         """
         with silence():
-            self._interpreter = _interpreter(data, kernels, edge_tpu)
+            self._interpreter = _interpreter(data, kernels, edge_tpu, threads)
         (image,) = self._interpreter.get_input_details()
         self._input = image["index"]
         self._outputs = [details["index"] for details in self._interpreter.get_output_details()]
@@ -71,16 +77,47 @@ class Runner:
         return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
 
 
-def edge_tpu() -> Any:
-    """Returns what lets the interpreter use an Edge TPU; None if there is none on this machine.
+def delegate(device: str) -> Any:
+    """Returns what lets the interpreter use a device; None for "cpu".
 
-    It is a delegate of TensorFlow Lite, out of the Edge TPU's runtime (libedgetpu).
+    Args:
+      device: "cpu"; "usb" or "pci" for an Edge TPU, with its runtime (libedgetpu); or the path of
+        another delegate's library.
+
+    Raises:
+      ValueError: if there is no such device or library.
     """
+    if device == "cpu":
+        return None
+    is_edge_tpu = device in ("usb", "pci")
+    if not is_edge_tpu and not os.path.splitext(device)[1]:
+        raise ValueError(
+            'expected a device, "cpu", "usb", "pci" or the path of a delegate\'s library, got '
+            f"{device!r}"
+        )
+    found = _delegate(_EDGE_TPU, {"device": device}) if is_edge_tpu else _delegate(device, {})
+    if found is None:
+        raise ValueError(
+            f"expected an Edge TPU at {device} and its runtime, {_EDGE_TPU}, got none; connect it, "
+            "and install libedgetpu"
+            if is_edge_tpu
+            else f"expected the library of a delegate of TensorFlow Lite, got {device}, which "
+            "cannot be loaded"
+        )
+    return found
+
+
+def edge_tpu() -> Any:
+    """Returns a delegate for any Edge TPU; None if there is none on this machine."""
+    return _delegate(_EDGE_TPU, {})
+
+
+def _delegate(library: str, options: dict[str, str]) -> Any:
     try:
         # If the library is missing, the destructor of a delegate would print an error.
-        ctypes.CDLL(_EDGE_TPU)
+        ctypes.CDLL(library)
         with silence():
-            return litert.load_delegate(_EDGE_TPU)
+            return litert.load_delegate(library, options)
     except (ValueError, OSError):
         return None
 
@@ -145,13 +182,13 @@ def run(
     return [np.concatenate(values) for values in zip(*done, strict=True)]
 
 
-def _interpreter(data: bytes, kernels: Kernels, edge_tpu: Any = None) -> Any:
+def _interpreter(data: bytes, kernels: Kernels, edge_tpu: Any, threads: int) -> Any:
     resolver = litert.OpResolverType
     reference = kernels is Kernels.REFERENCE
     try:
         interpreter = litert.Interpreter(
             model_content=data,
-            num_threads=1,
+            num_threads=threads,
             experimental_op_resolver_type=resolver.BUILTIN_REF if reference else resolver.AUTO,
             experimental_delegates=None if edge_tpu is None else [edge_tpu],
         )

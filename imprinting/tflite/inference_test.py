@@ -77,9 +77,27 @@ class EdgeTpuTest(absltest.TestCase):
     def test_none_if_the_runtime_finds_none(self):
         with (
             mock.patch.object(ctypes, "CDLL"),
-            mock.patch.object(tf.lite.experimental, "load_delegate", side_effect=ValueError),
+            mock.patch.object(inference.litert, "load_delegate", side_effect=ValueError),
         ):
             self.assertIsNone(inference.edge_tpu())
+            for device, expected in (
+                ("usb", "expected an Edge TPU at usb and its runtime"),
+                ("no.so", "expected the library of a delegate .*, got no.so, which cannot"),
+            ):
+                with self.assertRaisesRegex(ValueError, expected):
+                    inference.delegate(device)
+
+    def test_devices(self):
+        self.assertIsNone(inference.delegate("cpu"))
+        with self.assertRaisesRegex(ValueError, "expected a device, \"cpu\", .*, got 'gpu'"):
+            inference.delegate("gpu")
+        found = object()
+        with (
+            mock.patch.object(ctypes, "CDLL"),
+            mock.patch.object(inference.litert, "load_delegate", return_value=found) as load,
+        ):
+            self.assertIs(inference.delegate("pci"), found)
+            load.assert_called_once_with(inference._EDGE_TPU, {"device": "pci"})
 
     def test_a_compiled_model_cannot_run_without_one(self):
         data = testing.compiled(testing.small().extractor)

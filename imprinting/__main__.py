@@ -1,0 +1,5 @@
+"""Makes `python -m imprinting` the command `imprinting`."""
+
+from imprinting.commands import main
+
+main.main()
