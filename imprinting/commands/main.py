@@ -31,7 +31,10 @@ _COMMANDS = {
     "classify": _Command("classify", "prints the most probable classes of photos", True),
     "evaluate": _Command("evaluate", "measures how many photos of class folders are recognised"),
     "labels": _Command("labels", "prints, renames or removes the classes of a model"),
-    "join": _Command("join_tflite", "puts a compiled extractor and a head together"),
+    "split": _Command("split_tflite", "splits a model into an extractor and a head"),
+    "join": _Command(
+        "join_tflite", "puts an extractor, which may be compiled, and a head together"
+    ),
     "check-edgetpu": _Command("check_edgetpu", "predicts what the Edge TPU's compiler will do"),
 }
 _BAZEL = re.compile(r"\./bazelw run (\w+)(?: --)?")

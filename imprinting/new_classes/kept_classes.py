@@ -106,6 +106,6 @@ def check(cosines: Cosines, *, allowed: bool) -> str:
         "expected new classes beside which the kept ones can still be recognised, got ones that "
         f"take their photos away: {figures}. The embedding was not made for imprinting: leave "
         "--keep_classes out, or make the network again from its checkpoint with IMAGES, which "
-        "whitens the embedding, as classification/imprinting/README.md says under 'Which networks "
+        "whitens the embedding, as imprinting/new_classes/README.md says under 'Which networks "
         "can keep their classes', or write the network anyway with --allow_lost_classes"
     )

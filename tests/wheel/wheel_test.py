@@ -10,7 +10,8 @@ import zipfile
 from absl.testing import absltest
 
 from tests import runfiles
-from tests.wheel import installed
+from tests.wheel import installed, page
+from transforms.conversion import testing
 
 # Bytes in the wheel. The schema of .tflite files is generated, and has a third of the code.
 _MOST_CODE, _MOST = 220_000, 8_000_000
@@ -69,7 +70,7 @@ class WheelTest(absltest.TestCase):
         folder = self.create_tempdir().full_path
         installed.install(self.wheel, folder)
         done = subprocess.run(
-            [sys.executable, runfiles.path("tests/wheel/journey.py")],
+            [sys.executable, runfiles.path("tests/wheel/journey_test.py")],
             env=os.environ | {"PYTHONPATH": installed.python_path(folder)},
             capture_output=True,
             text=True,
@@ -78,6 +79,25 @@ class WheelTest(absltest.TestCase):
         self.assertEqual(done.returncode, 0, msg=done.stdout + done.stderr)
         # It really was the installed package.
         self.assertTrue(pathlib.Path(folder, "imprinting", "model.py").is_file())
+
+    def test_edge_tpu_page(self):
+        folder = pathlib.Path(self.create_tempdir().full_path)
+        installed.install(self.wheel, str(folder / "site"))
+        page.write_photos(folder)
+        (folder / "bin").mkdir()
+        for name, arguments in (("imprinting", "-m imprinting"), ("python3", "")):
+            script = folder / "bin" / name
+            script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {arguments} "$@"\n')
+            script.chmod(0o755)
+        environment = os.environ | {
+            "PATH": f"{folder}/bin:{os.environ['PATH']}",
+            "PYTHONPATH": installed.python_path(str(folder / "site")),
+        }
+        printed = page.run(folder, environment, testing.compiled, setup=False)
+        self.assertIn("mine.tflite: 1,000 classes kept, 1 new", printed[0])
+        self.assertRegex(printed[0], r"photo.jpg\n *>?\.\d\d  my mug\n")
+        self.assertRegex(printed[1], r"^\[Answer\(label='my mug', probability=0\.\d+\)")
+        self.assertIn("more_edgetpu.tflite: 1,001 classes kept", printed[-1])
 
 
 if __name__ == "__main__":
