@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imprinting.embedding import linear_embedding
+from imprinting.embedding import linear_embedding, symmetric
 from imprinting.embedding.linear_embedding import LinearEmbedding
 from imprinting.embedding.moments import Moments
 
@@ -208,7 +208,7 @@ def _fold_cosines(
     Returns:
       float32 [weights, h, classes].
     """
-    values, axes = np.linalg.eigh(_within(samples))
+    values, axes = symmetric.eigh(_within(samples))
     mean_value = values.mean()
     values = np.maximum(values / mean_value, 0) if mean_value > 0 else np.ones_like(values)
     scales = np.stack([1 / np.sqrt(1 - weight + weight * values) for weight in weights])

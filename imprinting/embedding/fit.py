@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from imprinting.embedding import linear_embedding, unit_vectors
+from imprinting.embedding import linear_embedding, symmetric, unit_vectors
 from imprinting.embedding.linear_embedding import LinearEmbedding
 from imprinting.embedding.samples import Samples
 
@@ -79,7 +79,7 @@ class Fitter:
         Raises:
           ValueError: if the embedding does not keep all features apart.
         """
-        values, vectors = np.linalg.eigh(embedding.kernel.T @ embedding.kernel)
+        values, vectors = symmetric.eigh(embedding.kernel.T @ embedding.kernel)
         if not values[0] * _MAX_CONDITION > values[-1]:
             raise ValueError(
                 "expected an embedding that keeps all features apart, got one that nearly ignores "
@@ -167,7 +167,7 @@ class _Metric:
 
     def __init__(self, within: np.ndarray):
         """Takes Sw, float64 [d, d]; it is scaled to a mean eigenvalue of 1."""
-        values, vectors = np.linalg.eigh(within)
+        values, vectors = symmetric.eigh(within)
         self._values = np.maximum(values, 0) / max(float(values.mean()), 1e-30)
         self._axes = vectors.astype(np.float32)
 

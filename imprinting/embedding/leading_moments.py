@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from imprinting.embedding import array_file
+from imprinting.embedding import array_file, symmetric
 from imprinting.embedding.moments import Moments
 
 
@@ -41,7 +41,7 @@ class LeadingMoments:
                 f"expected 1..{moments.depth - 1} directions of {moments.depth} features, got "
                 f"{count}"
             )
-        values, vectors = np.linalg.eigh(moments.covariance)
+        values, vectors = symmetric.eigh(moments.covariance)
         residual = max(0.0, values[:-count].mean())
         lengths = np.sqrt(np.maximum(values[-count:] - residual, 0))
         directions = (vectors[:, -count:] * lengths).T[::-1]

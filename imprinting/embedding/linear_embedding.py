@@ -16,7 +16,7 @@ import dataclasses
 
 import numpy as np
 
-from imprinting.embedding import unit_vectors
+from imprinting.embedding import symmetric, unit_vectors
 
 # Below this fraction of the greatest eigenvalue, that of a metric is only rounding error.
 _LEAST_EIGENVALUE = 1e-9
@@ -53,7 +53,7 @@ class LinearEmbedding:
         Raises:
           ValueError: if the metric has a NaN, or is 0.
         """
-        values, vectors = np.linalg.eigh(_finite(metric))
+        values, vectors = symmetric.eigh(_finite(metric))
         if not values[-1] > 0:
             raise ValueError("expected features that vary, got ones that are always the same")
         values = np.maximum(values, _LEAST_EIGENVALUE * values[-1])
@@ -77,7 +77,7 @@ class LinearEmbedding:
                 f"{kernel.shape[0]} of {kernel.shape[1]}"
             )
         kernel = np.asarray(kernel, np.float64)
-        values, vectors = np.linalg.eigh(kernel.T @ kernel)
+        values, vectors = symmetric.eigh(kernel.T @ kernel)
         values = np.maximum(values, _LEAST_EIGENVALUE * max(float(values[-1]), 1e-30))
         mean = (vectors / values) @ (vectors.T @ (kernel.T @ -biases))
         rest = np.linalg.norm(kernel @ mean + biases)
@@ -95,7 +95,7 @@ class LinearEmbedding:
         Raises:
           ValueError: if the kernel has not the rank d, so that there is none.
         """
-        values, vectors = np.linalg.eigh(self.kernel.T @ self.kernel)
+        values, vectors = symmetric.eigh(self.kernel.T @ self.kernel)
         if not values[0] > _LEAST_EIGENVALUE * values[-1]:
             raise ValueError(
                 "expected an embedding that keeps all features apart, got one of lower rank"

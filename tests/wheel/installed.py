@@ -11,7 +11,7 @@ _VERSION = "0.1.0"
 # Those of the wheel, and theirs.
 _REQUIREMENTS = (
     *("absl_py", "ai_edge_litert", "backports_strenum", "flatbuffers", "ml_dtypes", "numpy"),
-    *("pillow", "protobuf", "tqdm", "typing_extensions"),
+    *("pillow", "protobuf", "threadpoolctl", "tqdm", "typing_extensions"),
 )
 
 

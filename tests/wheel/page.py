@@ -19,11 +19,11 @@ _EXTRACTOR = "parts_extractor.tflite"
 _COMPILED = "parts_extractor_edgetpu.tflite"
 
 
-def write_photos(folder: pathlib.Path) -> None:
+def write_photos(folder: pathlib.Path, *, count: int = 3) -> None:
     """Writes photos of a class that looks like nothing else, and one more, photo.jpg."""
     random = np.random.default_rng(0)
     (folder / "photos" / "my mug").mkdir(parents=True)
-    for index in range(4):
+    for index in range(count + 1):
         stripes = np.zeros([240, 320, 3], np.uint8)
         stripes[:, index * 4 :: 40] = (250, 40, 160)
         stripes[index * 6 :: 60] = (40, 220, 250)
