@@ -11,7 +11,7 @@ from absl.testing import absltest, parameterized
 
 _ROOT = pathlib.Path(__file__).absolute().parents[1]
 _LIBRARIES = ("base", "embedding", "inference", "new_classes", "photos", "tflite")
-_PROGRAMS = ("check_edgetpu", "classify", "imprint", "join_tflite")
+_PROGRAMS = ("check_edgetpu", "classify", "graft", "imprint", "join_tflite")
 
 
 class NoTensorflowTest(parameterized.TestCase):
