@@ -71,16 +71,20 @@ class Runner:
         return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
 
 
-def edge_tpu() -> Any:
+def edge_tpu(device: str = "") -> Any:
     """Returns what lets the interpreter use an Edge TPU; None if there is none on this machine.
 
     It is a delegate of TensorFlow Lite, out of the Edge TPU's runtime (libedgetpu).
+
+    Args:
+      device: which Edge TPU, as its runtime names them, such as ":0", "usb" or "pci:1"; empty for
+        any.
     """
     try:
         # If the library is missing, the destructor of a delegate would print an error.
         ctypes.CDLL(_EDGE_TPU)
         with silence():
-            return litert.load_delegate(_EDGE_TPU)
+            return litert.load_delegate(_EDGE_TPU, {"device": device} if device else None)
     except (ValueError, OSError):
         return None
 
