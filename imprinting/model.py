@@ -8,7 +8,7 @@ import numpy as np
 from imprinting.base import atomic_files, labels
 from imprinting.inference import default_model
 from imprinting.inference.photo_classifier import Answer
-from imprinting.new_classes import photos, tflite_network
+from imprinting.new_classes import class_names, photos
 from imprinting.new_classes.embedding_fit import FitEmbedding
 from imprinting.new_classes.photo_imprinting import Options
 from imprinting.new_classes.tflite_network import ImprintedTflite, TfliteNetwork
@@ -49,7 +49,7 @@ def load(
     with open(path, "rb") as file:
         data = file.read()
     try:
-        return Model(data, class_names=names, device=device, num_threads=num_threads)
+        return Model(data, given_labels=names, device=device, num_threads=num_threads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -70,7 +70,7 @@ class Model:
         self,
         data: bytes,
         *,
-        class_names: Sequence[str] | None = None,
+        given_labels: Sequence[str] | None = None,
         device: str = "cpu",
         num_threads: int = 1,
     ) -> None:
@@ -79,9 +79,9 @@ class Model:
             raise ValueError(f"expected num_threads to be at least 1, got {num_threads}")
         self._delegate = inference.delegate(device)
         self._num_threads = num_threads
-        self._read(data, class_names)
+        self._read(data, given_labels)
 
-    def _read(self, data: bytes, class_names: Sequence[str] | None = None) -> None:
+    def _read(self, data: bytes, given: Sequence[str] | None = None) -> None:
         tflite_model = model_file.parse(data, compiled=True)
         if model_file.is_compiled(tflite_model) and self._delegate is None:
             raise ValueError(
@@ -92,11 +92,7 @@ class Model:
         metadata.check(tflite_model, data)
         target = imprint_target.read(tflite_model, None)
         engine = ImprintingEngine(target.classifier, keep_classes=True)
-        if class_names is None:
-            names, _ = tflite_network.carried_labels(data, engine.num_classes)
-        else:
-            labels.check_count(class_names, engine.num_classes, "the file of labels")
-            names = [*class_names]
+        names, _ = class_names.of(data, engine.num_classes, given, source="the file of labels")
         runner = HeadRunner(target.classifier, delegate=self._delegate, threads=self._num_threads)
         reader = PixelReader(runner.image_size, target.crop)
         self._data, self._target, self._names = data, target, names

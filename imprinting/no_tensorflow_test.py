@@ -12,7 +12,7 @@ from absl.testing import absltest, parameterized
 _ROOT = pathlib.Path(__file__).absolute().parents[1]
 _LIBRARIES = ("base", "embedding", "inference", "new_classes", "photos", "tflite")
 _PROGRAMS = (
-    *("check_edgetpu", "classify", "evaluate", "imprint", "join_tflite", "labels"),
+    *("check_edgetpu", "classify", "evaluate", "graft", "imprint", "join_tflite", "labels"),
     "split_tflite",
 )
 
@@ -29,7 +29,7 @@ class NoTensorflowTest(parameterized.TestCase):
         self.assertContainsSubset(
             {"imprinting.tflite.imprinting", "imprinting.new_classes.tflite_network"}, modules
         )
-        for name in modules:
+        for name in ("imprinting.pycoral_api", *modules):
             with self.subTest(name):
                 importlib.import_module(name)
         used = {name.partition(".")[0] for name in sys.modules}

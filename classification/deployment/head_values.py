@@ -16,7 +16,7 @@ from classification.deployment import deployable
 from classification.nets import networks, variable_names
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.model_config import ModelConfig
-from imprinting.embedding import linear_embedding
+from imprinting.embedding import linear_embedding, probabilities
 from imprinting.embedding.leading_moments import LeadingMoments
 from imprinting.embedding.linear_embedding import LinearEmbedding
 from imprinting.embedding.moments import Moments
@@ -180,13 +180,8 @@ def calibrate(head: Head, features: np.ndarray, logits: np.ndarray) -> Calibrati
     embeddings = head.embedding.of(features)
     embeddings /= np.maximum(np.linalg.norm(embeddings, axis=1, keepdims=True), 1e-12)
     cosines = embeddings @ head.class_vectors.T
-    wanted = _confidence(logits)
-    low, high = 1.0, 100.0
-    for _ in range(40):
-        middle = (low + high) / 2
-        low, high = (low, middle) if _confidence(middle * cosines) > wanted else (middle, high)
     reach = min(1.0, _RANGE_MARGIN * float(np.abs(cosines).max()))
-    return Calibration(_three_digits(low), _three_digits(reach))
+    return Calibration(probabilities.as_confident(cosines, logits), _three_digits(reach))
 
 
 def values(head: Head, model: ModelConfig, calibration: Calibration) -> dict[str, np.ndarray]:
@@ -239,9 +234,3 @@ def _whitened(
 
 def _three_digits(measured: float) -> float:
     return float(f"{measured:.3g}")
-
-
-def _confidence(logits: np.ndarray) -> float:
-    """The mean of the highest probabilities of images, from their logits [n, classes]."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return float((1 / shifted.sum(axis=1)).mean())

@@ -31,6 +31,7 @@ _COMMANDS = {
     "classify": _Command("classify", "prints the most probable classes of photos", True),
     "evaluate": _Command("evaluate", "measures how many photos of class folders are recognised"),
     "labels": _Command("labels", "prints, renames or removes the classes of a model"),
+    "graft": _Command("graft", "makes a model that accepts new classes out of any classifier"),
     "split": _Command("split_tflite", "splits a model into an extractor and a head"),
     "join": _Command(
         "join_tflite", "puts an extractor, which may be compiled, and a head together"

@@ -71,6 +71,28 @@ def likeliest_scale_factor(
     return min(_rounded(low), float(greatest))
 
 
+def as_confident(cosines: np.ndarray, logits: np.ndarray, *, greatest: float = 100.0) -> float:
+    """The factor s for which softmax(s cosines) is as confident as another classifier.
+
+    Unlike for `likeliest_scale_factor`, the photos may show none of the classes.
+
+    Args:
+      cosines: float [n, classes], n and classes at least 1, between photos and class vectors.
+      logits: those of the other classifier for the same photos, float [n, m].
+      greatest: the greatest factor.
+
+    Returns:
+      The factor in 1..greatest, rounded to three digits, with which the highest probabilities of
+      the photos are as high as those of the other classifier on average.
+    """
+    wanted = _confidence(logits)
+    low, high = 1.0, greatest
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _confidence(middle * cosines) > wanted else (middle, high)
+    return _rounded(low)
+
+
 def calibration_error(best: np.ndarray, right: np.ndarray, *, bins: int = 15) -> float:
     """The expected calibration error: how far probabilities are from how often they are right.
 
@@ -125,6 +147,12 @@ def roc_area(known: np.ndarray, unknown: np.ndarray) -> float:
     below = np.searchsorted(unknown, known, side="left")
     not_above = np.searchsorted(unknown, known, side="right")
     return float((below + not_above).sum() / (2 * len(known) * len(unknown)))
+
+
+def _confidence(logits: np.ndarray) -> float:
+    """The mean of the highest probabilities of photos, from their logits [n, classes]."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return float((1 / shifted.sum(axis=1)).mean())
 
 
 def _slope(cosines: np.ndarray, labels: np.ndarray, factor: float) -> float:

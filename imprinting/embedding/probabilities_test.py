@@ -88,6 +88,34 @@ class LikeliestScaleFactorTest(absltest.TestCase):
                 probabilities.likeliest_scale_factor(cosines, labels, greatest=greatest)
 
 
+class AsConfidentTest(absltest.TestCase):
+    def test_finds_the_factor(self):
+        cosines, _ = _sample(100, 10, 1.0)
+        for factor in (2.0, 8.0, 30.0):
+            self.assertAlmostEqual(
+                probabilities.as_confident(cosines, factor * cosines), factor, delta=0.05
+            )
+
+    def test_another_classifier(self):
+        cosines, _ = _sample(200, 10, 1.0)
+        logits = np.random.default_rng(1).normal(size=[200, 6])
+        found = probabilities.as_confident(cosines, logits)
+        highest = []
+        for values in (found * cosines, logits):
+            odds = np.exp(values)
+            highest.append((odds.max(axis=1) / odds.sum(axis=1)).mean())
+        self.assertAlmostEqual(*highest, delta=0.002)
+
+    def test_stays_in_range_and_rounds_to_three_digits(self):
+        cosines, _ = _sample(50, 5, 1.0)
+        find = probabilities.as_confident
+        self.assertEqual(find(cosines, 1e4 * cosines), 100.0)
+        self.assertEqual(find(cosines, 1e4 * cosines, greatest=20.0), 20.0)
+        self.assertEqual(find(cosines, 0 * cosines), 1.0)
+        found = find(cosines, 33.3333 * cosines)
+        self.assertEqual(found, float(f"{found:.3g}"))
+
+
 class CalibrationErrorTest(absltest.TestCase):
     def test_hand_computed(self):
         best = np.array([0.1, 0.2, 0.9, 0.8, 0.7])

@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from imprinting.base import atomic_files
-from imprinting.base import labels as label_files
 from imprinting.embedding import unit_vectors
 from imprinting.new_classes import (
+    class_names,
     class_numbers,
     kept_classes,
     photo_imprinting,
@@ -113,11 +113,9 @@ class TfliteNetwork:
                     "compiled"
                 )
         num_classes = self._engine().num_classes
-        if labels is None or not num_classes:
-            self.labels, self.num_unnamed = carried_labels(data, num_classes)
-        else:
-            label_files.check_count(labels, num_classes, labels_source)
-            self.labels, self.num_unnamed = [*labels], 0
+        self.labels, self.num_unnamed = class_names.of(
+            data, num_classes, labels, source=labels_source
+        )
         metadata.check(self._tflite_model, data)
 
     def imprint(self, found: Photos, on_progress: OnProgress | None = None) -> ImprintedTflite:
@@ -220,26 +218,3 @@ class TfliteNetwork:
             edge_tpu=self._edge_tpu,
         )
         return Computed(values[0], values[-1], bad)
-
-
-def carried_labels(data: bytes, num_classes: int) -> tuple[list[str], int]:
-    """The names of a model's classes, and how many of these are numbers, for lack of a name.
-
-    Args:
-      data: the bytes of the .tflite.
-      num_classes: how many classes it has.
-
-    Raises:
-      ValueError: if it carries more names, or one that is empty, or damaged ones.
-    """
-    if not num_classes:
-        return [], 0
-    # An on-device engine keeps the description of the labels, but loses their file.
-    labels = metadata.labels_of(data, must_be_there=False) or ()
-    has_empty = "" in map(str.strip, labels)
-    if len(labels) > num_classes or has_empty:
-        raise ValueError(
-            f"expected names of at most its {num_classes} classes, got {len(labels)}"
-            f"{', some of them empty' if has_empty else ''}; give others with --labels"
-        )
-    return [*labels, *map(str, range(len(labels), num_classes))], num_classes - len(labels)

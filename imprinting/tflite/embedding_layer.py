@@ -41,12 +41,14 @@ def read(tflite_model: Model) -> EmbeddingLayer:
     features, kernel, biases = conv.inputs
     assert features is not None and kernel is not None and biases is not None
     scales, zero_points = np.array(kernel.scales), np.array(kernel.zero_points)
-    quanta = _values(tflite_model, kernel).reshape(kernel.shape[0], -1).astype(np.float64)
+    quanta = (
+        model_graph.values(tflite_model, kernel).reshape(kernel.shape[0], -1).astype(np.float64)
+    )
     bias_scales = np.array(biases.scales)
     return EmbeddingLayer(
         features,
         (quanta - zero_points[:, np.newaxis]) * scales[:, np.newaxis],
-        _values(tflite_model, biases) * bias_scales,
+        model_graph.values(tflite_model, biases) * bias_scales,
     )
 
 
@@ -128,12 +130,6 @@ def _is_linear(tflite_model: Model, conv: Operator) -> bool:
         and features.shape[:3] == (1, 1, 1)
         and options.fusedActivationFunction == schema.ActivationFunctionType.NONE
     )
-
-
-def _values(tflite_model: Model, tensor: Tensor) -> np.ndarray:
-    kind = {"INT8": np.int8, "UINT8": np.uint8, "INT32": np.int32}[tensor.type]
-    buffer = tflite_model.subgraphs[0].tensors[tensor.index].buffer
-    return np.asarray(tflite_model.buffers[buffer].data, np.uint8).view(kind)
 
 
 class _Changed:

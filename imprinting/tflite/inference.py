@@ -95,7 +95,7 @@ def delegate(device: str) -> Any:
             'expected a device, "cpu", "usb", "pci" or the path of a delegate\'s library, got '
             f"{device!r}"
         )
-    found = _delegate(_EDGE_TPU, {"device": device}) if is_edge_tpu else _delegate(device, {})
+    found = edge_tpu(device) if is_edge_tpu else _delegate(device, None)
     if found is None:
         raise ValueError(
             f"expected an Edge TPU at {device} and its runtime, {_EDGE_TPU}, got none; connect it, "
@@ -107,12 +107,17 @@ def delegate(device: str) -> Any:
     return found
 
 
-def edge_tpu() -> Any:
-    """Returns a delegate for any Edge TPU; None if there is none on this machine."""
-    return _delegate(_EDGE_TPU, {})
+def edge_tpu(device: str = "") -> Any:
+    """Returns a delegate for an Edge TPU; None if there is none on this machine.
+
+    Args:
+      device: which Edge TPU, as its runtime names them, such as ":0", "usb" or "pci:1"; empty for
+        any.
+    """
+    return _delegate(_EDGE_TPU, {"device": device} if device else None)
 
 
-def _delegate(library: str, options: dict[str, str]) -> Any:
+def _delegate(library: str, options: dict[str, str] | None) -> Any:
     try:
         # If the library is missing, the destructor of a delegate would print an error.
         ctypes.CDLL(library)

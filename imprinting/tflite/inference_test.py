@@ -99,6 +99,15 @@ class EdgeTpuTest(absltest.TestCase):
             self.assertIs(inference.delegate("pci"), found)
             load.assert_called_once_with(inference._EDGE_TPU, {"device": "pci"})
 
+    def test_one_of_several(self):
+        for device, options in (("", None), ("usb", {"device": "usb"})):
+            with (
+                mock.patch.object(ctypes, "CDLL"),
+                mock.patch.object(inference.litert, "load_delegate") as load,
+            ):
+                self.assertIs(inference.edge_tpu(device), load.return_value)
+            load.assert_called_once_with("libedgetpu.so.1", options)
+
     def test_a_compiled_model_cannot_run_without_one(self):
         data = testing.compiled(testing.small().extractor)
         inference.verify(data)

@@ -17,6 +17,7 @@ def _names(enumeration: type) -> dict[int, str]:
 
 _TYPES = _names(schema.TensorType)
 _OPERATORS = _names(schema.BuiltinOperator)
+_KINDS: dict[str, Any] = {"UINT8": np.uint8, "INT8": np.int8, "INT32": np.int32}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,6 +151,21 @@ def tensor(tflite_model: Model, index: int) -> Tensor:
         zero_points=zero_points if scales else (),
         constant=data is not None and len(data) > 0,
     )
+
+
+def values(tflite_model: Model, constant: Tensor) -> np.ndarray:
+    """Returns the values of a constant, in its shape: quanta if it is quantised.
+
+    Raises:
+      ValueError: if it is not of uint8, int8 or int32.
+    """
+    if constant.type not in _KINDS:
+        raise ValueError(
+            f"expected a constant of {', '.join(kind.lower() for kind in _KINDS)}, got {constant}"
+        )
+    buffer = tflite_model.subgraphs[0].tensors[constant.index].buffer
+    data = np.asarray(tflite_model.buffers[buffer].data, np.uint8)
+    return data.view(_KINDS[constant.type]).reshape(constant.shape)
 
 
 def indices(vector: Any) -> list[int]:

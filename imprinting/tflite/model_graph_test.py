@@ -56,6 +56,19 @@ class GraphTest(absltest.TestCase):
         floats = model_graph.graph(model_file.parse(testing.small(quantise=False).model))
         np.testing.assert_array_equal(floats.inputs[0].dequantise(np.array([0.5])), [0.5])
 
+    def test_values_of_constants(self):
+        model = model_file.parse(testing.small().model)
+        found = model_graph.graph(model)
+        kernel = found.operators[0].input(1)
+        values = model_graph.values(model, kernel)
+        self.assertEqual((values.shape, values.dtype), (kernel.shape, np.uint8))
+        shape = found.named("RESHAPE")[0].input(1)
+        np.testing.assert_array_equal(model_graph.values(model, shape), [1, testing.CLASSES])
+        model = model_file.parse(testing.small(quantise=False).model)
+        kernel = model_graph.graph(model).operators[0].input(1)
+        with self.assertRaisesRegex(ValueError, "of uint8, int8, int32, got float32"):
+            model_graph.values(model, kernel)
+
     def test_tensors_as_text(self):
         graph = model_graph.graph(small_model())
         self.assertEqual(

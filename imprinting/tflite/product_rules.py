@@ -148,6 +148,8 @@ def _tensors(_: Model, graph: Graph, expected: _Expected) -> Iterator[str]:
             if op.name == "RESHAPE" and index == 1:
                 # The new shape, which is not quantised.
                 fits = tensor.type == "INT32" and tensor.constant
+            elif _is_index(op, index, tensor):
+                fits = True
             elif not expected.quantised:
                 fits = tensor.type == "FLOAT32"
             elif op.name in _ENDS and op.index in (body.start - 1, body.stop):
@@ -160,6 +162,12 @@ def _tensors(_: Model, graph: Graph, expected: _Expected) -> Iterator[str]:
                 fits = tensor.type == type_ and _has_scales(tensor, constant)
             if not fits:
                 yield f"{_show(tensor)} in {op.name} (operator {op.index}), {tensor.name}"
+
+
+def _is_index(op: Operator, index: int, tensor: Tensor) -> bool:
+    """Whether an input is a constant that says how an operator works, such as axes or paddings."""
+    is_bias = op.name in _BIASED and index == 2
+    return tensor.type == "INT32" and tensor.constant and not tensor.scales and not is_bias
 
 
 def _has_scales(tensor: Tensor, several: bool) -> bool:
@@ -266,7 +274,8 @@ RULES = {
         "one output, that of the SOFTMAX, [1, n], uint8 (float32 if not quantised)", _output
     ),
     "quantised": Rule(
-        "each tensor to be uint8 with one scale, biases int32 with one scale; or int8, where "
+        "each tensor to be uint8 with one scale, biases int32 with one scale, axes and the like "
+        "int32 constants; or int8, where "
         "constants may have a scale for each channel, between a QUANTIZE of the input and one "
         "before the L2_NORMALIZATION (all float32 if not quantised)",
         _tensors,

@@ -223,6 +223,24 @@ class CheckTest(parameterized.TestCase):
         ]
         self.assertContainsSubset(["input", "output", "quantised", "scale_factor"], broken)
 
+    @parameterized.parameters(True, False)
+    def test_axes_in_the_body(self, quantise):
+        model = small_model(quantise)
+        rename(model, 2, "MEAN")
+        model.buffers.append(schema.BufferT(data=np.array([1, 0, 0, 0, 2, 0, 0, 0], np.uint8)))
+        axes = schema.TensorT(
+            name=b"axes", type=schema.TensorType.INT32, shape=[2], buffer=len(model.buffers) - 1
+        )
+        subgraph = model.subgraphs[0]
+        subgraph.tensors.append(axes)
+        mean = subgraph.operators[2]
+        mean.inputs = [mean.inputs[0], len(subgraph.tensors) - 1]
+        self.assertEqual(product_rules.check(model), [])
+        axes.buffer = 0
+        (found,) = product_rules.check(model)
+        self.assertEqual(found.rule, "quantised")
+        self.assertIn("int32 [2] in MEAN (operator 2), axes", found.found)
+
     def test_extractor_and_head_alone_break_rules(self):
         for data in (testing.small().extractor, testing.small().head):
             self.assertNotEmpty(product_rules.check(model_file.parse(data)))
