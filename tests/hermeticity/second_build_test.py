@@ -1,4 +1,4 @@
-"""Builds frozen_tflite a second time, in a copy of the workspace, with the host's tools hidden.
+"""Builds frozen_tflite and the wheel again, in a copy of the workspace, without the host's tools.
 
 The products must have the same bytes as those of this build. The copy also serves to test the
 user's own checkpoints, and the errors of the rule.
@@ -32,7 +32,7 @@ _PRODUCTS = [
         "_report.json",
         "_report.md",
     )
-]
+] + ["imprinting/imprinting-0.1.0-py3-none-any.whl"]
 _LOAD = 'load("//transforms:defs.bzl", "l2norm_tflite")\n'
 
 
@@ -92,7 +92,7 @@ class SecondBuildTest(parameterized.TestCase):
         return f"//{name}:all"
 
     def test_strict_build_gives_the_same_bytes(self):
-        done = self.build("--config=strict", "frozen_tflite")
+        done = self.build("--config=strict", "frozen_tflite", "wheel")
         self.assertEqual(done.returncode, 0, done.stdout)
         made = self.workspace / ".bazel/bin"
         for name in _PRODUCTS:
