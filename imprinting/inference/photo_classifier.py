@@ -64,8 +64,8 @@ class PhotoClassifier:
           ValueError: if the model is damaged, is not such a classifier or is refused by the
             interpreter, or if the names do not fit it.
         """
-        tflite_model = model_file.parse(data)
-        inference.verify(data)
+        tflite_model = inference.verify(data)
+        model_file.require_uncompiled(tflite_model)
         self._image, self._output = _image_and_output(model_graph.graph(tflite_model))
         self._data = data
         self._runners = [_tried_runner(data, self._image)]
@@ -190,11 +190,6 @@ def _tried_runner(data: bytes, image: Tensor) -> Runner:
         runner = Runner(data, kernels=Kernels.DEFAULT)
         # Some damage is found only now.
         runner.run(np.zeros(image.shape[1:], _TYPES[image.type]))
-    except RuntimeError as error:
-        raise ValueError(
-            "expected a model that TensorFlow Lite's interpreter can run, got one that it cannot "
-            f"({_one_line(error)}); create or download it again"
-        ) from error
     except ValueError as error:
         raise ValueError(_one_line(error)) from error
     return runner

@@ -36,8 +36,8 @@ from imprinting.tflite import (
     imprint_target,
     inference,
     metadata,
-    model_file,
     split,
+    verification,
 )
 from imprinting.tflite.imprinting import ImprintingEngine
 from imprinting.tflite.model_graph import Model
@@ -99,8 +99,9 @@ class TfliteNetwork:
         """
         self._data = data
         self._options = options
-        self._tflite_model = model_file.parse(data, compiled=True)
-        inference.verify(data)
+        self._tflite_model = inference.verify(data)
+        if embedder is not None:
+            verification.check(embedder)
         self._target = imprint_target.read(self._tflite_model, embedder)
         self.is_old = self._target.is_old
         self._edge_tpu = None

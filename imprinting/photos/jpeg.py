@@ -6,6 +6,8 @@ ITU-T T.81, annex B, describes markers and segments.
 import re
 from typing import NamedTuple
 
+from imprinting.photos import large_images
+
 try:
     import simplejpeg
 except ImportError:  # The package does not need it.
@@ -19,6 +21,7 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 _COEFFICIENTS = 64
+_PROGRESSIVE = b"\xff\xc2"
 
 # Decoding to an eighth of the size reads all entropy-coded data, but does little else.
 _SMALLEST = {"min_height": 1, "min_width": 1, "min_factor": 8}
@@ -53,14 +56,15 @@ def check(data: bytes) -> Checked | None:
       data: the file, which begins with `HEAD`.
 
     Returns:
-      The file; None if libjpeg cannot decode it at all, for example a lossless JPEG, or if there is
-      no simplejpeg, which finds out whether pixels are missing inside a scan.
+      The file; None if libjpeg cannot decode it at all, for example a lossless JPEG, if it has too
+      many pixels, or if there is no simplejpeg, which finds out whether pixels are missing inside a
+      scan.
 
     Raises:
       ValueError: if pixels are missing; the message is a part of a sentence.
     """
     repaired, complaints, has_end, last_scan = _repair(data)
-    if simplejpeg is None:
+    if simplejpeg is None or _is_too_large(repaired):
         return None
     try:
         warning = _warning(repaired)
@@ -76,6 +80,16 @@ def check(data: bytes) -> Checked | None:
     if warning:
         complaints.append(warning)
     return Checked(repaired, ", ".join(complaints), not warning)
+
+
+def _is_too_large(data: bytes) -> bool:
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
+    except ValueError:
+        return False
+    # The marker may also be in a thumbnail, which does no harm.
+    is_progressive = _PROGRESSIVE in data
+    return large_images.is_too_large_jpeg(width, height, is_progressive=is_progressive)
 
 
 def _warning(data: bytes) -> str:

@@ -1,8 +1,8 @@
 """Reads photos as a viewer shows them: upright, in RGB, and over white if they are transparent.
 
-Of an animation, only the first frame is used. A JPEG file with more pixels than `MOST_PIXELS` is
-decoded at half its height and width, or a quarter, and so on. Colour profiles are ignored, as they
-are in training and on devices.
+Of an animation, only the first frame is used. A JPEG file that would need more memory than
+`large_images.MOST_MEMORY` is decoded at half its height and width, or a quarter, and so on. Colour
+profiles are ignored, as they are in training and on devices.
 """
 
 import io
@@ -14,10 +14,12 @@ import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from imprinting.photos import class_folders, jpeg, large_images
-from imprinting.photos.large_images import JPEG_FORMATS, MOST_PIXELS
 
 # Pillow knows more formats, but some of them run other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
+
+# The most bytes of a file, which is read as a whole.
+MOST_BYTES = 1 << 27
 
 # Loads all formats before several threads need them.
 Image.init()
@@ -77,22 +79,16 @@ def decode(data: bytes, path: str = "the photo") -> Photo:
     checked = check(data)
     try:
         image = Image.open(io.BytesIO(checked.data), formats=FORMATS)
-        factor = large_images.factor(image)
-        if factor == 1:
-            return Photo(_pixels(image), checked.complaint)
-        if image.format not in JPEG_FORMATS:
-            raise BadImageError(
-                f"it has {image.width} x {image.height} pixels, {image.width * image.height:,}, "
-                f"and the most is {MOST_PIXELS:,} unless it is a JPEG; make it smaller"
-            )
-        with large_images.one_at_a_time:
-            large_images.check_memory(image, factor)
-            image.draft(image.mode, (image.width // factor, image.height // factor))
-            if large_images.factor(image) > 1:
-                raise BadImageError(
-                    f"it has {image.width} x {image.height} pixels even at an eighth of its size; "
-                    "make it smaller"
-                )
+        factor = large_images.reduction(image)
+        with large_images.memory(image, factor):
+            if factor > 1:
+                large_images.check_memory(image, factor)
+                image.draft(image.mode, (image.width // factor, image.height // factor))
+                if large_images.reduction(image) > 1:
+                    raise BadImageError(
+                        f"it cannot be reduced to less than {image.width} x {image.height} pixels; "
+                        "make it smaller"
+                    )
             return Photo(_pixels(image), checked.complaint)
     except (BadImageError, large_images.TooLargeError) as error:
         raise BadImageError(str(error)) from error
@@ -124,18 +120,24 @@ def read_file(path: str) -> bytes:
     """The contents of a file.
 
     Raises:
-      BadImageError: it is empty, cannot be opened, or is a folder, a pipe or the like.
+      BadImageError: it is empty, has more than `MOST_BYTES`, cannot be opened, or is a folder, a
+        pipe or the like.
     """
     if os.path.exists(path) and not os.path.isfile(path):
         raise BadImageError("it is not a regular file")
     try:
         with open(path, "rb") as file:
-            data = file.read()
+            size = os.fstat(file.fileno()).st_size
+            data = file.read() if size <= MOST_BYTES else b""
     except OSError as error:
         link = class_folders.describe_link(path)
         raise BadImageError(
             f"it {f'is {link}, and ' if link else ''}cannot be opened: {error.strerror}"
         ) from error
+    if size > MOST_BYTES:
+        raise BadImageError(
+            f"it has {size:,} bytes, and the most is {MOST_BYTES:,}; make it smaller"
+        )
     if not data:
         raise BadImageError("it is empty")
     return data

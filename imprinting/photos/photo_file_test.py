@@ -1,6 +1,7 @@
 """Tests of photo_file.py; image_files_test.py has more kinds of files."""
 
 import io
+import struct
 from unittest import mock
 
 import numpy as np
@@ -25,16 +26,37 @@ class PhotoFileTest(parameterized.TestCase):
         np.testing.assert_array_equal(photo_file.decode(encoded(kind)).pixels, _PIXELS)
 
     def test_large_images(self):
-        # Pixels of 32 x 24 or more are too many.
-        with mock.patch.object(large_images, "MOST_PIXELS", 32 * 24 - 1):
-            self.assertEqual(photo_file.decode(encoded("JPEG")).pixels.shape, (12, 16, 3))
+        # The memory for pixels of 32 x 24 or more is too much.
+        with mock.patch.object(large_images, "MOST_MEMORY", 14 * 32 * 24):
+            self.assertEqual(photo_file.decode(encoded("JPEG")).pixels.shape, (24, 32, 3))
             with self.assertRaisesRegex(BadImageError, "^it has 64 x 48 pixels, 3,072, and the"):
                 photo_file.decode(encoded("PNG"))
         with (
-            mock.patch.object(large_images, "MOST_PIXELS", 8 * 6 - 1),
-            self.assertRaisesRegex(BadImageError, "pixels even at an eighth of its size; make"),
+            mock.patch.object(large_images, "MOST_MEMORY", 14 * 7 * 6),
+            self.assertRaisesRegex(
+                BadImageError, "^it has 64 x 48 pixels, .* for such a JPEG; mak"
+            ),
         ):
             photo_file.decode(encoded("JPEG"))
+
+    def test_headers_with_more_pixels_than_the_file_can_have(self):
+        data = bytearray(encoded("BMP"))
+        data[18:26] = struct.pack("<ii", 2**15, 2**15)
+        with self.assertRaisesRegex(BadImageError, "32768 x 32768 pixels"):
+            photo_file.decode(bytes(data))
+        data = bytearray(encoded("JPEG"))
+        at = data.index(b"\xff\xc0") + 5
+        data[at : at + 4] = struct.pack(">HH", 65500, 65500)
+        with self.assertRaisesRegex(BadImageError, "65500 x 65500 pixels, .* for such a JPEG"):
+            photo_file.decode(bytes(data))
+
+    def test_large_file(self):
+        path = self.create_tempfile(content=encoded("PNG"), mode="wb").full_path
+        with (
+            mock.patch.object(photo_file, "MOST_BYTES", 100),
+            self.assertRaisesRegex(BadImageError, "bytes, and the most is 100; make it smaller$"),
+        ):
+            photo_file.read(path)
 
     @parameterized.parameters("JPEG", "PNG", "WEBP", "GIF")
     def test_truncated(self, kind):

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from imprinting.tflite import model_file
+from imprinting.tflite import model_file, verification
 from imprinting.tflite.model_graph import Model
 from imprinting.tflite.silence import silence
 
@@ -70,10 +70,17 @@ class Runner:
           image: has the input's type, and its shape without the first dimension, which is 1.
 
         Raises:
-          ValueError: if the image has another type or shape.
+          ValueError: if the image has another type or shape, or if the interpreter cannot run the
+            model.
         """
         self._interpreter.set_tensor(self._input, image[np.newaxis])
-        self._interpreter.invoke()
+        try:
+            self._interpreter.invoke()
+        except RuntimeError as error:
+            raise ValueError(
+                "expected a model that TensorFlow Lite's interpreter can run, got one that it "
+                f"cannot ({' '.join(str(error).split())}); create or download it again"
+            ) from error
         return [self._interpreter.get_tensor(output)[0] for output in self._outputs]
 
 
@@ -127,14 +134,24 @@ def _delegate(library: str, options: dict[str, str] | None) -> Any:
         return None
 
 
-def verify(data: bytes) -> None:
-    """Checks that TensorFlow Lite's interpreter accepts the bytes of a .tflite.
+def verify(data: bytes) -> Model:
+    """Checks the bytes of a .tflite of unknown origin; call it before anything else runs them.
 
-    The interpreter verifies every offset in the file, which `model_file.parse` does not.
+    First `model_file.parse` checks the file's structure, then `verification.check` whether it is a
+    network that can be run safely, and last the interpreter itself, in this process.
+
+    Args:
+      data: the bytes of the file. The model may be compiled for the Edge TPU.
+
+    Returns:
+      The model.
 
     Raises:
-      ValueError: if the file is truncated or damaged.
+      ValueError: if the file is truncated or damaged, or is not a network of operators that image
+        classifiers have.
     """
+    tflite_model = model_file.parse(data, compiled=True)
+    verification.check(tflite_model)
     try:
         with silence():
             litert.Interpreter(
@@ -148,6 +165,7 @@ def verify(data: bytes) -> None:
             f"expected a complete .tflite, got {len(data)} bytes that are truncated or damaged "
             f"({' '.join(str(error).split())}); create or download it again"
         ) from error
+    return tflite_model
 
 
 def run(

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from absl.testing import absltest, parameterized
 
-from imprinting.tflite import inference, model_file, model_graph
+from imprinting.tflite import inference, model_file, model_graph, node_testing
 from imprinting.tflite.inference import Kernels
 from transforms.conversion import testing
 
@@ -67,6 +67,46 @@ class RunTest(parameterized.TestCase):
         model.subgraphs[0].operators[8].inputs = model.subgraphs[0].operators[0].inputs[:2]
         with self.assertRaisesRegex(ValueError, "interpreter accepts, got "):
             inference.run(model, testing.images(2), kernels=Kernels.REFERENCE)
+
+
+class VerifyTest(parameterized.TestCase):
+    def test_returns_the_model(self):
+        data = testing.small().model
+        self.assertEqual(model_file.serialise(inference.verify(data)), data)
+
+    @parameterized.parameters(
+        (lambda data: data[: len(data) // 2], "a complete .tflite, got .* truncated or damaged"),
+        (lambda data: b"noise" + data, "a .tflite, whose bytes 4 to 8"),
+        # The interpreter would end the process.
+        (lambda data: bytes([0] * 4) + data[4:], "a complete .tflite, got .* truncated or damaged"),
+    )
+    def test_structure(self, change, expected):
+        with self.assertRaisesRegex(ValueError, f"expected {expected}"):
+            inference.verify(change(testing.small().model))
+
+    def test_networks_that_cannot_run(self):
+        model = node_testing.classifier("CONV_2D", "UINT8")
+        model.subgraphs[0].operators[0].builtinOptions.strideH = 0
+        with self.assertRaisesRegex(ValueError, "a stride from 1"):
+            inference.verify(model_file.serialise(model))
+
+    def test_what_the_interpreter_refuses(self):
+        model = node_testing.classifier("CONV_2D", "UINT8")
+        model.version = 99
+        with self.assertRaisesRegex(ValueError, "complete .tflite, .*; create or download it ag"):
+            inference.verify(model_file.serialise(model))
+
+
+class RunnerTest(absltest.TestCase):
+    def test_what_fails_when_it_runs(self):
+        runner = inference.Runner(testing.small().model, kernels=Kernels.DEFAULT)
+        with (
+            mock.patch.object(runner._interpreter, "invoke", side_effect=RuntimeError("a\nb")),
+            self.assertRaisesRegex(
+                ValueError, r"interpreter can run, got .* cannot \(a b\); create"
+            ),
+        ):
+            runner.run(testing.images(1)[0])
 
 
 class EdgeTpuTest(absltest.TestCase):

@@ -6,10 +6,7 @@ appended to the .tflite.
 """
 
 import dataclasses
-import io
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,11 +17,20 @@ import imprinting.schema.metadata as form
 import imprinting.schema.tflite as schema
 from imprinting.base.labels import check_names, normalised
 from imprinting.base.photo_crop import Crop
-from imprinting.tflite import model_file, model_graph, tensor_metadata
+from imprinting.tflite import (
+    flatbuffer_check,
+    flatbuffer_layouts,
+    model_file,
+    model_graph,
+    packed_files,
+    tensor_metadata,
+)
 from imprinting.tflite.model_graph import Model
 
 _NAME = b"TFLITE_METADATA"
 _IDENTIFIER = b"M001"
+# The most bytes of the description, without the files.
+MOST_BYTES = 1 << 20
 _TITLE_END = " with an L2-normalised embedding"
 # The first version of the schema has everything that is used here.
 _PARSER_VERSION = "1.0.0"
@@ -98,7 +104,7 @@ def check(tflite_model: Model, data: bytes) -> None:
       ValueError: if they are damaged.
     """
     _described(tflite_model)
-    _files(data)
+    packed_files.read(data)
 
 
 def extend(tflite_model: Model, labels: Sequence[str], *, data: bytes | None) -> bytes:
@@ -118,7 +124,7 @@ def extend(tflite_model: Model, labels: Sequence[str], *, data: bytes | None) ->
     """
     fresh = _describe(tflite_model, labels, About())
     described = _described(tflite_model)
-    packed = {} if data is None else _files(data)
+    packed = {} if data is None else packed_files.read(data)
     gone = {tensor_metadata.LABELS_FILE}
     try:
         if described is None:
@@ -195,7 +201,7 @@ def _written(tflite_model: Model, described: Any, packed: Mapping[str, bytes]) -
     bare.metadata.append(schema.MetadataT(name=_NAME, buffer=len(bare.buffers)))
     bare.buffers.append(buffer)
     data = model_file.serialise(bare)
-    return _packed(data, packed) if packed else data
+    return packed_files.append(data, packed) if packed else data
 
 
 def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | None:
@@ -215,16 +221,16 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
     if described is None:
         return None
     files = _label_files(described)
-    if not files or not (must_be_there or zipfile.is_zipfile(io.BytesIO(data))):
+    if not files or not (must_be_there or packed_files.are_there(data)):
         return None
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _lines(archive.read(files[0]))
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, OSError, RuntimeError) as error:
+        content = packed_files.read(data, files[0])[files[0]]
+    except ValueError as error:
         raise ValueError(
             f"expected the file {files[0]}, which the metadata names, appended to the model, got a "
             f"damaged or missing one ({error}); create the .tflite again"
         ) from error
+    return _lines(content)
 
 
 def about(tflite_model: Model) -> About | None:
@@ -263,12 +269,18 @@ def _described(tflite_model: Model) -> Any:
         return None
     values = tflite_model.buffers[buffers[0]].data
     blob = b"" if values is None else values.tobytes()
+    if len(blob) > MOST_BYTES:
+        raise ValueError(
+            f"expected metadata of at most {MOST_BYTES:,} bytes, got {len(blob):,}; create the "
+            ".tflite again"
+        )
     if blob[4:8] != _IDENTIFIER:
         raise ValueError(
             f"expected metadata with the identifier M001, got {blob[4:8]!r}; create the .tflite "
             "again"
         )
     try:
+        flatbuffer_check.check(blob, flatbuffer_layouts.METADATA, "ModelMetadata")
         return form.ModelMetadataT.InitFromObj(form.ModelMetadata.GetRootAs(blob))
     except model_file.DAMAGED as error:
         raise _damaged(error) from error
@@ -283,39 +295,12 @@ def _damaged(error: Exception) -> ValueError:
 def _label_files(described: Any) -> list[str]:
     """The names of the files of class names."""
     return [
-        file.name.decode()
+        file.name.decode("utf-8", "replace")
         for subgraph in described.subgraphMetadata or ()
         for tensor in subgraph.outputTensorMetadata or ()
         for file in tensor.associatedFiles or ()
-        if file.type == tensor_metadata.LABELS
+        if file.type == tensor_metadata.LABELS and file.name
     ]
-
-
-def _files(data: bytes) -> dict[str, bytes]:
-    """Name -> contents of the files that are appended to a model."""
-    file = io.BytesIO(data)
-    if not zipfile.is_zipfile(file):
-        return {}
-    try:
-        with zipfile.ZipFile(file) as archive:
-            return {info.filename: archive.read(info) for info in archive.infolist()}
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
-        raise ValueError(
-            f"expected a valid zip archive appended to the model, got damaged bytes ({error}); "
-            "create the .tflite again"
-        ) from error
-
-
-def _packed(data: bytes, packed: Mapping[str, bytes]) -> bytes:
-    """A .tflite with files appended to it; the bytes do not depend on the time."""
-    file = io.BytesIO(data)
-    with zipfile.ZipFile(file, "a", zipfile.ZIP_STORED) as archive:
-        for name, content in packed.items():
-            info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-            info.create_system = 3
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, content)
-    return file.getvalue()
 
 
 def _text(labels: Sequence[str]) -> bytes:

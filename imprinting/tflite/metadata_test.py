@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from unittest import mock
 
 import flatbuffers
 import numpy as np
@@ -11,7 +12,7 @@ from absl.testing import absltest, parameterized
 import imprinting.schema.metadata as form
 import imprinting.schema.tflite as schema
 from imprinting.base.photo_crop import Crop
-from imprinting.tflite import imprinting, metadata, model_file, model_graph
+from imprinting.tflite import imprinting, metadata, model_file, model_graph, packed_files
 from transforms.conversion import testing
 
 
@@ -364,6 +365,37 @@ class ExtendTest(absltest.TestCase):
                 except ValueError:
                     refused += 1
         self.assertGreater(refused, 50)
+
+
+class LimitsTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.data = attached(testing.small().model)
+        self.model = model_file.parse(self.data)
+
+    def test_large_description(self):
+        size = len(self.model.buffers[self.model.metadata[-1].buffer].data)
+        with mock.patch.object(metadata, "MOST_BYTES", size):
+            metadata.check(self.model, self.data)
+        with (
+            mock.patch.object(metadata, "MOST_BYTES", size - 1),
+            self.assertRaisesRegex(ValueError, f"at most {size - 1} bytes, got {size}; create"),
+        ):
+            metadata.check(self.model, self.data)
+
+    def test_large_files(self):
+        with mock.patch.object(packed_files, "MOST_BYTES", 10):
+            for call in (metadata.check, lambda _, data: metadata.labels_of(data)):
+                with self.assertRaisesRegex(ValueError, "more than 10 bytes"):
+                    call(self.model, self.data)
+
+    def test_files_of_labels_without_names(self):
+        described = metadata_of(self.data)
+        output = described.subgraphMetadata[0].outputTensorMetadata[0]
+        for file in output.associatedFiles:
+            file.name = None
+        nameless = metadata._written(self.model, described, {})
+        self.assertIsNone(metadata.labels_of(nameless))
 
 
 class FileOfLabelsTest(absltest.TestCase):

@@ -13,10 +13,12 @@ import flatbuffers
 import numpy as np
 
 import imprinting.schema.tflite as schema
-from imprinting.tflite import model_graph
+from imprinting.tflite import flatbuffer_check, flatbuffer_layouts, model_graph
 from imprinting.tflite.model_graph import Model, Tensor, indices
 
 _IDENTIFIER = b"TFL3"
+# The most bytes of a file: joining and writing a model needs several times as much memory.
+MOST_BYTES = 1 << 27
 # The alignment of buffers in the schema (force_align), which vectorised kernels need.
 _ALIGNMENT = 16
 # The Edge TPU's compiler replaces the operators that the chip computes by this one.
@@ -48,23 +50,31 @@ def read(path: str, *, compiled: bool = False) -> Model:
 def parse(data: bytes, *, compiled: bool = False) -> Model:
     """Returns the model in the bytes of a .tflite file.
 
-    Files that are appended to it, such as labels, are ignored. Truncated and inconsistent files
-    are found, but not all damage; `imprinting.tflite.inference.verify` checks every offset.
+    Files that are appended to it, such as labels, are ignored. Its structure is checked, so that
+    reading it takes no more time and memory than its size suggests; but not whether it makes sense
+    as a network. `imprinting.tflite.inference.verify` checks that, too, before it can be run.
 
     Args:
       data: the bytes of the file.
       compiled: whether the model may be compiled for the Edge TPU.
 
     Raises:
-      ValueError: if the bytes are not a .tflite; if they are truncated or inconsistent; if the
-        model is compiled for the Edge TPU; or if it does not have exactly one subgraph.
+      ValueError: if the bytes are not a .tflite; if they are truncated or inconsistent; if they
+        are more than `MOST_BYTES`; if the model is compiled for the Edge TPU; or if it does not
+        have exactly one subgraph.
     """
     if data[4:8] != _IDENTIFIER:
         raise ValueError(
             f"expected a .tflite, whose bytes 4 to 8 are {_IDENTIFIER.decode()}, got "
             f"{len(data)} bytes with {bytes(data[4:8])!r} there; name a .tflite file"
         )
+    if len(data) > MOST_BYTES:
+        raise ValueError(
+            f"expected a .tflite of at most {MOST_BYTES:,} bytes, got {len(data):,}; quantise it, "
+            "or name a smaller network"
+        )
     try:
+        flatbuffer_check.check(data, flatbuffer_layouts.MODEL, "Model")
         _require_parts(data)
         # A bytearray is a writable copy, so that arrays can be changed in place.
         tflite_model = schema.ModelT.InitFromObj(schema.Model.GetRootAsModel(bytearray(data), 0))
@@ -73,14 +83,20 @@ def parse(data: bytes, *, compiled: bool = False) -> Model:
             f"expected a complete .tflite, got {len(data)} bytes that are truncated or damaged "
             f"({' '.join(str(error).split())}); create or download it again"
         ) from error
-    if is_compiled(tflite_model) and not compiled:
+    if not compiled:
+        require_uncompiled(tflite_model)
+    _check(tflite_model)
+    return tflite_model
+
+
+def require_uncompiled(tflite_model: Model) -> None:
+    """Raises a ValueError if a model is compiled for the Edge TPU."""
+    if is_compiled(tflite_model):
         raise ValueError(
             "expected a .tflite as it was before the Edge TPU's compiler, got one compiled for the "
             "Edge TPU, whose operators and weights are hidden; name the file that was compiled: "
             "NAME.tflite, if this is NAME_edgetpu.tflite"
         )
-    _check(tflite_model)
-    return tflite_model
 
 
 def is_compiled(tflite_model: Model) -> bool:

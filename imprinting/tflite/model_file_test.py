@@ -2,12 +2,13 @@
 
 import os
 import random
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
 
 import imprinting.schema.tflite as schema
-from imprinting.tflite import model_file, model_graph
+from imprinting.tflite import flatbuffer_check, model_file, model_graph
 from transforms.conversion import testing
 
 
@@ -39,6 +40,22 @@ class ParseTest(parameterized.TestCase):
             except ValueError:
                 refused += 1
         self.assertGreater(refused, 50)
+
+    def test_large_files(self):
+        data = testing.small().model
+        with (
+            mock.patch.object(model_file, "MOST_BYTES", 1000),
+            self.assertRaisesRegex(ValueError, "at most 1,000 bytes, got .*; quantise it, or name"),
+        ):
+            model_file.parse(data)
+
+    def test_files_that_take_long_to_read(self):
+        for name in ("MOST_TABLES", "MOST_ITEMS", "MOST_TEXT"):
+            with (
+                mock.patch.object(flatbuffer_check, name, 20),
+                self.assertRaisesRegex(ValueError, "or damaged .* more than 20 .*; create or down"),
+            ):
+                model_file.parse(testing.small().model)
 
     def test_bytes_after_the_model_are_ignored(self):
         data = testing.small().model

@@ -138,7 +138,7 @@ def tensor(tflite_model: Model, index: int) -> Tensor:
     quantization = found.quantization
     scale = quantization.scale if quantization is not None else None
     zero_point = quantization.zeroPoint if quantization is not None else None
-    scales = () if scale is None else tuple(float(s) for s in scale)
+    scales = () if scale is None else tuple(np.asarray(scale).tolist())
     # A file may leave out zero points that are 0.
     zero_points = tuple(indices(zero_point)) or (0,) * len(scales)
     data = tflite_model.buffers[found.buffer].data
@@ -170,4 +170,4 @@ def values(tflite_model: Model, constant: Tensor) -> np.ndarray:
 
 def indices(vector: Any) -> list[int]:
     """Returns a vector of the schema as a list; empty if there is no vector."""
-    return [] if vector is None else [int(i) for i in vector]
+    return [] if vector is None else np.asarray(vector, np.int64).tolist()

@@ -22,7 +22,7 @@ from absl.testing import absltest
 from classification.deployment import export
 from classification.nets import factory
 from classification.nets.model_config import ModelConfig
-from tests.fuzz import mutations
+from tests.fuzz import byte_mutations, mutations
 from transforms import graph_transforms
 
 FLAGS = flags.FLAGS
@@ -179,12 +179,12 @@ class Cases:
         if what < 9:
             graph = mutations.mutate_graph(graph, rng)
         elif what < 10:
-            graph = mutations.mutate_bytes(graph, rng)
+            graph = byte_mutations.mutate_bytes(graph, rng)
         elif what < 11:
-            text = mutations.mutate_text(text, rng)
+            text = byte_mutations.mutate_text(text, rng)
         else:
-            inputs = [mutations.mutate_text(start, rng) for _ in range(rng.randrange(3))]
-            outputs = [mutations.mutate_text(end, rng) for _ in range(rng.randrange(3))]
+            inputs = [byte_mutations.mutate_text(start, rng) for _ in range(rng.randrange(3))]
+            outputs = [byte_mutations.mutate_text(end, rng) for _ in range(rng.randrange(3))]
         return graph_transforms.transform(
             graph,
             inputs=inputs,
@@ -206,9 +206,9 @@ class Cases:
         if what < 3:
             graph = mutations.mutate_graph(graph, rng)
         elif what < 4:
-            graph = mutations.mutate_bytes(graph, rng)
+            graph = byte_mutations.mutate_bytes(graph, rng)
         elif what < 5:
-            outputs = [mutations.mutate_text(end, rng) for _ in range(rng.randrange(3))]
+            outputs = [byte_mutations.mutate_text(end, rng) for _ in range(rng.randrange(3))]
         elif what < 10:
             checkpoint = self._break(rng.choice(("v1", "v2")), rng)
         else:
@@ -227,7 +227,7 @@ class Cases:
         for name in names:
             data = self._files[name]
             if name == broken:
-                data = mutations.mutate_bytes(data, rng)
+                data = byte_mutations.mutate_bytes(data, rng)
             path = os.path.join(self._folder, "broken-" + name)
             with open(path, "wb") as file:
                 file.write(data)

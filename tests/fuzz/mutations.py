@@ -1,4 +1,4 @@
-"""Changes graphs, files and transform strings at random, with a given random generator."""
+"""Changes graphs at random, with a given random generator."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
 
+from tests.fuzz.byte_mutations import mutate_bytes
+
 _INTERESTING = (-1, 0, 1, 2, 7, 255, 65536, 2**31 - 1, 2**31, 2**40, 2**62, -(2**31), -(2**62))
-# Characters of transform strings, and some that are not allowed in them.
-_ALPHABET = "abcxyz_0123456789()=,. \"'\\/:^-\n\t\0é"
 
 
 class _Place(NamedTuple):
@@ -18,46 +18,6 @@ class _Place(NamedTuple):
     node: tf.NodeDef
     other: tf.NodeDef
     rng: random.Random
-
-
-def mutate_bytes(data: bytes, rng: random.Random) -> bytes:
-    """Flips, overwrites, removes, repeats or truncates bytes, once or several times."""
-    mutated = bytearray(data)
-    for _ in range(rng.choice((1, 1, 1, 2, 4, 16))):
-        if not mutated:
-            break
-        at = rng.randrange(len(mutated))
-        length = min(rng.choice((1, 1, 2, 4, 8, 64)), len(mutated) - at)
-        kind = rng.randrange(6)
-        if kind == 0:
-            mutated[at] ^= 1 << rng.randrange(8)
-        elif kind == 1:
-            mutated[at : at + length] = rng.randbytes(length)
-        elif kind == 2:
-            del mutated[at : at + length]
-        elif kind == 3:
-            mutated[at:at] = mutated[at : at + length]
-        elif kind == 4:
-            mutated[at : at + length] = bytes([rng.choice((0, 0x7F, 0x80, 0xFF))]) * length
-        elif rng.random() < 0.3:
-            del mutated[at:]
-    return bytes(mutated)
-
-
-def mutate_text(text: str, rng: random.Random) -> str:
-    """Replaces, inserts, removes or truncates characters, once or several times."""
-    for _ in range(rng.choice((1, 1, 2, 5))):
-        at = rng.randrange(len(text) + 1)
-        kind = rng.randrange(4)
-        if kind == 0:
-            text = text[:at] + rng.choice(_ALPHABET) + text[at + 1 :]
-        elif kind == 1:
-            text = text[:at] + rng.choice(_ALPHABET) + text[at:]
-        elif kind == 2:
-            text = text[:at] + text[at + rng.choice((1, 2, 8)) :]
-        elif rng.random() < 0.3:
-            text = text[:at]
-    return text
 
 
 def mutate_graph(data: bytes, rng: random.Random) -> bytes:
