@@ -64,11 +64,17 @@ def check(data: bytes) -> Checked | None:
       ValueError: if pixels are missing; the message is a part of a sentence.
     """
     repaired, complaints, has_end, last_scan = _repair(data)
-    if simplejpeg is None or _is_too_large(repaired):
+    if simplejpeg is None:
         return None
     try:
-        warning = _warning(repaired)
-    except ValueError:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(repaired, strict=False)
+        # The marker may also be in a thumbnail, which does no harm.
+        is_progressive = _PROGRESSIVE in repaired
+        if large_images.is_too_large_jpeg(width, height, is_progressive=is_progressive):
+            return None
+        warning = _warning(repaired, _DECODED_AS[colours])
+    # It is a KeyError if there are other numbers of colours than 1, 3 and 4.
+    except (ValueError, KeyError):
         return None
     if _MISSING.search(warning):
         raise ValueError(f"pixels are missing ({warning})")
@@ -82,20 +88,9 @@ def check(data: bytes) -> Checked | None:
     return Checked(repaired, ", ".join(complaints), not warning)
 
 
-def _is_too_large(data: bytes) -> bool:
-    try:
-        height, width, *_ = simplejpeg.decode_jpeg_header(data, strict=False)
-    except ValueError:
-        return False
-    # The marker may also be in a thumbnail, which does no harm.
-    is_progressive = _PROGRESSIVE in data
-    return large_images.is_too_large_jpeg(width, height, is_progressive=is_progressive)
-
-
-def _warning(data: bytes) -> str:
+def _warning(data: bytes, colours: str) -> str:
     """Libjpeg's first warning about a file, or ''; raises ValueError if it cannot decode it."""
-    _, _, colours, _ = simplejpeg.decode_jpeg_header(data, strict=False)
-    options = {"colorspace": _DECODED_AS[colours], **_SMALLEST}
+    options = {"colorspace": colours, **_SMALLEST}
     try:
         simplejpeg.decode_jpeg(data, **options, strict=True)
     except ValueError as error:

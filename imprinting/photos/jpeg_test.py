@@ -92,6 +92,15 @@ class CheckTest(parameterized.TestCase):
         self.assertIsNone(jpeg.check(data[: frame + 4] + b"\x07" + data[frame + 5 :]))
         self.assertIsNone(jpeg.check(data[: frame + 1] + b"\xc3" + data[frame + 2 :]))
 
+    def test_files_that_are_not_read_to_their_end(self):
+        # With more pixels than fit in memory, or with a number of colours that no JPEG has.
+        for options, marker in (({}, b"\xff\xc0"), ({"progressive": True}, b"\xff\xc2")):
+            data = save("RGB", options)
+            at = data.index(marker) + 5
+            for size, colours in ((b"\xff\x00\xff\x00", 3), (data[at : at + 4], 2)):
+                changed = data[:at] + size + bytes([colours]) + data[at + 5 :]
+                self.assertIsNone(jpeg.check(changed))
+
 
 if __name__ == "__main__":
     absltest.main()

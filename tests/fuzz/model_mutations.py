@@ -90,9 +90,10 @@ def _structured(data: bytes, other: bytes, rng: random.Random) -> bytes:
     donor = model_file.parse(other, compiled=True)
     for _ in range(50):
         model = copy.deepcopy(model_file.parse(data, compiled=True))
-        for _ in range(rng.choice((1, 1, 1, 2, 3))):
-            rng.choice(model_changes.CHANGES)(model, donor, rng)
         try:
+            # A change may also fail because of the one before.
+            for _ in range(rng.choice((1, 1, 1, 2, 3))):
+                rng.choice(model_changes.CHANGES)(model, donor, rng)
             return model_file.serialise(model) + archive
         except _UNWRITABLE:
             continue
