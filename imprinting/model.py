@@ -1,10 +1,13 @@
 """A classifier that learns classes from a few photos each; see `Model`."""
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from imprinting import arguments
 from imprinting.base import atomic_files, labels
 from imprinting.inference import default_model
 from imprinting.inference.photo_classifier import Answer
@@ -12,12 +15,11 @@ from imprinting.new_classes import class_names, photos
 from imprinting.new_classes.embedding_fit import FitEmbedding
 from imprinting.new_classes.photo_imprinting import Options
 from imprinting.new_classes.tflite_network import ImprintedTflite, TfliteNetwork
+from imprinting.photos.photo_file import BadImageError
 from imprinting.photos.pixel_reader import PixelReader, Source
 from imprinting.tflite import imprint_target, inference, metadata, model_file
 from imprinting.tflite.head_runner import HeadRunner
 from imprinting.tflite.imprinting import ImprintingEngine
-
-UNKNOWN = "unknown"
 
 
 def load(
@@ -46,10 +48,11 @@ def load(
     """
     path = os.fspath(path) if path is not None else default_model.path()
     names = labels.read(os.fspath(labels_file)) if labels_file is not None else None
+    threads, delegate = arguments.num_threads(num_threads), inference.delegate(device)
     with open(path, "rb") as file:
         data = file.read()
     try:
-        return Model(data, given_labels=names, device=device, num_threads=num_threads)
+        return Model(data, given_labels=names, delegate=delegate, num_threads=threads)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -62,8 +65,8 @@ class Model:
     any size. What part of it the network sees, and how that is resized, is the same as in training,
     as the model's metadata says.
 
-    Methods that change the model change it completely or not at all. A model may be used by one
-    thread at a time.
+    Methods that change the model change it completely or not at all. Several threads may use a
+    model; they take turns.
     """
 
     def __init__(
@@ -71,14 +74,20 @@ class Model:
         data: bytes,
         *,
         given_labels: Sequence[str] | None = None,
-        device: str = "cpu",
+        delegate: Any = None,
         num_threads: int = 1,
     ) -> None:
-        """Reads a model from the bytes of a .tflite; see `load`, which raises the same."""
-        if num_threads < 1:
-            raise ValueError(f"expected num_threads to be at least 1, got {num_threads}")
-        self._delegate = inference.delegate(device)
-        self._num_threads = num_threads
+        """Reads a model.
+
+        Args:
+          data: the bytes of a .tflite; see `load`, which raises the same.
+          given_labels: the names of the classes; None for those that the model carries.
+          delegate: see `inference.delegate`.
+          num_threads: the number of the interpreter's threads, at least 1.
+        """
+        self._delegate = delegate
+        self._num_threads = arguments.num_threads(num_threads)
+        self._lock = threading.RLock()
         self._read(data, given_labels)
 
     def _read(self, data: bytes, given: Sequence[str] | None = None) -> None:
@@ -124,16 +133,14 @@ class Model:
         Raises:
           ValueError: if the photo cannot be read, or a number is out of range.
         """
-        if top < 1:
-            raise ValueError(f"expected top to be at least 1, got {top}")
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"expected a threshold in [0, 1], got {threshold}")
-        (pixels,) = self._reader.read(photo)
-        probabilities = self._runner.run(pixels).probabilities
-        best = np.argsort(-probabilities, kind="stable")[:top]
-        if probabilities[best[0]] < threshold:
-            return [Answer(UNKNOWN, float(probabilities[best[0]]))]
-        return [Answer(self._names[i], float(probabilities[i])) for i in best]
+        count, least = arguments.top(top), arguments.threshold(threshold)
+        pixels = self._pixels(photo)
+        with self._lock:
+            probabilities, names = self._runner.run(pixels).probabilities, self._names
+        best = np.argsort(-probabilities, kind="stable")[:count]
+        if probabilities[best[0]] < least:
+            return [Answer(arguments.UNKNOWN, float(probabilities[best[0]]))]
+        return [Answer(names[i], float(probabilities[i])) for i in best]
 
     def embed(self, photo: Source) -> np.ndarray:
         """The embedding of a photo, float32 [d], of unit length up to rounding to 1/128.
@@ -141,8 +148,9 @@ class Model:
         Raises:
           ValueError: if the photo cannot be read.
         """
-        (pixels,) = self._reader.read(photo)
-        return self._runner.run(pixels).embedding
+        pixels = self._pixels(photo)
+        with self._lock:
+            return self._runner.run(pixels).embedding
 
     def imprint(self, label: str, photos: Source | Iterable[Source]) -> None:
         """Adds a class, or more photos to a class that was imprinted before.
@@ -159,23 +167,24 @@ class Model:
           ValueError: if a photo cannot be read, there is none, the photos have nothing in common,
             the name is not a line of text, or a class with this name was trained.
         """
-        found = _as_list(photos)
+        name, found = arguments.label(label), arguments.photos(photos)
         if not found:
-            raise ValueError(f"expected at least one photo of {label}, got none")
-        label = _checked(label)
-        embeddings = [self.embed(photo) for photo in found]
-        engine = ImprintingEngine(self._classifier, keep_classes=True)
-        numbers = [n for n, name in enumerate(self._names) if name == label]
-        if len(numbers) > 1:
-            raise _ambiguous(label, numbers)
-        number = numbers[0] if numbers else engine.num_classes
-        if numbers and not engine.is_imprinted(number):
-            raise ValueError(
-                f"expected a new class, or one that was imprinted, got {label}, class {number}, "
-                "which was trained and cannot be changed; take another name"
-            )
-        engine.add(number, np.stack(embeddings))
-        self._change(engine, self._names if numbers else [*self._names, label])
+            raise ValueError(f"expected at least one photo of {name}, got none")
+        images = [self._pixels(photo, index) for index, photo in enumerate(found)]
+        with self._lock:
+            embeddings = np.stack([self._runner.run(image).embedding for image in images])
+            engine = ImprintingEngine(self._classifier, keep_classes=True)
+            numbers = [n for n, other in enumerate(self._names) if other == name]
+            if len(numbers) > 1:
+                raise arguments.ambiguous(name, numbers)
+            number = numbers[0] if numbers else engine.num_classes
+            if numbers and not engine.is_imprinted(number):
+                raise ValueError(
+                    f"expected a new class, or one that was imprinted, got {name}, class {number}, "
+                    "which was trained and cannot be changed; take another name"
+                )
+            engine.add(number, embeddings)
+            self._change(engine, self._names if numbers else [*self._names, name])
 
     def imprint_folder(
         self,
@@ -204,15 +213,18 @@ class Model:
           ValueError: if a folder has the name of a trained class, photos cannot be read or have
             nothing in common, or kept classes would hardly be recognised.
         """
+        fits = arguments.switch(fit, "fit")
         options = Options(
-            keep_classes=keep_classes,
-            fit_embedding=FitEmbedding.AUTO if fit else FitEmbedding.NEVER,
-            fit_scale_factor=fit,
-            skip_bad_images=skip_bad_images,
+            keep_classes=arguments.switch(keep_classes, "keep_classes"),
+            fit_embedding=FitEmbedding.AUTO if fits else FitEmbedding.NEVER,
+            fit_scale_factor=fits,
+            skip_bad_images=arguments.switch(skip_bad_images, "skip_bad_images"),
         )
-        network = TfliteNetwork(self._bytes(), options, self._names, delegate=self._delegate)
-        imprinted: ImprintedTflite = network.imprint(photos.find(os.fspath(folder)), on_progress)
-        self._read(imprinted.tflite)
+        with self._lock:
+            network = TfliteNetwork(self._bytes(), options, self._names, delegate=self._delegate)
+            found = photos.find(os.fsdecode(folder))
+            imprinted: ImprintedTflite = network.imprint(found, on_progress)
+            self._read(imprinted.tflite)
         return " ".join(filter(None, [imprinted.fit, imprinted.comparison]))
 
     def rename(self, old: str | int, new: str) -> None:
@@ -226,8 +238,10 @@ class Model:
           ValueError: if there is no such class, there are several, or the new name is not a line
             of text.
         """
-        number, name = self._number(old), _checked(new)
-        self._names = [*self._names[:number], name, *self._names[number + 1 :]]
+        name = arguments.label(new)
+        with self._lock:
+            number = arguments.class_number(old, self._names)
+            self._names = [*self._names[:number], name, *self._names[number + 1 :]]
 
     def remove(self, label: str | int) -> None:
         """Removes a class; the classes after it move up by one.
@@ -238,10 +252,11 @@ class Model:
         Raises:
           ValueError: if there is no such class, there are several, or it is the only one.
         """
-        number = self._number(label)
-        engine = ImprintingEngine(self._classifier, keep_classes=True)
-        engine.remove(number)
-        self._change(engine, [*self._names[:number], *self._names[number + 1 :]])
+        with self._lock:
+            number = arguments.class_number(label, self._names)
+            engine = ImprintingEngine(self._classifier, keep_classes=True)
+            engine.remove(number)
+            self._change(engine, [*self._names[:number], *self._names[number + 1 :]])
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the model as a .tflite, with its labels, completely or not at all.
@@ -250,8 +265,14 @@ class Model:
 
         Raises:
           OSError: if it cannot be written.
+          ValueError: if the path is empty.
         """
-        atomic_files.write_atomically(os.fspath(path), self._bytes())
+        place = os.fspath(path)
+        if not place:
+            raise ValueError("expected the path of a file to write, got an empty one")
+        with self._lock:
+            data = self._bytes()
+        atomic_files.write_atomically(place, data)
 
     def _bytes(self) -> bytes:
         changed = self._target.with_classes_of(self._classifier)
@@ -262,38 +283,13 @@ class Model:
         self._runner.replace_head(classifier)
         self._classifier, self._names = classifier, [*names]
 
-    def _number(self, label: str | int) -> int:
-        if isinstance(label, int):
-            if not 0 <= label < len(self._names):
-                raise ValueError(
-                    f"expected the number of a class, 0..{len(self._names) - 1}, got {label}"
-                )
-            return label
-        numbers = [number for number, name in enumerate(self._names) if name == label]
-        if not numbers:
-            raise ValueError(f"expected the name of a class, got {label!r}, which no class has")
-        if len(numbers) > 1:
-            raise _ambiguous(label, numbers)
-        return numbers[0]
-
-
-def _ambiguous(label: str, numbers: Sequence[int]) -> ValueError:
-    return ValueError(
-        f"expected the name of one class, got {label}, and classes {', '.join(map(str, numbers))} "
-        "have it; give the number of one to `rename`"
-    )
-
-
-def _checked(label: str) -> str:
-    name = labels.normalised(label)
-    labels.check_names([name], "a model")
-    if name != name.strip():
-        raise ValueError(f"expected a label without space at either end, got {label!r}")
-    return name
-
-
-def _as_list(photos: Source | Iterable[Source]) -> list[Source]:
-    is_one = isinstance(photos, (str, bytes, os.PathLike)) or hasattr(photos, "convert")
-    if is_one or (isinstance(photos, np.ndarray) and photos.dtype != object and photos.ndim < 4):
-        return [photos]  # type: ignore[list-item]
-    return [*photos]  # type: ignore[misc]
+    def _pixels(self, photo: Source, index: int | None = None) -> np.ndarray:
+        """What the network sees of a photo, uint8 [image_size, image_size, 3]."""
+        try:
+            (pixels,) = self._reader.read(photo)
+        except BadImageError as error:
+            raise ValueError(
+                f"expected a photo that can be read, got {arguments.described(photo, index)}: "
+                f"{error}"
+            ) from error
+        return pixels

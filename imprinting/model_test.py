@@ -1,5 +1,6 @@
 """Tests of model.py, with the small classifier; tests/wheel has the default one."""
 
+import concurrent.futures
 import io
 import os
 import pathlib
@@ -97,8 +98,13 @@ class ModelTest(parameterized.TestCase):
         file = io.BytesIO()
         Image.fromarray(pixels).save(file, "PNG")
         expected = self.model.classify(pixels)
-        for photo in (path, str(path), Image.open(path), file.getvalue()):
+        for photo in (path, str(path), Image.open(path), file.getvalue(), path.open("rb")):
             self.assertEqual(self.model.classify(photo), expected)
+        for mode in ("P", "RGBA", "CMYK"):
+            self.assertLen(self.model.classify(Image.fromarray(pixels).convert(mode)), 5)
+        for image in (Image.new("F", (9, 9)), Image.new("I", (9, 9)), Image.new("RGB", (0, 0))):
+            with self.assertRaisesRegex(ValueError, "photo, a Image: it has"):
+                self.model.classify(image)
         # One photo, or several of any kinds.
         self.model.imprint("one", path)
         self.model.imprint("several", [str(path), Image.open(path), pixels])
@@ -111,11 +117,12 @@ class ModelTest(parameterized.TestCase):
         self.assertEqual(self.model.classify(photo, threshold=best.probability)[0], best)
         unknown = self.model.classify(photo, threshold=best.probability + 0.001)
         self.assertEqual(unknown, [("unknown", best.probability)])
-        for number in (-0.1, 1.1, float("nan")):
+        for number in (-0.1, 1.1, float("nan"), None, "x"):
             with self.assertRaisesRegex(ValueError, "expected a threshold in"):
                 self.model.classify(photo, threshold=number)
-        with self.assertRaisesRegex(ValueError, "expected top to be at least 1, got 0"):
-            self.model.classify(photo, top=0)
+        for count, expected in ((0, "at least 1, got 0"), ("5", "an integer, got '5'")):
+            with self.assertRaisesRegex(ValueError, f"expected top .*{expected}"):
+                self.model.classify(photo, top=count)
 
     def test_rename_and_remove(self):
         for colour in _COLOURS:
@@ -144,21 +151,33 @@ class ModelTest(parameterized.TestCase):
         self.model.rename("twice", "red")
         before = self.state()
         red = photos("red", 1)
+        model, save = self.model, self.folder / "no" / "x.tflite"
         for call, expected in (
-            (lambda: self.model.imprint("x", []), "at least one photo of x, got none"),
-            (lambda: self.model.imprint(testing.LABELS[3], red), "class 3, which was trained"),
-            (lambda: self.model.imprint("red", red), "got red, and classes 7, 8 have it"),
-            (lambda: self.model.imprint("x", [*red, "gone.jpg"]), "cannot be opened: No such"),
-            (lambda: self.model.imprint("x", np.zeros([9])), "expected pixels of a photo"),
-            (lambda: self.model.imprint(" ", red), "labels of one line"),
-            (lambda: self.model.imprint("a\nb", red), "labels of one line"),
-            (lambda: self.model.imprint("a ", red), "without space at either end"),
-            (lambda: self.model.rename("x", "y"), "got 'x', which no class has"),
-            (lambda: self.model.rename("red", "y"), "classes 7, 8 have it"),
-            (lambda: self.model.rename(9, "y"), r"number of a class, 0\.\.8, got 9"),
-            (lambda: self.model.rename(8, ""), "labels of one line"),
-            (lambda: self.model.remove(-1), "got -1"),
-            (lambda: self.model.save(self.folder / "no" / "x.tflite"), "expected a folder"),
+            (lambda: model.imprint("x", []), "at least one photo of x, got none"),
+            (lambda: model.imprint("x", None), "expected photos, got None"),
+            (lambda: model.imprint("x", [None]), "photo 0, a NoneType: expected a path, bytes,"),
+            (lambda: model.imprint(None, red), "expected a label, a str, got None"),
+            (lambda: model.imprint(testing.LABELS[3], red), "class 3, which was trained"),
+            (lambda: model.imprint("red", red), "got red, which classes 7, 8 have; give one"),
+            (lambda: model.imprint("x", [*red, "gone.jpg"]), "photo 1 'gone.jpg': it cannot be op"),
+            (lambda: model.imprint("x", np.zeros([9])), "photo 0, a ndarray: expected pixels of"),
+            (lambda: model.imprint("unknown", red), "other than 'unknown'"),
+            (lambda: model.imprint(" ", red), "a label with text"),
+            (lambda: model.imprint("a\nb", red), "labels of one line"),
+            (lambda: model.imprint("\ud800", red), "without control characters"),
+            (lambda: model.imprint("\x1b[31mred", red), "without control characters"),
+            (lambda: model.imprint("a ", red), "no space at either end"),
+            (lambda: model.rename("x", "y"), "got 'x', which no class has"),
+            (lambda: model.rename("red", "y"), "which classes 7, 8 have"),
+            (lambda: model.rename(9, "y"), r"number of a class, 0\.\.8, got 9"),
+            (lambda: model.rename(8, ""), "a label with text"),
+            (lambda: model.rename(True, "x"), "as an integer, got True"),
+            (lambda: model.remove(-1), "got -1"),
+            (lambda: model.remove(1.5), "as an integer, got 1.5"),
+            (lambda: model.save(save), "expected a folder"),
+            (lambda: model.save(""), "expected the path of a file to write"),
+            (lambda: model.imprint_folder("x", fit="never"), "fit to be True or False, got 'nev"),
+            (lambda: model.imprint_folder("gone"), "there is no such folder"),
         ):
             with self.assertRaisesRegex((ValueError, OSError), expected):
                 call()
@@ -184,6 +203,22 @@ class ModelTest(parameterized.TestCase):
         for colour in _COLOURS:
             self.assertEqual(self.model.classify(photos(colour, 4)[3])[0].label, colour)
 
+    def test_names_in_another_form(self):
+        self.model.imprint("caf\u00e9", photos("red", 1))
+        self.model.imprint("cafe\u0301", photos("red", 2)[1:])
+        self.model.rename("cafe\u0301", "x")
+        self.assertEqual(self.model.labels, (*testing.LABELS, "x"))
+
+    def test_several_threads(self):
+        several = [photo for colour in _COLOURS for photo in photos(colour, 4)]
+        expected = [self.model.classify(photo) for photo in several]
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            self.assertEqual(list(pool.map(self.model.classify, several)), expected)
+            names = [f"class {number}" for number in range(20)]
+            list(pool.map(self.model.imprint, names, several * 2))
+        self.assertCountEqual(self.model.labels, [*testing.LABELS, *names])
+        self.assertEqual(model.Model(self.saved()).labels, self.model.labels)
+
     def test_labels_file(self):
         path = self.folder / "names.txt"
         path.write_text("".join(f"class {n}\n" for n in range(testing.CLASSES)))
@@ -202,13 +237,18 @@ class ModelTest(parameterized.TestCase):
             (b"noise" * 99, {}, "expected a .tflite"),
             (testing.small().head, {}, "expected --embedder with a head"),
             (compiled, {}, 'add device="usb" or device="pci"'),
-            (self.data, {"num_threads": 0}, "expected num_threads to be at least 1, got 0"),
-            (self.data, {"device": "tpu"}, 'expected a device, "cpu", "usb", "pci" or the path'),
-            (self.data, {"device": "usb"}, "expected an Edge TPU"),
-            (self.data, {"device": "gone.so"}, "gone.so"),
         ):
             with self.assertRaisesRegex(ValueError, expected):
                 model.Model(data, **options)
+        for options, expected in (
+            ({"num_threads": 0}, "^expected num_threads in 1..256, got 0"),
+            ({"num_threads": 10**9}, "^expected num_threads in"),
+            ({"device": "tpu"}, '^expected a device, "cpu", "usb", "pci" or the path'),
+            ({"device": "usb"}, "^expected an Edge TPU"),
+            ({"device": "gone.so"}, "gone.so"),
+        ):
+            with self.assertRaisesRegex(ValueError, expected):
+                imprinting.load(**options)
         with self.assertRaisesRegex(FileNotFoundError, "gone.tflite"):
             imprinting.load("gone.tflite")
 

@@ -108,6 +108,12 @@ def check_names(names: Sequence[str], source: str) -> None:
             raise ValueError(
                 f"expected labels of one line each, got {name!r} as label {index} of {source}"
             )
+        # They would change a terminal, or could not be written as UTF-8.
+        if any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
+            raise ValueError(
+                f"expected labels without control characters, got {name!r} as label {index} of "
+                f"{source}"
+            )
 
 
 def text(names: Sequence[str]) -> bytes:

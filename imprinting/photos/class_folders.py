@@ -8,6 +8,7 @@ ignored. What is ignored is listed.
 
 import os
 import re
+import unicodedata
 from collections.abc import Collection, Iterable
 
 from imprinting.base.labels import normalised
@@ -276,8 +277,9 @@ def _join(folder: str, name: str) -> str:
 
 def _check_name(name: str) -> None:
     """Checks that a name can be a line of `labels.txt`."""
-    if printable(name) != name or name.strip() != name or len(name.splitlines()) != 1:
+    is_line = printable(name) == name and name.strip() == name and len(name.splitlines()) == 1
+    if not is_line or any(unicodedata.category(character) == "Cc" for character in name):
         raise ValueError(
-            "expected class folders with names in UTF-8, of one line, without space at either "
-            f"end, got {name!r}; rename it"
+            "expected class folders with names in UTF-8, of one line, without control characters "
+            f"and without space at either end, got {name!r}; rename it"
         )

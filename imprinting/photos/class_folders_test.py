@@ -140,12 +140,10 @@ class ClassFoldersTest(FolderTestCase):
             "class, .*; if it is a split, name it train, validation or test"
         )
 
-    @parameterized.parameters(" a", "a ", "a\nb", "a\u2028b", os.fsdecode(b"\xff"))
+    @parameterized.parameters(" a", "a ", "a\nb", "a\u2028b", "a\x1b[31m", os.fsdecode(b"\xff"))
     def test_refuses_bad_class_names(self, name):
         self.add_classes({"b": 2, name: 2})
-        self.assert_fails(
-            "class folders with names in UTF-8, of one line, without space at either end"
-        )
+        self.assert_fails("class folders with names in UTF-8, of one line, without control")
 
 
 class ShortenTest(absltest.TestCase):

@@ -104,6 +104,28 @@ def decode(data: bytes, path: str = "the photo") -> Photo:
         raise BadImageError(f"it cannot be decoded: {error}") from error
 
 
+def of_image(image: Image.Image) -> np.ndarray:
+    """The pixels of an image of Pillow, as a viewer shows it, uint8 [height, width, 3].
+
+    Raises:
+      BadImageError: it has no pixels, or its values have no known range.
+    """
+    if 0 in image.size:
+        raise BadImageError(f"it has {image.width} x {image.height} pixels")
+    if image.mode in ("I", "F"):
+        raise BadImageError(
+            f"it has Pillow's mode {image.mode}, whose values may have any range; convert it to "
+            "RGB, 0..255"
+        )
+    try:
+        return _pixels(image)
+    except MemoryError:
+        raise
+    # For damaged files, Pillow raises errors of all kinds.
+    except Exception as error:
+        raise BadImageError(f"it cannot be decoded: {error}") from error
+
+
 def warn(path: str, complaint: str) -> None:
     """Warns that an image file is damaged but has all its pixels, unless complaint is ''."""
     if complaint:
@@ -129,6 +151,8 @@ def read_file(path: str) -> bytes:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             data = file.read() if size <= MOST_BYTES else b""
+    except ValueError as error:
+        raise BadImageError("its path has a zero byte") from error
     except OSError as error:
         link = class_folders.describe_link(path)
         raise BadImageError(

@@ -1,6 +1,7 @@
 """Reads photos as the input of a deployed network: cropped, resized, in eight bits."""
 
 import os
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -8,9 +9,10 @@ from PIL import Image
 from imprinting.base.photo_crop import Crop
 from imprinting.photos import bilinear, photo_file, windows
 
-# What a photo can be given as: the path of a file; the contents of a file; an image of Pillow; or
-# pixels, uint8 [height, width, 3] or, if it is grey, [height, width].
-Source = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
+# What a photo can be given as: the path of a file; the contents of a file, or a file that is opened
+# for reading bytes; an image of Pillow; or pixels, uint8 [height, width, 3] or, if it is grey,
+# [height, width].
+Source = str | os.PathLike[str] | bytes | bytearray | BinaryIO | Image.Image | np.ndarray
 
 
 class PixelReader:
@@ -55,13 +57,24 @@ class PixelReader:
 
 def _pixels(source: Source) -> np.ndarray:
     """The pixels of a photo, uint8 [height, width, 3]."""
-    if isinstance(source, bytes):
-        return photo_file.decode(source).pixels
+    if isinstance(source, (bytes, bytearray)):
+        return photo_file.decode(bytes(source)).pixels
     if isinstance(source, Image.Image):
-        return np.asarray(photo_file.upright_rgb(source))
+        return photo_file.of_image(source)
     if isinstance(source, np.ndarray):
         return _of_array(source)
-    path = os.fspath(source)
+    if isinstance(source, (str, os.PathLike)):
+        return _of_file(os.fspath(source))
+    data = source.read() if hasattr(source, "read") else None
+    if not isinstance(data, bytes):
+        raise photo_file.BadImageError(
+            "expected a path, bytes, a file of bytes, an image of Pillow or an array, got "
+            f"{type(source).__name__}"
+        )
+    return photo_file.decode(data).pixels
+
+
+def _of_file(path: str) -> np.ndarray:
     photo = photo_file.read(path)
     photo_file.warn(path, photo.complaint)
     return photo.pixels

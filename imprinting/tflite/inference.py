@@ -130,7 +130,7 @@ def _delegate(library: str, options: dict[str, str] | None) -> Any:
         ctypes.CDLL(library)
         with silence():
             return litert.load_delegate(library, options)
-    except (ValueError, OSError):
+    except (ValueError, OSError, AttributeError):
         return None
 
 
