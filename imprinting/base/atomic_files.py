@@ -92,6 +92,21 @@ def check_place(path: str) -> None:
         )
 
 
+def check_not_read(path: str, inputs: Collection[str]) -> None:
+    """Checks that writing a file does not replace one that is read; both may be links.
+
+    Raises:
+      ValueError: if `path` is the same file as one of `inputs`.
+    """
+    for read in inputs:
+        if os.path.exists(path) and os.path.exists(read) and os.path.samefile(path, read):
+            same = "" if path == read else f"the same file as {read}, "
+            raise ValueError(
+                f"expected the name of a file to write, got {path}, {same}which is read; name "
+                "another file"
+            )
+
+
 @contextlib.contextmanager
 def name_path_in_errors(path: str, temporary: str | None = None) -> Iterator[None]:
     """Adds a path to system errors that do not name a file, such as that of a full disk.

@@ -93,6 +93,17 @@ class WriteAtomicallyTest(absltest.TestCase):
                 ):
                     check(self.path)
 
+    def test_a_file_that_is_read(self):
+        atomic_files.write_atomically(self.path, b"")
+        link, other = (os.path.join(self.folder, name) for name in ("link", "other"))
+        os.symlink("file", link)
+        atomic_files.check_not_read(other, [self.path, link])
+        atomic_files.check_not_read(self.path, [other])
+        with self.assertRaisesRegex(ValueError, f"got {self.path}, which is read; name another"):
+            atomic_files.check_not_read(self.path, [other, self.path])
+        with self.assertRaisesRegex(ValueError, f"link, the same file as {self.path}, which is r"):
+            atomic_files.check_not_read(link, [self.path])
+
     def test_errors_name_the_path(self):
         path = os.path.join(self.folder, "n" * 250)
         with self.assertRaisesRegex(OSError, f"File name too long: '{path}'"):
