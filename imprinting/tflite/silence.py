@@ -16,7 +16,8 @@ def silence() -> Iterator[None]:
     problems are raised as errors. Do not enter it in several threads at the same time.
     """
     _flush()
-    stderr, nowhere = None, os.open(os.devnull, os.O_WRONLY)
+    stderr: int | None = None
+    nowhere = os.open(os.devnull, os.O_WRONLY)
     # If stderr is closed, it stays at os.devnull, so that no file that is opened gets its number.
     with contextlib.suppress(OSError):
         stderr = os.dup(2) if nowhere != 2 else None
