@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Collection, Iterator, Mapping
 
@@ -20,28 +21,39 @@ def write_files(contents: Mapping[str, bytes]) -> None:
     process is killed between two renames, some files are new and others old, and temporary files
     are left. On file systems without links, one of the old files may then be only beside its path.)
 
+    A symbolic link is kept, and the file that it points to is replaced. A file that is replaced
+    keeps its permissions.
+
     Args:
       contents: path -> the file's contents.
 
     Raises:
-      FileNotFoundError: if the folder of a file does not exist.
-      IsADirectoryError: if there is a folder at a path.
-      OSError: if a file cannot be written.
+      OSError: if a file cannot be written; see `check_place`.
+      ValueError: if there is something else than a file at a path.
     """
     for path in contents:
         check_place(path)
+    given = {_target(path): path for path in contents}
+    contents = {_target(path): data for path, data in contents.items()}
     partial = {path: _beside(path, "partial") for path in contents}
     # A single file is replaced in one step. Several old files are kept until all are replaced.
     old = {path: _beside(path, "old") for path in contents} if len(contents) > 1 else {}
     moved = []
     try:
         for path, data in contents.items():
-            with name_path_in_errors(path), open(partial[path], "wb") as file:
+            with (
+                name_path_in_errors(given[path], partial[path]),
+                open(partial[path], "wb") as file,
+            ):
+                # Some file systems have the same permissions for all files.
+                with contextlib.suppress(FileNotFoundError, PermissionError):
+                    os.chmod(partial[path], stat.S_IMODE(os.stat(path).st_mode))
                 file.write(data)
         for path in contents:
             if path in old and os.path.lexists(path):
                 _keep(path, old[path])
-            os.replace(partial[path], path)
+            with name_path_in_errors(given[path], partial[path]):
+                os.replace(partial[path], path)
             moved.append(path)
     except BaseException:
         for path, kept in old.items():
@@ -61,20 +73,49 @@ def check_place(path: str) -> None:
 
     Raises:
       FileNotFoundError: if the file's folder does not exist.
+      PermissionError: if the folder cannot be written.
       IsADirectoryError: if there is a folder at `path`.
+      OSError: if symbolic links lead nowhere.
+      ValueError: if there is something else than a file at `path`, such as a device.
     """
-    _check_parent(path)
-    if os.path.isdir(path):
+    mode = os.stat(path).st_mode if os.path.exists(path) else stat.S_IFREG
+    if stat.S_ISDIR(mode):
         raise IsADirectoryError(f"expected the name of a file to write, got the folder {path}")
+    if not stat.S_ISREG(mode):
+        raise ValueError(
+            f"expected the name of a file to write, got {path}, which is not a regular file but a "
+            "device, a pipe or the like; name another file"
+        )
+    _check_parent(_target(path))
+
+
+def check_not_read(path: str, inputs: Collection[str]) -> None:
+    """Checks that writing a file does not replace one that is read; both may be links.
+
+    Raises:
+      ValueError: if `path` is the same file as one of `inputs`.
+    """
+    for read in inputs:
+        if os.path.exists(path) and os.path.exists(read) and os.path.samefile(path, read):
+            same = "" if path == read else f"the same file as {read}, "
+            raise ValueError(
+                f"expected the name of a file to write, got {path}, {same}which is read; name "
+                "another file"
+            )
 
 
 @contextlib.contextmanager
-def name_path_in_errors(path: str) -> Iterator[None]:
-    """Adds a path to system errors that do not name a file, such as that of a full disk."""
+def name_path_in_errors(path: str, temporary: str | None = None) -> Iterator[None]:
+    """Adds a path to system errors that do not name a file, such as that of a full disk.
+
+    Args:
+      path: the path.
+      temporary: a file that users do not know; errors about it name `path` instead.
+    """
     try:
         yield
     except OSError as error:
-        if error.strerror is None or error.filename is not None:
+        if error.strerror is None or error.filename not in (None, temporary):
             raise
         raise OSError(error.errno, error.strerror, path) from error
 
@@ -95,6 +136,7 @@ def atomic_folder(path: str, names: Collection[str]) -> Iterator[str]:
 
     Raises:
       FileNotFoundError: if the parent folder does not exist.
+      PermissionError: if the parent folder cannot be written.
       FileExistsError: if there is a file at `path`, or a folder that holds other files.
       OSError: if the folder cannot be written.
     """
@@ -131,12 +173,22 @@ def _beside(path: str, kind: str) -> str:
     return f"{path}.{kind}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
 
 
+def _target(path: str) -> str:
+    """The file that a symbolic link leads to; other paths stay as the user gave them."""
+    return os.path.realpath(path) if os.path.islink(path) else path
+
+
 def _check_parent(path: str) -> None:
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise FileNotFoundError(
             f"expected a folder {folder} to write {os.path.basename(path)} in, got none; create "
             "it, or name another"
+        )
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(
+            f"expected a folder that can be written, got {folder}, where {os.path.basename(path)} "
+            "cannot be created; change its permissions, or name another"
         )
 
 
@@ -145,6 +197,7 @@ def check_replaceable(path: str, names: Collection[str]) -> None:
 
     Raises:
       FileNotFoundError: if the parent folder does not exist.
+      PermissionError: if the parent folder cannot be written.
       FileExistsError: if there is a file at `path`, or a folder that holds other files.
     """
     _check_parent(os.path.realpath(path))

@@ -49,6 +49,66 @@ class WriteAtomicallyTest(absltest.TestCase):
             atomic_files.write_atomically(self.folder, b"")
         self.assertEqual(os.listdir(self.folder), [])
 
+    def test_what_is_not_a_file_is_not_replaced(self):
+        os.mkfifo(self.path)
+        with self.assertRaisesRegex(ValueError, f"got {self.path}, which is not a regular file"):
+            atomic_files.write_atomically(self.path, b"")
+        self.assertEqual(os.listdir(self.folder), ["file"])
+        with self.assertRaisesRegex(ValueError, "got /dev/null, which .*; name another file"):
+            atomic_files.check_place("/dev/null")
+
+    def test_follows_symbolic_links(self):
+        os.mkdir(os.path.join(self.folder, "real"))
+        os.symlink("real/target", self.path)
+        for data in (b"new", b"newer"):
+            atomic_files.write_atomically(self.path, data)
+            with open(os.path.join(self.folder, "real", "target"), "rb") as file:
+                self.assertEqual(file.read(), data)
+        self.assertTrue(os.path.islink(self.path))
+        self.assertEqual(os.listdir(os.path.join(self.folder, "real")), ["target"])
+        os.symlink("round", os.path.join(self.folder, "round"))
+        with self.assertRaisesRegex(OSError, "levels of symbolic links: '.*/round'"):
+            atomic_files.write_atomically(os.path.join(self.folder, "round"), b"")
+
+    def test_keeps_permissions(self):
+        atomic_files.write_atomically(self.path, b"old")
+        plain = os.path.join(self.folder, "plain")
+        with open(plain, "wb"):
+            pass
+        self.assertEqual(os.stat(self.path).st_mode, os.stat(plain).st_mode)
+        for mode in (0o600, 0o755, 0o444):
+            os.chmod(self.path, mode)
+            atomic_files.write_atomically(self.path, b"new")
+            self.assertEqual(os.stat(self.path).st_mode & 0o7777, mode)
+
+    def test_a_folder_that_cannot_be_written(self):
+        # The user root may write to all folders.
+        with mock.patch.object(os, "access", return_value=False):
+            for check in (
+                atomic_files.check_place,
+                lambda p: atomic_files.check_replaceable(p, ()),
+            ):
+                with self.assertRaisesRegex(
+                    PermissionError, f"can be written, got {self.folder}, where file cannot be c"
+                ):
+                    check(self.path)
+
+    def test_a_file_that_is_read(self):
+        atomic_files.write_atomically(self.path, b"")
+        link, other = (os.path.join(self.folder, name) for name in ("link", "other"))
+        os.symlink("file", link)
+        atomic_files.check_not_read(other, [self.path, link])
+        atomic_files.check_not_read(self.path, [other])
+        with self.assertRaisesRegex(ValueError, f"got {self.path}, which is read; name another"):
+            atomic_files.check_not_read(self.path, [other, self.path])
+        with self.assertRaisesRegex(ValueError, f"link, the same file as {self.path}, which is r"):
+            atomic_files.check_not_read(link, [self.path])
+
+    def test_errors_name_the_path(self):
+        path = os.path.join(self.folder, "n" * 250)
+        with self.assertRaisesRegex(OSError, f"File name too long: '{path}'"):
+            atomic_files.write_atomically(path, b"")
+
     def test_a_name_without_a_folder(self):
         before = os.getcwd()
         os.chdir(self.folder)

@@ -15,8 +15,13 @@ def expand(path: str) -> str:
     """Returns the path with `~` or `~USER` at its start replaced by the home folder.
 
     Raises:
-      ValueError: if the user or the home folder does not exist.
+      ValueError: if the user or the home folder does not exist, or no file can have the name.
     """
+    if "\0" in path:
+        raise ValueError(
+            f"expected a path, got one with a zero byte after {path.partition(chr(0))[0]!r}; in a "
+            "list of paths, write each in a line of its own"
+        )
     expanded = os.path.expanduser(path)
     if expanded == path and path.startswith("~"):
         raise ValueError(

@@ -30,6 +30,10 @@ class PathFlagsTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, r"no home folder ~no\.such\.user; .* \./~no"):
             path_flags.expand("~no.such.user/net")
 
+    def test_a_zero_byte(self):
+        with self.assertRaisesRegex(ValueError, "one with a zero byte after 'a'; in a list"):
+            path_flags.expand("a\0b")
+
     def test_flags(self):
         values = flags.FlagValues()
         with mock.patch.object(flags, "FLAGS", values):

@@ -1,18 +1,19 @@
 """Runs programs: parses flags, calls the main function, and prints errors as one sentence."""
 
+import contextlib
 import functools
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
 from imprinting.base import messages
 
-# The exit status that shells report after Ctrl-C: 128 plus the signal's number.
-_INTERRUPTED = 130
+# The exit statuses that shells report: 128 plus the signal's number.
+_INTERRUPTED, _BROKEN_PIPE = 130, 141
 # Errors that users can correct.
 _USER_ERRORS = (ValueError, ArithmeticError, OSError, MemoryError)
 
@@ -30,7 +31,8 @@ def run(
     An error that users can correct is printed on stderr as one line, "PROGRAM: what is wrong",
     and the exit status is 1. Such errors are ValueError, ArithmeticError, OSError, MemoryError and
     `user_errors`. `--verbosity=1` also shows where the error was raised. All other errors are bugs
-    and keep their traceback. Warnings are printed as one line, too.
+    and keep their traceback. Wrong flags and warnings are printed as one line, too. See
+    `standard_streams`.
 
     Args:
       main: the program; flags are parsed when it is called.
@@ -53,18 +55,67 @@ def run(
                     f"expected only flags, as --NAME=VALUE, got {' '.join(arguments[1:])}"
                 )
             main()
-        except (NotImplementedError, RecursionError):
-            # Subclasses of RuntimeError, but users cannot correct them.
+        except (NotImplementedError, RecursionError, BrokenPipeError):
+            # The first two are subclasses of RuntimeError, but users cannot correct them.
             raise
         except all_user_errors as error:
             logging.debug("Raised here:", exc_info=True)
             _fail(arguments[0], (describe or sentence)(error), 1)
-        except KeyboardInterrupt:
-            _fail(arguments[0], "interrupted", _INTERRUPTED)
 
     flags.FLAGS.set_gnu_getopt(takes_arguments)
-    with warnings.catch_warnings(), messages.for_the_user():
-        app.run(guarded, argv=argv)
+    with (
+        standard_streams((argv or sys.argv)[0]),
+        warnings.catch_warnings(),
+        messages.for_the_user(),
+    ):
+        app.run(guarded, argv=argv, flags_parser=_parse_flags)
+
+
+@contextlib.contextmanager
+def standard_streams(path: str) -> Iterator[None]:
+    """Within it, a program can print anything, and may be interrupted.
+
+    Characters that a stream's encoding does not have are printed as escapes, and what is printed on
+    a closed stream is lost. If the reader of a pipe has gone, the process ends with the status 141
+    and says nothing; after Ctrl-C, it says so and ends with 130.
+
+    Args:
+      path: the program, for messages.
+    """
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        sys.exit(_BROKEN_PIPE)
+    except OSError as error:
+        _drop_output()
+        _fail(path, f"standard output: {sentence(error)}", 1)
+    except KeyboardInterrupt:
+        _fail(path, "interrupted", _INTERRUPTED)
+
+
+def _drop_output() -> None:
+    """Keeps Python from printing what is left, which would fail again, at its exit."""
+    # Streams of tests have no number.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except flags.Error as error:
+        text = " ".join(str(error).split()).rstrip(".")
+        _fail(argv[0], f"{text}; --help explains the flags", 1)
 
 
 def require(*names: str | tuple[str, ...]) -> None:

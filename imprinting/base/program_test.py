@@ -4,6 +4,9 @@ import contextlib
 import functools
 import io
 import logging
+import os
+import subprocess
+import sys
 import warnings
 
 from absl import flags
@@ -98,6 +101,62 @@ class RunTest(parameterized.TestCase):
             raise KeyboardInterrupt
 
         self.assertEqual(run(interrupted), (130, "", "prog: interrupted\n"))
+
+    @parameterized.parameters(
+        ("--sise=3", "Unknown command line flag 'sise'. Did you mean: size"),
+        ("--size=x", "flag --size=x: .*'x'.*"),
+        ("--size", "Missing value for flag --size"),
+    )
+    def test_wrong_flags_are_one_sentence(self, flag, expected):
+        status, out, err = run(lambda: self.fail("main was called"), flag)
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, f"^prog: {expected}.*; --help explains the flags\\n$")
+        self.assertLen(err.splitlines(), 1)
+
+    def test_the_reader_has_gone(self):
+        def printing():
+            raise BrokenPipeError(32, "Broken pipe")
+
+        self.assertEqual(run(printing), (141, "", ""))
+
+
+class StreamsTest(parameterized.TestCase):
+    def run_shell(self, body, redirection, **environment):
+        code = f"from imprinting.base import program\ndef main():\n  {body}\nprogram.run(main)"
+        return subprocess.run(
+            ["bash", "-c", f'"$0" -c "$1" {redirection}; exit ${{PIPESTATUS[0]}}']
+            + [sys.executable, code],
+            env=os.environ
+            | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONUNBUFFERED": ""}
+            | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    # Less than a buffer, which is printed at the end, and more.
+    @parameterized.parameters(1, 100_000)
+    def test_the_reader_of_a_pipe_has_gone(self, count):
+        done = self.run_shell(f"import time; time.sleep(0.5); print('x' * {count})", "| true")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (141, "", ""))
+
+    def test_an_encoding_without_the_characters(self):
+        done = self.run_shell(r"print('gr\xfcn')", "", PYTHONIOENCODING="ascii")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "gr\\xfcn\n", ""))
+
+    def test_closed_streams(self):
+        done = self.run_shell("print('x'); raise ValueError('y')", "2>&-")
+        self.assertEqual((done.returncode, done.stdout), (1, "x\n"))
+        done = self.run_shell("import sys; print('x'); sys.stdout.flush()", ">&-")
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_output_that_cannot_be_written(self):
+        path = self.create_tempfile().full_path
+        # Nothing can be written to files, as if the disk were full.
+        code = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); print('x')"
+        done = self.run_shell(code, f"> {path}")
+        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stderr, "-c: standard output: File too large\n")
 
 
 class FlagsTest(absltest.TestCase):

@@ -9,28 +9,27 @@ the files and folders that are named on standard input, one per line. If the pho
 in class folders, each named after a class of the model, the accuracy and the classes that are most
 often taken for others are printed, too.
 
-FILE.tflite is a complete classifier, quantised or float, such as `./bazelw build frozen_tflite` or
-`./bazelw run imprint` makes. Without --model, it is EfficientNet-Lite0 with the 1,000 classes of
-ImageNet, which comes with the program.
+FILE.tflite is a complete classifier, quantised or float, such as `./bazelw run imprint` makes.
+Without --model, it is EfficientNet-Lite0 with the 1,000 classes of ImageNet, which comes with the
+program.
 """
 
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import flags
 
 from imprinting.base import path_flags, program
 from imprinting.base.progress_bar import ProgressBar
-from imprinting.inference import accuracy, answer_text, camera, default_model, photo_paths
-from imprinting.inference.photo_classifier import PhotoClassifier
+from imprinting.commands import model_path
+from imprinting.inference import accuracy, answer_text, camera, photo_paths
+from imprinting.inference.photo_classifier import Answer, PhotoClassifier
 from imprinting.photos import class_folders
 
 FLAGS = flags.FLAGS
 
-path_flags.define(
-    "model", "", "The complete .tflite of a classifier. Default: the one that the program has."
-)
+model_path.define("The complete .tflite of a classifier.")
 flags.DEFINE_integer("top", 5, "Number of classes to print for each photo, at least 1.")
 flags.DEFINE_float(
     "threshold",
@@ -44,7 +43,7 @@ flags.DEFINE_boolean(
     '"probability": P}, …]}.',
 )
 flags.DEFINE_boolean(
-    "csv", False, "Print a table with the columns photo, rank, label and probability."
+    "csv", False, "Print a table with the columns photo, known, rank, label and probability."
 )
 path_flags.define(
     "camera",
@@ -75,10 +74,10 @@ def main(paths: Sequence[str]) -> None:
     form = answer_text.json_lines if FLAGS.json else answer_text.csv_table
     if not (FLAGS.json or FLAGS.csv):
         form = answer_text.blocks
-    shown = {photo: each for photo, each in zip(found.photos, answers, strict=True) if each}
+    shown = [pair for pair in zip(found.photos, answers, strict=True) if pair[1]]
     text = form(shown, threshold=FLAGS.threshold)
     if not (FLAGS.json or FLAGS.csv):
-        text = "\n\n".join(filter(None, [text, *_remarks(found, shown, classifier.labels)]))
+        text = "\n\n".join(filter(None, [text, *_remarks(found, dict(shown), classifier.labels)]))
     if text:
         print(text)
     _report([f"{found.photos[index]}: {why}" for index, why in sorted(bad.items())], len(answers))
@@ -98,7 +97,7 @@ def _check_flags(paths: Sequence[str]) -> None:
 
 
 def _classifier() -> PhotoClassifier:
-    path = FLAGS.model or default_model.path()
+    path = model_path.given()
     with open(path, "rb") as file:
         data = file.read()
     try:
@@ -108,7 +107,7 @@ def _classifier() -> PhotoClassifier:
 
 
 def _remarks(
-    found: photo_paths.Found, shown: answer_text.Answers, labels: Sequence[str]
+    found: photo_paths.Found, shown: Mapping[str, Sequence[Answer]], labels: Sequence[str]
 ) -> list[str]:
     """What to say after the answers."""
     remarks = []

@@ -121,9 +121,10 @@ class ClassifyTest(absltest.TestCase):
         self.add("b.png", "photos/1.png")
         lines = self.classify("--json", "--top=2", "b.png", "photos").splitlines()
         self.assertEqual([json.loads(line)["photo"] for line in lines], ["b.png", "photos/1.png"])
+        self.assertEqual(self.classify("--json", "--top=2", "b.png", "b.png"), f"{lines[0]}\n" * 2)
         self.assertLen(json.loads(lines[0])["answers"], 2)
         lines = self.classify("--csv", "--top=2", "b.png", "photos").splitlines()
-        self.assertEqual(lines[0], "photo,rank,label,probability")
+        self.assertEqual(lines[0], "photo,known,rank,label,probability")
         self.assertEqual(
             [line.split(",")[0] for line in lines[1:]], ["b.png"] * 2 + ["photos/1.png"] * 2
         )
@@ -132,6 +133,10 @@ class ClassifyTest(absltest.TestCase):
         self.add("b.png", "photos/1.png")
         with mock.patch("sys.stdin", io.StringIO("b.png\nphotos\n")):
             self.assertEqual(self.classify("-"), self.classify("b.png", "photos"))
+        with mock.patch("sys.stdin", io.StringIO("b.png\0photos\0")):
+            self.assert_fails("expected a path, got one with a zero byte after 'b.png'", "-")
+        with mock.patch("sys.stdin", None):
+            self.assert_fails("on standard input, which is closed", "-")
 
     def test_accuracy_of_class_folders(self):
         photos = [f"photos/{testing.LABELS[i % 2]}/{i}.png" for i in range(6)]

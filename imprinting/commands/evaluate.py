@@ -14,16 +14,15 @@ from absl import flags
 
 from imprinting.base import labels, path_flags, program
 from imprinting.base.progress_bar import ProgressBar
-from imprinting.inference import accuracy, default_model
+from imprinting.commands import model_path
+from imprinting.inference import accuracy
 from imprinting.inference.photo_classifier import PhotoClassifier
 from imprinting.new_classes import photos
 from imprinting.photos import class_folders
 
 FLAGS = flags.FLAGS
 
-path_flags.define(
-    "model", "", "The complete .tflite of a classifier. Default: the one that the program has."
-)
+model_path.define("The complete .tflite of a classifier.")
 path_flags.define("images_dir", "", "Folder of class folders of photos.")
 flags.DEFINE_boolean("json", False, "Print the figures as a JSON object.")
 flags.DEFINE_boolean("skip_bad_images", False, "Skip photos that cannot be read.")
@@ -34,7 +33,7 @@ def main() -> None:
     program.require("images_dir")
     warnings.filterwarnings("ignore", module="PIL")
     found = photos.find(FLAGS.images_dir)
-    path = FLAGS.model or default_model.path()
+    path = model_path.given()
     with open(path, "rb") as file:
         data = file.read()
     try:

@@ -51,6 +51,12 @@ flags.DEFINE_enum_class(
     "in the middle. Default: what its metadata says, else stretched.",
 )
 flags.DEFINE_boolean(
+    "allow_lost_classes",
+    False,
+    "Write OUT even if less than half of the photos keep their most probable class. Otherwise that "
+    "is an error.",
+)
+flags.DEFINE_boolean(
     "skip_bad_images",
     False,
     "Skip photos that cannot be read, and list them. Otherwise they are an error.",
@@ -82,6 +88,13 @@ def main() -> None:
             )
         except ValueError as error:
             raise ValueError(f"{FLAGS.model}: {error}") from error
+    same = grafted.same
+    if same is not None and same < grafting.LEAST_SAME and not FLAGS.allow_lost_classes:
+        raise ValueError(
+            f"expected photos of many different things that {FLAGS.model} knows, got ones of which "
+            f"only {same:.1%} would keep their most probable class; name others with --images, or "
+            "write the classifier anyway with --allow_lost_classes"
+        )
     atomic_files.write_atomically(FLAGS.output, grafted.tflite)
     _report(grafted, seconds=time.monotonic() - start)
 

@@ -10,16 +10,16 @@ ones. A class's vector is the mean of the embeddings of its photos, scaled to un
 and Lowe, arXiv 1712.07136, section 3.2).
 
 IN.tflite is a complete quantised classifier that the on-device imprinting engines accept, such as
-the one that `./bazelw build frozen_tflite` makes. Without --model, it is EfficientNet-Lite0 with
-the 1,000 classes of ImageNet, which comes with the program. Everything before the last layer is
-unchanged, byte for byte, unless the embedding is fitted. If a folder has the name of a class that
-was imprinted before, here or on a device, the class gets more examples. Devices leave classes
-without names; these are named by their numbers, or by --labels.
+this program or `./bazelw run graft` makes. Without --model, it is EfficientNet-Lite0 with the 1,000
+classes of ImageNet, which comes with the program. Everything before the last layer is unchanged,
+byte for byte, unless the embedding is fitted. If a folder has the name of a class that was
+imprinted before, here or on a device, the class gets more examples. Devices leave classes without
+names; these are named by their numbers, or by --labels.
 
-JOINED.tflite is what join_tflite made from an extractor that is compiled for the Edge TPU, and a
-head. Only the head changes. Without an Edge TPU on this machine, the embeddings are computed by
-EXTRACTOR.tflite, the extractor before it was compiled. The head of a pair can be given instead of
-JOINED.tflite, too.
+JOINED.tflite is what `./bazelw run join_tflite` made from an extractor that is compiled for the
+Edge TPU, and a head. Only the head changes. Without an Edge TPU on this machine, the embeddings are
+computed by EXTRACTOR.tflite, the extractor before it was compiled. The head of a pair can be given
+instead of JOINED.tflite, too.
 """
 
 import time
@@ -29,7 +29,7 @@ from absl import flags
 
 from imprinting.base import atomic_files, labels, path_flags, program
 from imprinting.base.progress_bar import ProgressBar
-from imprinting.inference import default_model
+from imprinting.commands import model_path
 from imprinting.new_classes import photos
 from imprinting.new_classes.embedding_fit import FitEmbedding
 from imprinting.new_classes.photo_imprinting import Imprinted, Options
@@ -40,12 +40,7 @@ from imprinting.tflite import model_file, pairs
 
 FLAGS = flags.FLAGS
 
-path_flags.define(
-    "model",
-    "",
-    "The .tflite to start from: a quantised classifier. Default: the one that the build makes, "
-    "with the 1,000 classes of ImageNet.",
-)
+model_path.define("The .tflite to start from: a quantised classifier.")
 path_flags.define(
     "embedder",
     "",
@@ -53,9 +48,7 @@ path_flags.define(
     "uncompiled extractor, which computes the embeddings. Default: an Edge TPU computes them.",
 )
 path_flags.define("images_dir", "", "Folder of class folders of photos.")
-path_flags.define(
-    "output", "", "The .tflite to write, which may be the one that is read; or the folder to write."
-)
+path_flags.define("output", "", "The .tflite to write, which may be the one that is read.")
 flags.DEFINE_boolean("keep_classes", False, "Keep the network's classes, before the new ones.")
 path_flags.define(
     "labels",
@@ -86,7 +79,8 @@ flags.DEFINE_integer(
     "views",
     None,
     "Parts of each photo, at many places and scales, the whole photo first, whose embeddings are "
-    "averaged. Default: 4 to 7 for fitting, the fewer the more photos there are; otherwise 1.",
+    "averaged; at most 100. Default: 4 to 7 for fitting, the fewer the more photos there are; "
+    "otherwise 1.",
 )
 flags.DEFINE_boolean(
     "skip_bad_images",
@@ -109,7 +103,8 @@ def main() -> None:
         )
     how = options()
     start = time.monotonic()
-    path = FLAGS.model or default_model.path()
+    path = model_path.given()
+    atomic_files.check_not_read(FLAGS.output, [FLAGS.embedder])
     network = _network(path, how)
     found = photos.find(FLAGS.images_dir)
     with ProgressBar() as progress:
@@ -155,7 +150,8 @@ def report(found: Photos, imprinted: Imprinted, *, seconds: float) -> None:
     count = imprinted.num_photos
     print(
         f"Wrote {FLAGS.output}: {imprinted.num_kept:,} classes kept, "
-        f"{len(imprinted.names) - imprinted.num_kept:,} new, from {count:,} photos."
+        f"{len(imprinted.names) - imprinted.num_kept:,} new, from {count:,} "
+        f"photo{'s' * (count != 1)}."
     )
     for title, names in (
         ("Skipped because they cannot be read", imprinted.unreadable),
@@ -166,7 +162,8 @@ def report(found: Photos, imprinted: Imprinted, *, seconds: float) -> None:
     for text in (imprinted.fit, imprinted.comparison):
         if text:
             print(text)
-    print(f"{seconds:.1f} s, {count / seconds:,.0f} photos/s.")
+    rate = f", {count / seconds:,.0f} photos/s" if count >= seconds else ""
+    print(f"{seconds:.1f} s{rate}.")
 
 
 def _network(path: str, how: Options) -> TfliteNetwork:

@@ -1,8 +1,11 @@
 """Tests of the program imprint, with small photos; its results are run on the photos."""
 
+import contextlib
+import io
 import os
 import pathlib
 import shutil
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
@@ -67,8 +70,8 @@ class ImprintTest(absltest.TestCase):
             for index, pixels in enumerate(photos(colour, count)):
                 Image.fromarray(pixels).save(f"{folder}/{colour}/{index}.png")
 
-    def imprint(self, *arguments: str) -> str:
-        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
+    def imprint(self, *arguments: str, model: tuple[str, ...] = ("--model=in.tflite",)) -> str:
+        flags = (*model, "--images_dir=photos", "--output=out.tflite")
         # The small model's own classes are random: no photo shows one.
         lost = [f"--allow_lost_classes={'--keep_classes' in arguments}"]
         status, out, err = run(*flags, *lost, *arguments)
@@ -109,9 +112,24 @@ class ImprintTest(absltest.TestCase):
         self.imprint()
         self.assertEqual(pathlib.Path("out.tflite").read_bytes(), first)
 
+    def test_reports_one_photo_and_no_slow_rate(self):
+        self.add("red", count=1)
+        self.assertStartsWith(
+            self.imprint(), "Wrote out.tflite: 0 classes kept, 1 new, from 1 photo.\n"
+        )
+        found = mock.Mock(ignored=())
+        imprinted = mock.Mock(
+            num_photos=2, names=["a"], num_kept=0, unreadable=(), fit="", comparison=""
+        )
+        for seconds, expected in ((0.5, "0.5 s, 4 photos/s."), (3.0, "3.0 s.")):
+            with mock.patch.object(imprint, "FLAGS", mock.Mock(output="o")):
+                with contextlib.redirect_stdout(io.StringIO()) as out:
+                    imprint.report(found, imprinted, seconds=seconds)
+            self.assertEqual(out.getvalue().splitlines()[-1], expected)
+
     def test_next_to_the_classes_of_the_default_network(self):
         self.add("red", count=2)
-        out = self.imprint("--model=", "--keep_classes")
+        out = self.imprint("--keep_classes", model=())
         self.assertIn("1,000 classes kept, 1 new, from 2 photos.", out)
         labels = metadata.labels_of(pathlib.Path("out.tflite").read_bytes())
         self.assertEqual((labels[0], *labels[-2:]), ("tench", "toilet tissue", "red"))
@@ -373,9 +391,14 @@ class ImprintTest(absltest.TestCase):
             "expected the name of a file to write, got the folder folder", "--output=folder"
         )
         self.assert_fails("expected a folder no/where to write", "--output=no/where/out.tflite")
+        self.assert_fails("got --model without a name; leave it out", "--model=")
+        self.assert_fails(
+            "got in.tflite, which is read", "--embedder=in.tflite", "--output=in.tflite"
+        )
         missing = ("--images_dir=", "--model=", "--output=")
         self.assert_fails("expected --images_dir, --output; ", *missing)
-        self.assert_fails("expected --views to be at least 1, got 0", "--views=0")
+        for views in (0, 101):
+            self.assert_fails(f"expected --views to be 1 to 100, got {views}", f"--views={views}")
         self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
         self.assert_fails("expected --keep_classes with --allow_lost", "--allow_lost_classes")
 

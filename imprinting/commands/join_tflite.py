@@ -31,6 +31,7 @@ def main() -> None:
     """Joins the files, writes the result, and prints its size."""
     program.require("extractor", "head", "output")
     atomic_files.check_place(_OUTPUT.value)
+    atomic_files.check_not_read(_OUTPUT.value, (_EXTRACTOR.value, _HEAD.value))
     parts = []
     for path in (_EXTRACTOR.value, _HEAD.value):
         with open(path, "rb") as file:

@@ -63,8 +63,11 @@ class JoinTfliteTest(absltest.TestCase):
     def test_errors(self):
         os.mkdir("folder")
         fine = ("small_extractor_edgetpu.tflite", "small_head.tflite")
+        os.symlink("small_head.tflite", "link.tflite")
         before = sorted(os.listdir("."))
         for arguments, expected in (
+            ((*fine, fine[1]), "expected the name of a file to write, got small_head.tflite, whic"),
+            ((*fine, "link.tflite"), "expected .*, got link.tflite, the same file as small_head"),
             (("", "", ""), "expected --extractor, --head, --output; --help explains them"),
             (("gone.tflite", fine[1]), "gone.tflite: No such file or directory"),
             ((fine[0], "folder"), "expected a file, got the folder folder; name a file"),

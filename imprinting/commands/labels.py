@@ -5,27 +5,32 @@
 
 The names are printed one per line, in the order of the classes, as in labels.txt. --rename gives a
 class another name, and --remove removes a class; both may be repeated, and OLD and NAME may be the
-number of a class. Names are changed first. IN.tflite is a classifier as imprint makes it.
+number of a class in IN.tflite, from 0. Names are changed first. IN.tflite is a classifier as
+`./bazelw run imprint` makes it.
 """
+
+from collections.abc import Sequence
 
 from absl import flags
 
 from imprinting import model
 from imprinting.base import path_flags, program
-from imprinting.inference import default_model
+from imprinting.commands import model_path
 from imprinting.tflite import metadata
 
 FLAGS = flags.FLAGS
 
-path_flags.define("model", "", "The .tflite. Default: the one that the program has.")
+model_path.define("The .tflite.")
 path_flags.define("output", "", "The .tflite to write, which may be the one that is read.")
-flags.DEFINE_multi_string("rename", [], "OLD=NEW: gives the class OLD the name NEW.")
-flags.DEFINE_multi_string("remove", [], "The class to remove.")
+flags.DEFINE_multi_string(
+    "rename", [], "OLD=NEW: gives the class OLD, a name or number, the name NEW."
+)
+flags.DEFINE_multi_string("remove", [], "The class to remove: its name or number.")
 
 
 def main() -> None:
     """Prints the names, or writes the changed model."""
-    path = FLAGS.model or default_model.path()
+    path = model_path.given()
     changes = bool(FLAGS.rename or FLAGS.remove)
     if changes != bool(FLAGS.output):
         raise ValueError(
@@ -33,28 +38,49 @@ def main() -> None:
             + ("--output without them" if FLAGS.output else "them without --output")
         )
     if not changes:
-        with open(path, "rb") as file:
-            data = file.read()
-        names = metadata.labels_of(data)
-        if names is None:
-            raise ValueError(f"{path}: expected a model with names of its classes, got none")
-        print("\n".join(names))
+        print("\n".join(_names(path)))
         return
     changed = model.load(path)
     for pair in FLAGS.rename:
         old, separator, new = pair.partition("=")
         if not separator:
             raise ValueError(f"expected --rename=OLD=NEW, got {pair}")
-        changed.rename(_class(old, changed), new)
-    for name in FLAGS.remove:
-        changed.remove(_class(name, changed))
+        changed.rename(_number(old, changed.labels), new)
+    # From the last on, so that the numbers of those before it stay the same.
+    for number in sorted({_number(name, changed.labels) for name in FLAGS.remove}, reverse=True):
+        changed.remove(number)
     changed.save(FLAGS.output)
     print(f"Wrote {FLAGS.output}: {len(changed.labels):,} classes.")
 
 
-def _class(text: str, changed: model.Model) -> str | int:
-    """A class as the user gives it: its name, or its number if no class has that name."""
-    return int(text) if text.isdecimal() and text not in changed.labels else text
+def _names(path: str) -> tuple[str, ...]:
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        names = metadata.labels_of(data)
+        if names is None:
+            raise ValueError("expected a model with names of its classes, got none")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return names
+
+
+def _number(text: str, names: Sequence[str]) -> int:
+    """The number of a class as the user gives it: its name, or its number if none has that name."""
+    numbers = [number for number, name in enumerate(names) if name == text]
+    if len(numbers) > 1:
+        raise ValueError(
+            f"expected the name of one class, got {text}, and classes "
+            f"{', '.join(map(str, numbers))} have it; give the number of one"
+        )
+    if numbers:
+        return numbers[0]
+    if text.isdecimal() and int(text) < len(names):
+        return int(text)
+    raise ValueError(
+        f"expected the name of a class or its number, 0..{len(names) - 1}, got {text!r}, which no "
+        "class has"
+    )
 
 
 if __name__ == "__main__":

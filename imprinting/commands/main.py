@@ -1,7 +1,6 @@
 """The command `imprinting`, which is installed with the package: starts one of the programs."""
 
 import importlib
-import os
 import re
 import sys
 from typing import NamedTuple
@@ -43,6 +42,11 @@ _BAZEL = re.compile(r"\./bazelw run (\w+)(?: --)?")
 
 def main() -> None:
     """Runs the command that the first argument names."""
+    with program.standard_streams("imprinting"):
+        _run()
+
+
+def _run() -> None:
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("--help", "-h", "help"):
         print(_help())
@@ -65,11 +69,7 @@ def main() -> None:
     sys.modules["__main__"].__doc__ = _BAZEL.sub(_called, module.__doc__ or "")
     for flag in flags.FLAGS.get_key_flags_for_module(module):
         flags.FLAGS.register_key_flag_for_module(called, flag)
-    try:
-        program.run(module.main, takes_arguments=command.takes_arguments)
-    except BrokenPipeError:
-        # The reader, such as `head`, has seen enough. Python would report the rest at its exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    program.run(module.main, takes_arguments=command.takes_arguments)
 
 
 def _called(match: re.Match[str]) -> str:

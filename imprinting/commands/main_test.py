@@ -1,9 +1,13 @@
 """Tests of the command `imprinting`, in processes of its own."""
 
+import contextlib
+import importlib
+import io
 import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 from absl.testing import absltest, parameterized
 
@@ -51,7 +55,30 @@ class MainTest(parameterized.TestCase):
         self.assertEqual((done.returncode, done.stderr), (1, ""))
         self.assertRegex(done.stdout, rf"(?m)^  imprinting {name} ")
         self.assertIn(f"\nimprinting {name}:\n", done.stdout)
-        self.assertNotIn("bazelw run", done.stdout)
+        for other in ("bazelw", "join_tflite", "split_tflite", "frozen_tflite"):
+            self.assertNotIn(other, done.stdout)
+
+    def test_the_reader_of_a_pipe_has_gone(self):
+        for arguments in (["--help"], ["labels", "--help"], ["labels"]):
+            done = subprocess.run(
+                ["bash", "-c", '"$0" -m imprinting "$@" | true; exit ${PIPESTATUS[0]}']
+                + [sys.executable, *arguments],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (141, "", ""))
+
+    def test_interrupted_while_modules_are_imported(self):
+        with (
+            mock.patch.object(sys, "argv", ["imprinting", "labels"]),
+            mock.patch.object(importlib, "import_module", side_effect=KeyboardInterrupt),
+            contextlib.redirect_stderr(io.StringIO()) as err,
+            self.assertRaises(SystemExit) as end,
+        ):
+            main.main()
+        self.assertEqual((end.exception.code, err.getvalue()), (130, "imprinting: interrupted\n"))
 
     def test_a_command(self):
         folder = self.create_tempdir().full_path

@@ -37,16 +37,22 @@ class SplitTfliteTest(absltest.TestCase):
 
     def test_errors(self):
         pathlib.Path("head.tflite").write_bytes(testing.small().head)
+        pathlib.Path("in_head.tflite").write_bytes(self.data)
+        os.symlink("in.tflite", "link_extractor.tflite")
         for arguments, expected in (
             (("--model=in.tflite",), "expected --output_prefix"),
             (("--model=gone.tflite", "--output_prefix=a"), "gone.tflite: No such file"),
             (("--model=head.tflite", "--output_prefix=a"), "head.tflite: expected a model that b"),
+            (("--model=in_head.tflite", "--output_prefix=in"), "got in_head.tflite, which is read"),
+            (("--model=in.tflite", "--output_prefix=link"), "link_.*, the same file as in.tflite"),
+            (("--model=in.tflite", "--output_prefix=no/"), "got no/; for example no/model"),
+            (("--model=", "--output_prefix=a"), "expected --model=FILE.tflite, got"),
             (("--model=in.tflite", "--output_prefix=no/a"), "expected a folder no to write"),
         ):
             status, out, err = run(*arguments)
             self.assertEqual((status, out), (1, ""))
             self.assertRegex(err, f"^prog: .*{expected}")
-        self.assertLen(os.listdir(), 2)
+        self.assertLen(os.listdir(), 4)
 
 
 if __name__ == "__main__":

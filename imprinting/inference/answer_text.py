@@ -3,20 +3,20 @@
 import csv
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from imprinting.inference.photo_classifier import Answer
 from imprinting.photos import class_folders
 
 _UNKNOWN = "unknown"
 
-# The most probable classes of each photo, the most probable first, by the photo's path.
-Answers = Mapping[str, Sequence[Answer]]
+# Paths of photos, and the most probable classes of each, the most probable first.
+Answers = Sequence[tuple[str, Sequence[Answer]]]
 
 
 def blocks(answers: Answers, *, threshold: float = 0.0) -> str:
     """Returns a block of lines for each photo; see `block`."""
-    return "\n\n".join(block(path, each, threshold=threshold) for path, each in answers.items())
+    return "\n\n".join(block(path, each, threshold=threshold) for path, each in answers)
 
 
 def block(path: str, answers: Sequence[Answer], *, threshold: float = 0.0) -> str:
@@ -50,25 +50,23 @@ def json_lines(answers: Answers, *, threshold: float = 0.0) -> str:
             },
             ensure_ascii=False,
         )
-        for path, each in answers.items()
+        for path, each in answers
     )
 
 
 def csv_table(answers: Answers, *, threshold: float = 0.0) -> str:
-    """Returns a table with the columns photo, rank, label and probability.
+    """Returns a table with the columns photo, known, rank, label and probability.
 
-    A photo whose best class has a lower probability than `threshold` has one row, with the label
-    `unknown` and that probability.
+    `known` is true or false: whether the photo's best class has at least the probability
+    `threshold`.
     """
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["photo", "rank", *Answer._fields])
-    for path, each in answers.items():
-        rows = each
-        if each[0].probability < threshold:
-            rows = [Answer(_UNKNOWN, each[0].probability)]
-        for rank, answer in enumerate(rows, start=1):
-            writer.writerow([class_folders.printable(path), rank, *answer])
+    writer.writerow(["photo", "known", "rank", *Answer._fields])
+    for path, each in answers:
+        known = json.dumps(each[0].probability >= threshold)
+        for rank, answer in enumerate(each, start=1):
+            writer.writerow([class_folders.printable(path), known, rank, *answer])
     return file.getvalue().removesuffix("\n")
 
 

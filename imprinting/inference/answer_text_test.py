@@ -43,25 +43,29 @@ class AnswerTextTest(parameterized.TestCase):
         )
 
     def test_json(self):
-        answers = {"a.jpg": _ANSWERS, "\udcff.jpg": _ANSWERS[1:]}
-        first, second = map(json.loads, answer_text.json_lines(answers, threshold=0.5).split("\n"))
+        answers = [("a.jpg", _ANSWERS), ("\udcff.jpg", _ANSWERS[1:]), ("a.jpg", _ANSWERS)]
+        first, second, third = map(
+            json.loads, answer_text.json_lines(answers, threshold=0.5).split("\n")
+        )
         self.assertEqual((first["photo"], first["known"]), ("a.jpg", True))
         self.assertEqual(
             first["answers"],
             [{"label": answer.label, "probability": answer.probability} for answer in _ANSWERS],
         )
+        self.assertEqual(third, first)
         self.assertEqual((second["photo"], second["known"]), ("\\xff.jpg", False))
 
     def test_csv(self):
-        answers = {"a,b.jpg": _ANSWERS[:2], "c.jpg": _ANSWERS[1:]}
+        answers = [("a,b.jpg", _ANSWERS[:2]), ("c.jpg", _ANSWERS[1:])]
         rows = [*csv.reader(answer_text.csv_table(answers, threshold=0.5).split("\n"))]
         self.assertEqual(
             rows,
             [
-                ["photo", "rank", "label", "probability"],
-                ["a,b.jpg", "1", "coffee mug", "0.83203125"],
-                ["a,b.jpg", "2", "Äpfel", "0.0859375"],
-                ["c.jpg", "1", "unknown", "0.0859375"],
+                ["photo", "known", "rank", "label", "probability"],
+                ["a,b.jpg", "true", "1", "coffee mug", "0.83203125"],
+                ["a,b.jpg", "true", "2", "Äpfel", "0.0859375"],
+                ["c.jpg", "false", "1", "Äpfel", "0.0859375"],
+                ["c.jpg", "false", "2", "5", "0.0"],
             ],
         )
 

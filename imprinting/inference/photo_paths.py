@@ -24,21 +24,26 @@ class Found:
     ignored: tuple[str, ...]
 
 
-def with_listed(paths: Sequence[str], stdin: Iterable[str]) -> list[str]:
+def with_listed(paths: Sequence[str], stdin: Iterable[str] | None) -> list[str]:
     """Returns the paths, with those that standard input lists instead of `-`.
 
     Args:
       paths: files, folders and perhaps `-`.
-      stdin: a path in each line; empty lines are ignored.
+      stdin: a path in each line; empty lines are ignored. None if it is closed.
 
     Raises:
-      ValueError: if `-` is there twice.
+      ValueError: if `-` is there twice, or standard input is closed.
     """
     if paths.count("-") > 1:
         raise ValueError("expected - at most once, got it twice: standard input ends only once")
+    if "-" in paths and stdin is None:
+        raise ValueError(
+            "expected the paths of photos on standard input, which is closed; name them as "
+            "arguments"
+        )
     named: list[str] = []
     for path in paths:
-        listed = [line.rstrip("\r\n") for line in stdin] if path == "-" else [path]
+        listed = [line.rstrip("\r\n") for line in stdin or ()] if path == "-" else [path]
         named += filter(None, listed)
     return named
 

@@ -127,6 +127,9 @@ class ListedTest(absltest.TestCase):
         )
         with self.assertRaisesRegex(ValueError, "expected - at most once"):
             photo_paths.with_listed(["-", "-"], lines)
+        with self.assertRaisesRegex(ValueError, "standard input, which is closed; name them as"):
+            photo_paths.with_listed(["x", "-"], None)
+        self.assertEqual(photo_paths.with_listed(["x"], None), ["x"])
 
 
 if __name__ == "__main__":

@@ -155,9 +155,12 @@ def _scale_factor(
             f"Scale factor: {factor:.3g}, as before; the calibration error of the held-out photos "
             f"is {before:.3f}."
         )
+    # The likeliest factor may have a greater calibration error, which is not what it is chosen by.
+    is_better = round(after, 3) < round(before, 3)
     return factor, (
-        f"Scale factor: {factor:.3g} instead of {head.scale_factor:.3g}; the calibration error of "
-        f"the held-out photos is {after:.3f} instead of {before:.3f}."
+        f"Scale factor: {factor:.3g}{f' instead of {head.scale_factor:.3g}' if is_better else ''}; "
+        f"the calibration error of the held-out photos is {after:.3f}"
+        f"{f' instead of {before:.3f}' if is_better else ''}."
     )
 
 
@@ -178,6 +181,7 @@ def _describe(choice: Choice, weight: float, samples: Samples) -> str:
         return f"{fitted}; with one photo of each class, there is nothing to check that with."
     figures = f"{choice.before:.1%} of held-out photos were recognised"
     if not choice.weight:
-        end = "and a fit does not improve that."
-        return f"{fitted if weight else unchanged}; {figures}, {end}"
+        if weight:
+            return f"{fitted}; {figures}, and it was fitted as asked, although that is no better."
+        return f"{unchanged}; {figures}, and a fit does not improve that."
     return f"{fitted}; {figures} before that, {choice.after:.1%} after it."

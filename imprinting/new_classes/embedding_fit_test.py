@@ -1,6 +1,7 @@
 """Tests of embedding_fit.py: what is fitted, and what is said about it."""
 
 from typing import NamedTuple
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest, parameterized
@@ -59,6 +60,17 @@ class RunTest(parameterized.TestCase):
         )
         self.assertLess(after, before)
 
+    def test_a_greater_calibration_error_is_not_compared(self):
+        errors = iter([0.036, 0.049])
+        with mock.patch.object(
+            embedding_fit.probabilities, "calibration_error", lambda *_: next(errors)
+        ):
+            text = embedding_fit.run(photos(8), head(), Options(FitEmbedding.NEVER)).description
+        self.assertRegex(
+            text,
+            r"^Scale factor: \d+(\.\d+)?; the calibration error of the held-out photos is 0.049.$",
+        )
+
     def test_never(self):
         options = Options(FitEmbedding.NEVER, fit_scale_factor=True)
         fit = embedding_fit.run(photos(8), head(), options)
@@ -80,7 +92,11 @@ class RunTest(parameterized.TestCase):
         )
         fit = embedding_fit.run(easy, head(), Options(FitEmbedding.ALWAYS))
         self.assertIsNotNone(fit.embedding)
-        self.assertStartsWith(fit.description, "Embedding: fitted to the photos (weight 0.05); 100")
+        self.assertStartsWith(
+            fit.description,
+            "Embedding: fitted to the photos (weight 0.05); 100.0% of held-out photos were "
+            "recognised, and it was fitted as asked, although that is no better.",
+        )
 
     def test_one_photo_of_each_class(self):
         fit = embedding_fit.run(photos(1, views=7), head(), Options())

@@ -27,7 +27,7 @@ from imprinting.new_classes import class_names, tflite_embedder
 from imprinting.new_classes.photo_imprinting import OnProgress
 from imprinting.photos import class_folders, unrelated_photos
 from imprinting.tflite import graft as surgery
-from imprinting.tflite import inference, last_layer, metadata, model_file
+from imprinting.tflite import inference, last_layer, metadata, model_file, model_graph
 from imprinting.tflite.last_layer import Cut
 from imprinting.tflite.model_graph import Model
 
@@ -35,6 +35,12 @@ from imprinting.tflite.model_graph import Model
 # of ImageNet, 40 whiten the features of a MobileNet V1 better than that (.774 instead of .764 right
 # on other photos), and those of an EfficientNet-Lite0 a little worse (.812 instead of .818).
 LEAST_WHITENED = 40
+# A classifier that keeps fewer of its answers has lost its classes.
+LEAST_SAME = 0.5
+_NO_CLASSIFIER = (
+    "expected a classifier, got a model that gives features, such as the extractor of a pair; name "
+    "the complete .tflite"
+)
 # A matrix of so many rows and columns takes seconds to invert, and 16 MB in a file.
 MOST_FEATURES = 4096
 # Parts of each of the photographs that come with the project, to compare probabilities.
@@ -103,15 +109,19 @@ def graft(
       on_progress: see `OnProgress`.
 
     Raises:
-      ValueError: if the classifier is damaged or cannot be cut, the names do not fit it, photos
-        cannot be read, or all photos have the same features.
+      ValueError: if the classifier is damaged, only an extractor or cannot be cut, the names do
+        not fit it, photos cannot be read, or all photos have the same features.
     """
     source = model_file.parse(data)
     inference.verify(data)
+    if metadata.is_extractor(source):
+        raise ValueError(_NO_CLASSIFIER)
     cut = last_layer.cut(source)
     _check(cut, photos)
     metadata.check(source, data)
     names, num_unnamed = class_names.of(data, len(cut.rows), labels, source=labels_source)
+    if num_unnamed == len(names) and not model_graph.graph(source).named("SOFTMAX"):
+        raise ValueError(f"{_NO_CLASSIFIER}, or the names of its classes with --labels")
     found_crop = crop or metadata.crop_of(source)
     features, bad = _features(cut, photos, found_crop, on_progress)
     described = [f"{class_folders.printable(photos[i])}: {why}" for i, why in sorted(bad.items())]
@@ -240,7 +250,7 @@ def _describe(embedding: LinearEmbedding | None, count: int) -> str:
     if embedding is None:
         return "features as they are"
     if count < LEAST_WHITENED:
-        return f"features minus the mean of those of {count:,} photos"
+        return f"features minus the mean of those of {count:,} photo{'s' * (count != 1)}"
     return f"features whitened by those of {count:,} photos"
 
 

@@ -147,6 +147,25 @@ class GraftTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "1 that cannot among 1 .* repair or remove them$"):
             grafting.graft(self.data, paths[:1], skip_bad_images=True)
 
+    def test_an_extractor(self):
+        extractor = model_file.parse(testing.small().extractor)
+        described = metadata.attach(extractor, None, metadata.About())
+        for data, labels in (
+            (described, None),
+            (described, ["a"]),
+            (testing.small().extractor, None),
+        ):
+            with self.assertRaisesRegex(
+                ValueError, "gives features, .*; name the complete .tflite"
+            ):
+                grafting.graft(data, labels=labels)
+        logits = graft_testing.dense(last="linear")
+        with self.assertRaisesRegex(
+            ValueError, ".tflite, or the names of its classes with --labels"
+        ):
+            grafting.graft(logits)
+        self.assertEqual(grafting.graft(logits, labels=[*"abcde"]).names, tuple("abcde"))
+
     def test_photos_without_differences(self):
         with self.assertRaisesRegex(ValueError, "photos with different features, got the same"):
             grafting.graft(self.data, self.paths[:1] * 50)

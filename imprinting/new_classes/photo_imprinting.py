@@ -18,6 +18,8 @@ from imprinting.new_classes.photos import Photos
 
 # More than half of unrelated photographs.
 _MOSTLY = 0.5
+# The pixels of all views of a batch of photos are in memory at the same time.
+_MOST_VIEWS = 100
 
 # Called with the number of photos done and the total number.
 OnProgress = Callable[[int, int], None]
@@ -33,8 +35,8 @@ class Options:
         is an error.
       fit_embedding: whether the embedding is fitted to the photos.
       fit_scale_factor: whether the scale factor is chosen by the likelihood of held-out photos.
-      views: the number of parts of each photo whose embeddings are averaged; at least 1, which
-        means the entire photo. None means 1, or as many as a fit needs.
+      views: the number of parts of each photo whose embeddings are averaged; 1 to 100. 1 means
+        the entire photo. None means 1, or as many as a fit needs.
       skip_bad_images: whether photos that cannot be read are left out; otherwise they are an error.
     """
 
@@ -50,8 +52,8 @@ class Options:
             raise ValueError(
                 "expected --keep_classes with --allow_lost_classes, got only the latter"
             )
-        if self.views is not None and self.views < 1:
-            raise ValueError(f"expected --views to be at least 1, got {self.views}")
+        if self.views is not None and not 1 <= self.views <= _MOST_VIEWS:
+            raise ValueError(f"expected --views to be 1 to {_MOST_VIEWS}, got {self.views}")
 
     @property
     def fits(self) -> bool:

@@ -12,9 +12,11 @@ from imprinting.new_classes.photo_imprinting import Options
 
 
 class OptionsTest(absltest.TestCase):
-    def test_refuses_views_below_1(self):
-        with self.assertRaisesRegex(ValueError, "--views to be at least 1, got 0"):
-            Options(views=0)
+    def test_refuses_numbers_of_views(self):
+        for views in (0, 101):
+            with self.assertRaisesRegex(ValueError, f"--views to be 1 to 100, got {views}"):
+                Options(views=views)
+        self.assertEqual(Options(views=100).views, 100)
 
     def test_refuses_lost_classes_if_none_are_kept(self):
         with self.assertRaisesRegex(ValueError, "expected --keep_classes"):

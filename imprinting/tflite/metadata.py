@@ -262,6 +262,20 @@ def crop_of(tflite_model: Model) -> Crop:
     return Crop.SQUARE if is_square else Crop.STRETCHED
 
 
+def is_extractor(tflite_model: Model) -> bool:
+    """Whether a model's metadata says that it gives an embedding, as `attach` describes it.
+
+    Raises:
+      ValueError: if its metadata is damaged.
+    """
+    described = _described(tflite_model)
+    return any(
+        tensor.name == tensor_metadata.EMBEDDING.encode()
+        for subgraph in (described.subgraphMetadata or () if described else ())
+        for tensor in subgraph.outputTensorMetadata or ()
+    )
+
+
 def _described(tflite_model: Model) -> Any:
     """A model's metadata, a ModelMetadataT; None if it has none."""
     buffers = [m.buffer for m in tflite_model.metadata or () if m.name == _NAME]

@@ -398,6 +398,15 @@ class LimitsTest(absltest.TestCase):
         self.assertIsNone(metadata.labels_of(nameless))
 
 
+class IsExtractorTest(absltest.TestCase):
+    def test_parts_of_a_classifier(self):
+        for part, expected in (("model", False), ("extractor", True), ("head", False)):
+            plain = model_file.parse(getattr(testing.small(), part))
+            self.assertFalse(metadata.is_extractor(plain))
+            described = model_file.parse(metadata.attach(plain, None, metadata.About()))
+            self.assertEqual(metadata.is_extractor(described), expected)
+
+
 class FileOfLabelsTest(absltest.TestCase):
     def test_names_are_normalised(self):
         names = ("cafe\u0301", *testing.LABELS[1:])

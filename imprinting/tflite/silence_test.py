@@ -1,6 +1,8 @@
 """Tests of hiding messages on stderr."""
 
 import os
+import subprocess
+import sys
 import tempfile
 
 from absl.testing import absltest
@@ -39,6 +41,22 @@ class SilenceTest(absltest.TestCase):
             os.write(2, b"after")
 
         self.assertEqual(self.printed(action), b"after")
+
+    def test_stderr_is_closed(self):
+        code = (
+            "import os\n"
+            "from imprinting.tflite.silence import silence\n"
+            "with silence(): os.write(2, b'chatter')\n"
+            "with silence(): print(os.open(os.devnull, os.O_RDONLY) != 2)\n"
+        )
+        for closed in ("2>&-", "2>&- 0>&-"):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$0" -c "$1" {closed}', sys.executable, code],
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+                capture_output=True,
+                check=False,
+            )
+            self.assertEqual((done.returncode, done.stdout), (0, b"True\n"))
 
 
 if __name__ == "__main__":

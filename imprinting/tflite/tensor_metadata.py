@@ -18,6 +18,10 @@ CROPS = {
 }
 
 
+# The name of an embedding in the metadata.
+EMBEDDING = "embedding"
+
+
 def describe_input(tensor: Tensor, crop: Crop) -> Any:
     """Returns the description of an image [1, s, s, 3] or of an embedding [1, 1, 1, d].
 
@@ -34,7 +38,7 @@ def embedding(tensor: Tensor, crop: Crop = Crop.STRETCHED) -> Any:
     # A float embedding that is not normalised yet has no fixed range.
     stats = form.StatsT(min=[0.0], max=[255.0]) if tensor.scales else None
     return _features(
-        "embedding",
+        EMBEDDING,
         f"Embedding before its L2 normalisation, {tensor.shape[-1]} components, of an RGB "
         f"image{CROPS[crop]}.",
         stats=stats,
