@@ -6,9 +6,12 @@ size / output size (`half_pixel_centers=False` and `align_corners=False` in Tens
 libraries sample at (i + 0.5) * scale - 0.5, or average all input pixels below an output pixel.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+
+_ROWS = 64
 
 
 class _Positions(NamedTuple):
@@ -36,10 +39,13 @@ def quanta(pixels: np.ndarray, size: int) -> np.ndarray:
       uint8 [size, size, 3]; the network's input is (q - 128) / 128. A channel p in 0..255 becomes
       q = p * 256 / 255, so that 2 (p / 255 - 0.5), with which networks are trained, is that input.
     """
-    resized = resize(pixels, size)
-    resized *= np.float32(256.0 / 255.0)
-    np.rint(resized, out=resized)
-    return np.minimum(resized, np.float32(255.0), out=resized).astype(np.uint8)
+    result = np.empty([size, size, 3], np.uint8)
+    for begin, part in _parts(pixels, size):
+        part *= np.float32(256.0 / 255.0)
+        np.rint(part, out=part)
+        np.minimum(part, np.float32(255.0), out=part)
+        result[begin : begin + len(part)] = part
+    return result
 
 
 def resize(pixels: np.ndarray, size: int) -> np.ndarray:
@@ -52,18 +58,32 @@ def resize(pixels: np.ndarray, size: int) -> np.ndarray:
     Returns:
       float32 [size, size, channels].
     """
+    return np.concatenate([part for _, part in _parts(pixels, size)])
+
+
+def _parts(pixels: np.ndarray, size: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yields the result's rows, float32 [n, size, channels], with the number of the first.
+
+    Some rows at a time are twice as fast as all, since they fit in the processor's cache, and their
+    memory need not be taken from the system for each photo.
+    """
     height, width, channels = pixels.shape
     rows, columns = _positions(height, size), _positions(width, size)
-    # Only the rows that are needed, those above before those below. A row is one vector, whose
-    # elements are faster to take than pixels.
-    taken = pixels[np.concatenate([rows.lower, rows.upper])].reshape(2 * size, width * channels)
-    left, right = (
-        taken[:, (index[:, np.newaxis] * channels + np.arange(channels)).reshape(-1)]
+    # A row is one vector, whose elements are faster to take than pixels.
+    before, after = (
+        (index[:, np.newaxis] * channels + np.arange(channels)).reshape(-1)
         for index in (columns.lower, columns.upper)
     )
-    both = _interpolated(left, right, np.repeat(columns.weights, channels))
-    resized = _interpolated(both[:size], both[size:], rows.weights[:, np.newaxis])
-    return resized.reshape(size, size, channels)
+    weights = np.repeat(columns.weights, channels)
+    for begin in range(0, size, _ROWS):
+        part = slice(begin, begin + _ROWS)
+        # Those above, then those below.
+        taken = pixels[np.concatenate([rows.lower[part], rows.upper[part]])]
+        taken = taken.reshape(len(taken), width * channels)
+        both = _interpolated(taken[:, before], taken[:, after], weights)
+        count = len(both) // 2
+        result = _interpolated(both[:count], both[count:], rows.weights[part, np.newaxis])
+        yield begin, result.reshape(count, size, channels)
 
 
 def _interpolated(first: np.ndarray, second: np.ndarray, weights: np.ndarray) -> np.ndarray:
