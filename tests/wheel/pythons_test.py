@@ -136,6 +136,15 @@ class PythonsTest(parameterized.TestCase):
         environment.install(str(installed.wheel()), *lower_bounds())
         self.run_journey(environment, "lower bounds")
 
+    def test_tflite_runtime(self):
+        # What pip installs instead of LiteRT on 32-bit ARM.
+        environment = Environment(self, "3.11")
+        names = [bound.partition("==")[0] for bound in lower_bounds()]
+        names.remove("ai-edge-litert")
+        environment.install(*names, "numpy<2", "tflite-runtime")
+        environment.install("--no-deps", str(installed.wheel()))
+        self.run_journey(environment, "tflite-runtime")
+
     @parameterized.parameters(
         ("mediapipe", "mediapipe_answers.py", "3.12", ["mediapipe"]),
         ("tflite_support", "task_library_answers.py", "3.10", ["tflite-support", "numpy<2"]),
