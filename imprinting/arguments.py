@@ -52,21 +52,15 @@ def class_number(value: Any, names: Sequence[str]) -> int:
         if not numbers:
             raise ValueError(f"expected the name of a class, got {value!r}, which no class has")
         if len(numbers) > 1:
-            raise ambiguous(value, numbers)
+            raise ValueError(
+                f"expected the name of one class, got {value}, and classes "
+                f"{', '.join(map(str, numbers))} have it; give the number of one"
+            )
         return numbers[0]
     number = _integer(value, "the name or the number of a class")
     if not 0 <= number < len(names):
         raise ValueError(f"expected the number of a class, 0..{len(names) - 1}, got {number}")
     return number
-
-
-def ambiguous(name: str, numbers: Sequence[int]) -> ValueError:
-    """Returns the error for a name that several classes have."""
-    return ValueError(
-        f"expected the name of one class, got {name}, which classes "
-        f"{', '.join(map(str, numbers))} have; give one of them, by its number, another name with "
-        "`rename`"
-    )
 
 
 def top(value: Any) -> int:

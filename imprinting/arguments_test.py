@@ -17,7 +17,7 @@ class ArgumentsTest(parameterized.TestCase):
         names = ["a", "b", "b"]
         for value, expected in (("a", 0), (2, 2), (np.int64(1), 1)):
             self.assertEqual(arguments.class_number(value, names), expected)
-        with self.assertRaisesRegex(ValueError, "got b, which classes 1, 2 have"):
+        with self.assertRaisesRegex(ValueError, "got b, and classes 1, 2 have it; give the number"):
             arguments.class_number("b", names)
 
     def test_photos(self):

@@ -11,7 +11,7 @@ from imprinting import arguments
 from imprinting.base import atomic_files, labels
 from imprinting.inference import default_model
 from imprinting.inference.photo_classifier import Answer
-from imprinting.new_classes import class_names, photos
+from imprinting.new_classes import class_names, class_numbers, photos
 from imprinting.new_classes.embedding_fit import FitEmbedding
 from imprinting.new_classes.photo_imprinting import Options
 from imprinting.new_classes.tflite_network import ImprintedTflite, TfliteNetwork
@@ -91,17 +91,18 @@ class Model:
         self._read(data, given_labels)
 
     def _read(self, data: bytes, given: Sequence[str] | None = None) -> None:
-        tflite_model = model_file.parse(data, compiled=True)
+        tflite_model = inference.verify(data)
         if model_file.is_compiled(tflite_model) and self._delegate is None:
             raise ValueError(
                 "expected a model that a processor can run, got one that is compiled for the Edge "
                 'TPU; add device="usb" or device="pci"'
             )
-        inference.verify(data)
         metadata.check(tflite_model, data)
         target = imprint_target.read(tflite_model, None)
         engine = ImprintingEngine(target.classifier, keep_classes=True)
-        names, _ = class_names.of(data, engine.num_classes, given, source="the file of labels")
+        names, _ = class_names.of(
+            data, tflite_model, engine.num_classes, given, source="the file of labels"
+        )
         runner = HeadRunner(target.classifier, delegate=self._delegate, threads=self._num_threads)
         reader = PixelReader(runner.image_size, target.crop)
         self._data, self._target, self._names = data, target, names
@@ -174,17 +175,12 @@ class Model:
         with self._lock:
             embeddings = np.stack([self._runner.run(image).embedding for image in images])
             engine = ImprintingEngine(self._classifier, keep_classes=True)
-            numbers = [n for n, other in enumerate(self._names) if other == name]
-            if len(numbers) > 1:
-                raise arguments.ambiguous(name, numbers)
-            number = numbers[0] if numbers else engine.num_classes
-            if numbers and not engine.is_imprinted(number):
-                raise ValueError(
-                    f"expected a new class, or one that was imprinted, got {name}, class {number}, "
-                    "which was trained and cannot be changed; take another name"
-                )
+            (number,) = class_numbers.assign(
+                [name], engine, self._names, are_folders=False
+            ).values()
             engine.add(number, embeddings)
-            self._change(engine, self._names if numbers else [*self._names, name])
+            is_new = number == len(self._names)
+            self._change(engine, [*self._names, name] if is_new else self._names)
 
     def imprint_folder(
         self,

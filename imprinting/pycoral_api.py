@@ -68,10 +68,9 @@ class ImprintingEngine:
                 f"expected a .tflite at {path}, got: {error.strerror}; correct the path"
             ) from error
         try:
-            inference.verify(self._data)
-            self._model = model_file.parse(self._data, compiled=True)
+            self._model = inference.verify(self._data)
             self._engine = engines.ImprintingEngine(self._model, keep_classes=keep_classes)
-            self._labels = metadata.labels_of(self._data, must_be_there=False) or ()
+            self._labels = metadata.labels_of(self._data, self._model, must_be_there=False) or ()
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
         self._num_kept = self._engine.num_classes
@@ -180,7 +179,7 @@ def make_interpreter(
     else:
         with open(model_path_or_content, "rb") as file:
             data = file.read()
-    compiled = model_file.is_compiled(model_file.parse(data, compiled=True))
+    compiled = model_file.is_compiled(inference.verify(data))
     edge_tpu = None if device == _CPU else inference.edge_tpu(device or "")
     if edge_tpu is None and (compiled or device not in (None, _CPU)):
         needs = "a model that is compiled for it" if compiled else f"the device {device!r}"

@@ -75,11 +75,10 @@ def of_model(path: str) -> Source:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        tflite_model = model_file.parse(data)
-        inference.verify(data)
+        tflite_model = inference.verify(data, compiled=False)
         # Refuses models that cannot be imprinted into.
         ImprintingEngine(tflite_model, keep_classes=True)
-        labels = metadata.labels_of(data)
+        labels = metadata.labels_of(data, tflite_model)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     if labels is None:

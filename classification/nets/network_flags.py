@@ -9,8 +9,9 @@ from imprinting.base import program
 flags.DEFINE_string(
     "network",
     "mobilenet_v1",
-    "The network: mobilenet_v1, or efficientnet_lite0, 1 or 2. By default, this is read from its "
-    "files, if there are any.",
+    "The network: mobilenet_v1, efficientnet_lite0, efficientnet_lite1, efficientnet_lite2, "
+    "efficientnet_lite3 or efficientnet_lite4. By default, this is read from its files, if there "
+    "are any.",
 )
 flags.DEFINE_integer(
     "image_size",

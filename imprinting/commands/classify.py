@@ -21,10 +21,11 @@ from collections.abc import Mapping, Sequence
 from absl import flags
 
 from imprinting.base import path_flags, program
+from imprinting.base.labels import normalised
 from imprinting.base.progress_bar import ProgressBar
 from imprinting.commands import model_path
-from imprinting.inference import accuracy, answer_text, camera, photo_paths
-from imprinting.inference.photo_classifier import Answer, PhotoClassifier
+from imprinting.inference import accuracy, answer_text, camera, photo_classifier, photo_paths
+from imprinting.inference.photo_classifier import Answer
 from imprinting.photos import class_folders
 
 FLAGS = flags.FLAGS
@@ -63,12 +64,12 @@ def main(paths: Sequence[str]) -> None:
     # Warnings about damaged EXIF data, large images and the like, which users need not correct.
     warnings.filterwarnings("ignore", module="PIL")
     if FLAGS.camera:
-        classifier = _classifier()
+        classifier = photo_classifier.read(model_path.given())
         camera.show(classifier, FLAGS.camera, top=FLAGS.top, threshold=FLAGS.threshold)
         return
     named = photo_paths.with_listed(paths, sys.stdin)
     found = photo_paths.find([path_flags.expand(path) for path in named])
-    classifier = _classifier()
+    classifier = photo_classifier.read(model_path.given())
     with ProgressBar() as progress:
         answers, bad = classifier.classify(found.photos, top=FLAGS.top, on_progress=progress.show)
     form = answer_text.json_lines if FLAGS.json else answer_text.csv_table
@@ -96,25 +97,15 @@ def _check_flags(paths: Sequence[str]) -> None:
         raise ValueError("expected --camera without photos, --json and --csv, got it with them")
 
 
-def _classifier() -> PhotoClassifier:
-    path = model_path.given()
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        return PhotoClassifier(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
 def _remarks(
     found: photo_paths.Found, shown: Mapping[str, Sequence[Answer]], labels: Sequence[str]
 ) -> list[str]:
     """What to say after the answers."""
     remarks = []
-    known = set(labels)
+    known = {normalised(label) for label in labels}
     classes = [accuracy.class_of(photo, known) for photo in found.in_folders]
     pairs = [
-        (name, shown[photo][0].label)
+        (name, normalised(shown[photo][0].label))
         for photo, name in zip(found.in_folders, classes, strict=True)
         if name is not None and photo in shown
     ]

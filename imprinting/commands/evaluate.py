@@ -15,8 +15,7 @@ from absl import flags
 from imprinting.base import labels, path_flags, program
 from imprinting.base.progress_bar import ProgressBar
 from imprinting.commands import model_path
-from imprinting.inference import accuracy
-from imprinting.inference.photo_classifier import PhotoClassifier
+from imprinting.inference import accuracy, photo_classifier
 from imprinting.new_classes import photos
 from imprinting.photos import class_folders
 
@@ -34,12 +33,7 @@ def main() -> None:
     warnings.filterwarnings("ignore", module="PIL")
     found = photos.find(FLAGS.images_dir)
     path = model_path.given()
-    with open(path, "rb") as file:
-        data = file.read()
-    try:
-        classifier = PhotoClassifier(data)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+    classifier = photo_classifier.read(path)
     known = {labels.normalised(name) for name in classifier.labels}
     others = [name for name in found.classes if labels.normalised(name) not in known]
     if others:

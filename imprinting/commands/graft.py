@@ -114,7 +114,7 @@ def _report(grafted: Grafted, *, seconds: float) -> None:
     if not grafted.num_photos:
         print(
             "To imprint new classes next to the old ones, give photos with --images: without them, "
-            "new classes take the photos of the old ones away."
+            "photos of old classes are recognised as new ones."
         )
     elif grafted.num_photos < grafting.LEAST_WHITENED:
         print(

@@ -2,105 +2,29 @@
 
 import contextlib
 import io
-import os
 import pathlib
 import shutil
 from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
-from PIL import Image
 
-from imprinting.base import program_testing
 from imprinting.commands import imprint
+from imprinting.commands.imprint_testing import COLOURS, ImprintTestCase
 from imprinting.tflite import (
     class_vectors,
     embedding_layer,
-    inference,
     metadata,
     model_file,
-    product_rules,
     split,
 )
 from imprinting.tflite.imprinting import ImprintingEngine
-from imprinting.tflite.inference import Kernels
-from imprinting.tflite.model_graph import Model
 from transforms.conversion import testing
 
-_COLOURS = {"blue": (20, 30, 220), "grün": (20, 220, 30), "red": (230, 20, 20)}
 
-
-def run(*arguments: str) -> tuple[int | str | None, str, str]:
-    return program_testing.run(imprint.main, *arguments)
-
-
-def contents() -> dict[str, bytes]:
-    """The files in the folder, and their contents."""
-    return {path.name: path.read_bytes() for path in pathlib.Path(".").iterdir() if path.is_file()}
-
-
-def photos(colour: str, count: int) -> np.ndarray:
-    """Noise around a colour, in the size of the small model's input."""
-    random = np.random.default_rng(sum(colour.encode()))
-    noise = random.integers(-20, 21, [count, testing.SIZE, testing.SIZE, 3])
-    return np.clip(np.array(_COLOURS[colour]) + noise, 0, 255).astype(np.uint8)
-
-
-class ImprintTest(absltest.TestCase):
-    def setUp(self):
-        super().setUp()
-        root = os.path.realpath(self.create_tempdir().full_path)
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(root)
-        self.model = model_file.parse(testing.small().model)
-        self.write(self.model)
-
-    def write(self, model: Model) -> None:
-        pathlib.Path("in.tflite").write_bytes(metadata.attach(model, testing.LABELS))
-
-    def write_fittable(self) -> None:
-        """Writes the small model with an embedding of features minus a vector."""
-        layer = embedding_layer.read(self.model)
-        biases = -layer.kernel.sum(axis=1)
-        self.write(embedding_layer.replaced(self.model, layer.kernel, biases, reach=9.0))
-
-    def add(self, *colours: str, count: int = 5, folder: str = "photos") -> None:
-        for colour in colours:
-            os.makedirs(f"{folder}/{colour}", exist_ok=True)
-            for index, pixels in enumerate(photos(colour, count)):
-                Image.fromarray(pixels).save(f"{folder}/{colour}/{index}.png")
-
-    def imprint(self, *arguments: str, model: tuple[str, ...] = ("--model=in.tflite",)) -> str:
-        flags = (*model, "--images_dir=photos", "--output=out.tflite")
-        # The small model's own classes are random: no photo shows one.
-        lost = [f"--allow_lost_classes={'--keep_classes' in arguments}"]
-        status, out, err = run(*flags, *lost, *arguments)
-        self.assertEqual((status, err), (None, ""), msg=out)
-        return out
-
-    def assert_fails(self, expected: str, *arguments: str) -> None:
-        before = contents()
-        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
-        status, out, err = run(*flags, *arguments)
-        self.assertEqual((status, out), (1, ""), msg=err)
-        self.assertRegex(err, "(?s)^prog: .*" + expected)
-        self.assertNotIn("Traceback", err)
-        self.assertEqual(contents(), before)
-
-    def check(self, labels: list[str], *, first: int, path: str = "out.tflite") -> None:
-        """Checks a product's labels, and that it recognises the colours, from class `first` on."""
-        data = pathlib.Path(path).read_bytes()
-        self.assertEqual(list(metadata.labels_of(data)), labels)
-        model = model_file.parse(data)
-        self.assertEqual(product_rules.check(model, quantised=True), [])
-        images = np.concatenate([photos(colour, 5) for colour in labels[first:]])
-        (probabilities,) = inference.run(model, images, kernels=Kernels.REFERENCE)
-        self.assertEqual(probabilities.shape, (len(images), len(labels)))
-        found = probabilities[:, first:].argmax(axis=1)
-        np.testing.assert_array_equal(found, np.repeat(np.arange(len(labels) - first), 5))
-
+class ImprintTest(ImprintTestCase):
     def test_new_classes_alone(self):
-        self.add(*_COLOURS)
+        self.add(*COLOURS)
         pathlib.Path("photos/readme.txt").touch()
         out = self.imprint()
         self.assertStartsWith(
@@ -306,101 +230,6 @@ class ImprintTest(absltest.TestCase):
             self.imprint(),
             r"Warning: .* vectors of 2 classes: .* forms are only blue \(0\.\d{3}\), red",
         )
-
-    def test_photos_that_cannot_be_read(self):
-        self.add("blue", "red")
-        pathlib.Path("photos/blue/bad.jpg").write_bytes(b"bad")
-        bad = r"\(blue/bad.jpg: it is not a JPEG, PNG, BMP, WebP or GIF image\)"
-        self.assert_fails(f"got 1 that cannot {bad} among 11; .* --skip_bad_images")
-        out = self.imprint("--skip_bad_images")
-        self.assertRegex(
-            out, f"2 new, from 10 photos.\nSkipped because they cannot be read: 1 {bad}."
-        )
-        self.check(["blue", "red"], first=0)
-        shutil.rmtree("photos/red")
-        os.mkdir("photos/red")
-        pathlib.Path("photos/red/bad.jpg").write_bytes(b"")
-        os.remove("out.tflite")
-        self.assert_fails(
-            "can be read in each class folder of photos, got none in red", "--skip_bad_images"
-        )
-
-    def test_damaged_photos_of_which_all_pixels_are_there(self):
-        self.add("blue", "red", count=2)
-        for path in pathlib.Path("photos").glob("*/*.png"):
-            Image.open(path).save(path.with_suffix(".jpg"))
-            path.unlink()
-        self.imprint()
-        expected = pathlib.Path("out.tflite").read_bytes()
-        path = pathlib.Path("photos/blue/0.jpg")
-        whole = path.read_bytes()
-        path.write_bytes(whole[:-2])
-        warning = "prog: warning: photos/blue/0.jpg is damaged, though all its pixels are there: no"
-        flags = ("--model=in.tflite", "--images_dir=photos", "--output=out.tflite")
-        for _ in range(2):
-            status, _, err = run(*flags)
-            self.assertIsNone(status, err)
-            self.assertStartsWith(err, warning)
-            self.assertLen(err.splitlines(), 1)
-            self.assertEqual(pathlib.Path("out.tflite").read_bytes(), expected)
-        path.write_bytes(whole[:-40])
-        self.assert_fails(r"got 1 that cannot \(blue/0.jpg: it cannot be decoded: pixels are miss")
-
-    def test_folders_that_cannot_become_new_classes(self):
-        self.assert_fails("expected a folder of class folders of images, got photos")
-        os.mkdir("photos")
-        self.assert_fails("expected a folder for each class in photos")
-        os.mkdir("photos/red")
-        self.assert_fails("expected images in each class folder of photos, got none in red")
-        self.add("red")
-        os.rename("photos/red", "photos/six")
-        self.assert_fails("class 6 of that name was trained", "--keep_classes")
-        os.rename("photos/six", "photos/crane")
-        self.assert_fails("folder crane, and classes 1, 2 have that name", "--keep_classes")
-        os.rename("photos/crane", "photos/A\u0308pfel")
-        self.assert_fails("class 3 of that name was trained", "--keep_classes")
-        shutil.copytree("photos/A\u0308pfel", "photos/\u00c4pfel")
-        self.assert_fails("got two named")
-
-    def test_models_that_will_not_do(self):
-        self.add("red")
-        self.assert_fails("No such file", "--model=gone.tflite")
-        data = testing.small().model
-        for name, contents, expected in (
-            ("cut", data[: len(data) // 2], "cut.tflite: expected a complete .tflite"),
-            ("noise", b"noise" * 100, "noise.tflite: expected a .tflite"),
-            (
-                "head",
-                testing.small().head,
-                "head.tflite: expected --embedder with a head,",
-            ),
-            (
-                "small_edgetpu",
-                testing.compiled(data, kept=1),
-                "small_edgetpu.tflite: expected a file whose last operators, .*, are not compiled",
-            ),
-            ("float", testing.small(quantise=False).model, "quantised: expected each tensor"),
-        ):
-            pathlib.Path(f"{name}.tflite").write_bytes(contents)
-            self.assert_fails(expected, f"--model={name}.tflite")
-
-    def test_output_and_flags(self):
-        self.add("red")
-        os.mkdir("folder")
-        self.assert_fails(
-            "expected the name of a file to write, got the folder folder", "--output=folder"
-        )
-        self.assert_fails("expected a folder no/where to write", "--output=no/where/out.tflite")
-        self.assert_fails("got --model without a name; leave it out", "--model=")
-        self.assert_fails(
-            "got in.tflite, which is read", "--embedder=in.tflite", "--output=in.tflite"
-        )
-        missing = ("--images_dir=", "--model=", "--output=")
-        self.assert_fails("expected --images_dir, --output; ", *missing)
-        for views in (0, 101):
-            self.assert_fails(f"expected --views to be 1 to 100, got {views}", f"--views={views}")
-        self.assert_fails("expected --keep_classes with --labels", "--labels=gone")
-        self.assert_fails("expected --keep_classes with --allow_lost", "--allow_lost_classes")
 
 
 if __name__ == "__main__":

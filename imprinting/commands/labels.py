@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 from absl import flags
 
-from imprinting import model
+from imprinting import arguments, model
 from imprinting.base import path_flags, program
+from imprinting.base.labels import normalised
 from imprinting.commands import model_path
 from imprinting.tflite import metadata
 
@@ -67,20 +68,8 @@ def _names(path: str) -> tuple[str, ...]:
 
 def _number(text: str, names: Sequence[str]) -> int:
     """The number of a class as the user gives it: its name, or its number if none has that name."""
-    numbers = [number for number, name in enumerate(names) if name == text]
-    if len(numbers) > 1:
-        raise ValueError(
-            f"expected the name of one class, got {text}, and classes "
-            f"{', '.join(map(str, numbers))} have it; give the number of one"
-        )
-    if numbers:
-        return numbers[0]
-    if text.isdecimal() and int(text) < len(names):
-        return int(text)
-    raise ValueError(
-        f"expected the name of a class or its number, 0..{len(names) - 1}, got {text!r}, which no "
-        "class has"
-    )
+    is_number = text.isdecimal() and normalised(text) not in names
+    return arguments.class_number(int(text) if is_number else text, names)
 
 
 if __name__ == "__main__":

@@ -59,7 +59,10 @@ class LabelsTest(absltest.TestCase):
             (("--remove=1",), "got them without --output"),
             (("--model=in.tflite", "--output=o", "--rename=a"), "expected --rename=OLD=NEW, got a"),
             (("--model=in.tflite", "--output=o", "--remove=x"), "'x', which no class has"),
-            (("--model=in.tflite", "--output=o", "--remove=99"), "number, 0..6, got '99'"),
+            (
+                ("--model=in.tflite", "--output=o", "--remove=99"),
+                "the number of a class, 0..6, got 99",
+            ),
         ):
             status, out, err = run(*arguments)
             self.assertEqual((status, out), (1, ""))

@@ -33,11 +33,10 @@ def main() -> None:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        inference.verify(data)
-        model = model_file.parse(data)
+        model = inference.verify(data, compiled=False)
         about = metadata.about(model)
         parts = split.split(model)
-        labels = metadata.labels_of(data, must_be_there=False)
+        labels = metadata.labels_of(data, model, must_be_there=False)
         head = model_file.changed(parts.head, description=model.description)
         contents = (
             metadata.attach(parts.extractor, None, about),

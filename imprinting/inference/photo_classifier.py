@@ -2,14 +2,11 @@
 
 In a notebook:
 
-  with open(default_model.path(), "rb") as file:
-      classifier = PhotoClassifier(file.read())
+  classifier = photo_classifier.read(default_model.path())
   answers, unreadable = classifier.classify(["mug.jpg", "cup.jpg"])
 """
 
-import concurrent.futures
 import os
-import queue
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -19,9 +16,9 @@ from imprinting.base import labels as label_files
 from imprinting.base import pixel_scaling
 from imprinting.photos.photo_file import BadImageError
 from imprinting.photos.pixel_reader import PixelReader, Source
-from imprinting.tflite import inference, metadata, model_file, model_graph
+from imprinting.tflite import inference, metadata, model_graph, runner_pool
 from imprinting.tflite.inference import Kernels, Runner
-from imprinting.tflite.model_graph import Graph, Tensor
+from imprinting.tflite.model_graph import Graph, Model, Tensor
 
 # Operators that do not change what a tensor means; converters put them after the softmax.
 _SAME_VALUES = ("QUANTIZE", "DEQUANTIZE", "RESHAPE", "SQUEEZE")
@@ -64,14 +61,13 @@ class PhotoClassifier:
           ValueError: if the model is damaged, is not such a classifier or is refused by the
             interpreter, or if the names do not fit it.
         """
-        tflite_model = inference.verify(data)
-        model_file.require_uncompiled(tflite_model)
+        tflite_model = inference.verify(data, compiled=False)
         self._image, self._output = _image_and_output(model_graph.graph(tflite_model))
         self._data = data
         self._runners = [_tried_runner(data, self._image)]
         num_classes = self._output.shape[1]
         if labels is None:
-            self.labels = _carried_labels(data, num_classes)
+            self.labels = _carried_labels(data, tflite_model, num_classes)
         else:
             label_files.check_count(labels, num_classes, "labels")
             self.labels = tuple(labels)
@@ -107,30 +103,17 @@ class PhotoClassifier:
         workers = max(1, min(os.cpu_count() or 1, len(paths)))
         while len(self._runners) < workers:
             self._runners.append(Runner(self._data, kernels=Kernels.DEFAULT))
-        free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
-        for runner in self._runners[:workers]:
-            free.put(runner)
+        reader = PixelReader(self.image_size, self.crop)
 
-        def compute(index: int) -> None:
+        def compute(index: int, runner: Runner) -> None:
             try:
                 (pixels,) = reader.read(paths[index])
             except BadImageError as error:
                 bad[index] = str(error)
                 return
-            runner = free.get()
-            try:
-                answers[index] = self._answers(pixels, runner, top)
-            finally:
-                free.put(runner)
+            answers[index] = self._answers(pixels, runner, top)
 
-        reader = PixelReader(self.image_size, self.crop)
-        pool = concurrent.futures.ThreadPoolExecutor(workers)
-        try:
-            for done, _ in enumerate(pool.map(compute, range(len(paths))), start=1):
-                if on_progress is not None:
-                    on_progress(done, len(paths))
-        finally:
-            pool.shutdown(cancel_futures=True)
+        runner_pool.each(len(paths), self._runners[:workers], compute, on_progress)
         return answers, bad
 
     def classify_one(self, photo: Source, *, top: int = 5) -> list[Answer]:
@@ -149,6 +132,24 @@ class PhotoClassifier:
         probabilities = self._output.dequantise(values)
         best = np.argsort(-probabilities, kind="stable")[:top]
         return [Answer(self.labels[i], float(probabilities[i])) for i in best]
+
+
+def read(path: str) -> PhotoClassifier:
+    """Reads a classifier.
+
+    Args:
+      path: the .tflite.
+
+    Raises:
+      OSError: if it cannot be read.
+      ValueError: see `PhotoClassifier`; the error names the file.
+    """
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return PhotoClassifier(data)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
 
 
 def _image_and_output(graph: Graph) -> tuple[Tensor, Tensor]:
@@ -203,10 +204,12 @@ def _is_supported(tensor: Tensor) -> bool:
     return tensor.type in _TYPES and len(tensor.scales) == (tensor.type == "UINT8")
 
 
-def _carried_labels(data: bytes, num_classes: int) -> tuple[str, ...]:
+def _carried_labels(data: bytes, tflite_model: Model, num_classes: int) -> tuple[str, ...]:
     """The names of a model's classes; the number of a class that has no name."""
     # An on-device imprinting engine keeps the description of the labels, but loses their file.
-    names = [name.strip() for name in metadata.labels_of(data, must_be_there=False) or ()]
+    names = [
+        name.strip() for name in metadata.labels_of(data, tflite_model, must_be_there=False) or ()
+    ]
     while names and not names[-1]:
         names.pop()
     if len(names) > num_classes:

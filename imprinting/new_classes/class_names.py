@@ -4,15 +4,22 @@ from collections.abc import Sequence
 
 from imprinting.base import labels as label_files
 from imprinting.tflite import metadata
+from imprinting.tflite.model_graph import Model
 
 
 def of(
-    data: bytes, num_classes: int, given: Sequence[str] | None = None, *, source: str = "labels"
+    data: bytes,
+    tflite_model: Model,
+    num_classes: int,
+    given: Sequence[str] | None = None,
+    *,
+    source: str = "labels",
 ) -> tuple[list[str], int]:
     """Names all classes of a .tflite.
 
     Args:
       data: the bytes of the .tflite.
+      tflite_model: the model in these bytes.
       num_classes: the number of its classes.
       given: their names; None means those that it carries.
       source: what an error about the number of names that are given calls their source.
@@ -30,7 +37,7 @@ def of(
     if not num_classes:
         return [], 0
     # An on-device engine keeps the description of the labels, but loses their file.
-    labels = metadata.labels_of(data, must_be_there=False) or ()
+    labels = metadata.labels_of(data, tflite_model, must_be_there=False) or ()
     has_empty = "" in map(str.strip, labels)
     if len(labels) > num_classes or has_empty:
         raise ValueError(

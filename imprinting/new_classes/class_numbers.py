@@ -1,4 +1,4 @@
-"""Assigns folders of photos to classes of a model."""
+"""Assigns new photos to classes of a model, by the names of the classes."""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,19 +6,30 @@ from imprinting.base.labels import normalised
 from imprinting.tflite.imprinting import ImprintingEngine
 
 
-def assign(names: Iterable[str], engine: ImprintingEngine, labels: Sequence[str]) -> dict[str, int]:
+def assign(
+    names: Iterable[str],
+    engine: ImprintingEngine,
+    labels: Sequence[str],
+    *,
+    are_folders: bool = True,
+) -> dict[str, int]:
     """The class number of each name: that of a class of the model, or the next free one.
 
     Names are equal if they are the same in Unicode's form NFC.
 
     Args:
-      names: those of the folders, each once.
+      names: the names, each once.
       engine: imprints the classes.
       labels: the names of its classes, in order.
+      are_folders: whether the names are those of folders, for errors.
 
     Raises:
       ValueError: if several classes have the name, or a class that was trained.
     """
+    what, advice = "", "take another name"
+    if are_folders:
+        what = "the folder "
+        advice = "give the folder another name, or leave --keep_classes out"
     known: dict[str, list[int]] = {}
     for number, label in enumerate(labels):
         known.setdefault(normalised(label), []).append(number)
@@ -28,14 +39,13 @@ def assign(names: Iterable[str], engine: ImprintingEngine, labels: Sequence[str]
         found = known.get(normalised(name), [])
         if len(found) > 1:
             raise ValueError(
-                f"expected a name of one class, got the folder {name}, and classes "
-                f"{', '.join(map(str, found))} have that name; give the folder another"
+                f"expected a name of one class, got {what}{name}, and classes "
+                f"{', '.join(map(str, found))} have that name; {advice}"
             )
         if found and not engine.is_imprinted(found[0]):
             raise ValueError(
-                f"expected new classes, or ones that were imprinted, got the folder {name}: class "
-                f"{found[0]} of that name was trained, and cannot be changed; give the folder "
-                "another name, or leave --keep_classes out"
+                f"expected new classes, or ones that were imprinted, got {what}{name}: class "
+                f"{found[0]} of that name was trained, and cannot be changed; {advice}"
             )
         numbers[name] = found[0] if found else following
         following += not found

@@ -27,7 +27,7 @@ from imprinting.new_classes import class_names, tflite_embedder
 from imprinting.new_classes.photo_imprinting import OnProgress
 from imprinting.photos import class_folders, unrelated_photos
 from imprinting.tflite import graft as surgery
-from imprinting.tflite import inference, last_layer, metadata, model_file, model_graph
+from imprinting.tflite import inference, last_layer, metadata, model_graph
 from imprinting.tflite.last_layer import Cut
 from imprinting.tflite.model_graph import Model
 
@@ -112,14 +112,13 @@ def graft(
       ValueError: if the classifier is damaged, only an extractor or cannot be cut, the names do
         not fit it, photos cannot be read, or all photos have the same features.
     """
-    source = model_file.parse(data)
-    inference.verify(data)
+    source = inference.verify(data, compiled=False)
     if metadata.is_extractor(source):
         raise ValueError(_NO_CLASSIFIER)
     cut = last_layer.cut(source)
     _check(cut, photos)
     metadata.check(source, data)
-    names, num_unnamed = class_names.of(data, len(cut.rows), labels, source=labels_source)
+    names, num_unnamed = class_names.of(data, source, len(cut.rows), labels, source=labels_source)
     if num_unnamed == len(names) and not model_graph.graph(source).named("SOFTMAX"):
         raise ValueError(f"{_NO_CLASSIFIER}, or the names of its classes with --labels")
     found_crop = crop or metadata.crop_of(source)

@@ -1,8 +1,6 @@
 """Computes embeddings of image files with a .tflite, on all processors."""
 
-import concurrent.futures
 import os
-import queue
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +9,7 @@ import numpy as np
 from imprinting.base.photo_crop import Crop
 from imprinting.photos.photo_file import BadImageError
 from imprinting.photos.pixel_reader import PixelReader
-from imprinting.tflite import metadata, model_file, model_graph, split
+from imprinting.tflite import metadata, model_file, model_graph, runner_pool, split
 from imprinting.tflite.inference import Kernels, Runner
 from imprinting.tflite.model_graph import Model
 
@@ -34,41 +32,17 @@ def embed(
     paths: Sequence[str],
     *,
     views: int = 1,
-    kernels: Kernels = Kernels.DEFAULT,
-    threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-    crop: Crop | None = None,
-    edge_tpu: Any = None,
 ) -> tuple[np.ndarray, dict[int, str]]:
-    """Computes the embeddings of image files, preprocessed as in evaluation.
-
-    Args:
-      tflite_model: a quantised classifier, extractor and head in one. It may be compiled only if
-        there is an `edge_tpu`.
-      paths: JPEG, PNG, BMP, WebP or GIF files.
-      views: the number of parts of each image; see `PixelReader.read`.
-      kernels: the interpreter's kernels.
-      threads: the number of threads; None means one per processor.
-      on_progress: called with the number of images done and the total number.
-      crop: the part of an image that the model takes; None for what its metadata says.
-      edge_tpu: see `inference.edge_tpu`; None if no operator is computed by one.
+    """Computes the embeddings of image files; see `compute`.
 
     Returns:
       float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
       the reasons why files cannot be read, by index. The embeddings of such files are 0.
     """
-    computed = compute(
-        tflite_model,
-        [split.at_embedding(tflite_model).place],
-        paths,
-        views=views,
-        kernels=kernels,
-        threads=threads,
-        on_progress=on_progress,
-        crop=crop,
-        edge_tpu=edge_tpu,
-    )
-    return computed.tensors[0], computed.bad
+    place = split.at_embedding(tflite_model).place
+    (embeddings,), bad = compute(tflite_model, [place], paths, views=views, on_progress=on_progress)
+    return embeddings, bad
 
 
 def compute(
@@ -77,46 +51,42 @@ def compute(
     paths: Sequence[str],
     *,
     views: int = 1,
-    kernels: Kernels = Kernels.DEFAULT,
-    threads: int | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     crop: Crop | None = None,
     edge_tpu: Any = None,
 ) -> Computed:
-    """Computes tensors of a model, [1, 1, 1, d] each, given by their indices; see `embed`."""
+    """Computes tensors of a model for image files, which are preprocessed as in evaluation.
+
+    Args:
+      tflite_model: the model. It may be compiled only if there is an `edge_tpu`.
+      tensors: the indices of the tensors, [1, 1, 1, d] each.
+      paths: JPEG, PNG, BMP, WebP or GIF files.
+      views: the number of parts of each image; see `PixelReader.read`.
+      on_progress: called with the number of images done and the total number.
+      crop: the part of an image that the model takes; None for what its metadata says.
+      edge_tpu: see `inference.edge_tpu`; None if no operator is computed by one.
+    """
     extractor = split.before(tflite_model, tensors)
     graph = model_graph.graph(extractor)
     (image,), outputs = graph.inputs, graph.outputs
     found = tuple(np.zeros([len(paths), views, o.shape[-1]], np.float32) for o in outputs)
     bad: dict[int, str] = {}
     # All threads would wait for the same Edge TPU.
-    processors = 1 if edge_tpu is not None else threads or os.cpu_count() or 1
+    processors = 1 if edge_tpu is not None else os.cpu_count() or 1
     workers = max(1, min(processors, len(paths)))
-    free: queue.SimpleQueue[Runner] = queue.SimpleQueue()
     data = model_file.serialise(extractor)
-    for _ in range(workers):
-        free.put(Runner(data, kernels=kernels, edge_tpu=edge_tpu))
+    runners = [Runner(data, kernels=Kernels.DEFAULT, edge_tpu=edge_tpu) for _ in range(workers)]
+    reader = PixelReader(image.shape[1], crop or metadata.crop_of(tflite_model))
 
-    def compute_one(index: int) -> None:
+    def compute_one(index: int, runner: Runner) -> None:
         try:
             pixels = reader.read(paths[index], views=views)
         except BadImageError as error:
             bad[index] = str(error)
             return
-        runner = free.get()
-        try:
-            runs = [runner.run(view) for view in pixels]
-        finally:
-            free.put(runner)
+        runs = [runner.run(view) for view in pixels]
         for values, output, quanta in zip(found, outputs, zip(*runs, strict=True), strict=True):
             values[index] = output.dequantise(np.stack([q.reshape(-1) for q in quanta]))
 
-    reader = PixelReader(image.shape[1], crop or metadata.crop_of(tflite_model))
-    pool = concurrent.futures.ThreadPoolExecutor(workers)
-    try:
-        for done, _ in enumerate(pool.map(compute_one, range(len(paths))), start=1):
-            if on_progress is not None:
-                on_progress(done, len(paths))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    runner_pool.each(len(paths), runners, compute_one, on_progress)
     return Computed(found, bad)

@@ -33,9 +33,10 @@ class EmbedTest(absltest.TestCase):
         expected = output.dequantise(quanta).reshape(9, 2, -1)
         for threads in (1, 4):
             on_progress = mock.Mock()
-            found, bad = tflite_embedder.embed(
-                self.model, self.paths, views=2, threads=threads, on_progress=on_progress
-            )
+            with mock.patch.object(os, "cpu_count", return_value=threads):
+                found, bad = tflite_embedder.embed(
+                    self.model, self.paths, views=2, on_progress=on_progress
+                )
             np.testing.assert_array_equal(found, expected)
             self.assertEqual(bad, {})
             self.assertEqual(on_progress.mock_calls, [mock.call(done, 9) for done in range(1, 10)])

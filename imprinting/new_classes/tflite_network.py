@@ -115,7 +115,7 @@ class TfliteNetwork:
                 )
         num_classes = self._engine().num_classes
         self.labels, self.num_unnamed = class_names.of(
-            data, num_classes, labels, source=labels_source
+            data, self._tflite_model, num_classes, labels, source=labels_source
         )
         metadata.check(self._tflite_model, data)
 

@@ -19,8 +19,14 @@ from imprinting.tflite.silence import silence
 
 try:
     from ai_edge_litert import interpreter as litert
-except ImportError:
-    from tflite_runtime import interpreter as litert
+except ImportError as missing:
+    try:
+        from tflite_runtime import interpreter as litert
+    except ImportError:
+        raise ImportError(
+            "expected LiteRT, or tflite-runtime, which run a .tflite, got neither; install one by "
+            f"`pip install ai-edge-litert` ({missing})"
+        ) from missing
 
 # The library of the Edge TPU's runtime, where its packages install it.
 _EDGE_TPU = {"darwin": "libedgetpu.1.dylib", "win32": "edgetpu.dll"}.get(
@@ -134,14 +140,15 @@ def _delegate(library: str, options: dict[str, str] | None) -> Any:
         return None
 
 
-def verify(data: bytes) -> Model:
+def verify(data: bytes, *, compiled: bool = True) -> Model:
     """Checks the bytes of a .tflite of unknown origin; call it before anything else runs them.
 
     First `model_file.parse` checks the file's structure, then `verification.check` whether it is a
     network that can be run safely, and last the interpreter itself, in this process.
 
     Args:
-      data: the bytes of the file. The model may be compiled for the Edge TPU.
+      data: the bytes of the file.
+      compiled: whether the model may be compiled for the Edge TPU.
 
     Returns:
       The model.
@@ -150,7 +157,7 @@ def verify(data: bytes) -> Model:
       ValueError: if the file is truncated or damaged, or is not a network of operators that image
         classifiers have.
     """
-    tflite_model = model_file.parse(data, compiled=True)
+    tflite_model = model_file.parse(data, compiled=compiled)
     verification.check(tflite_model)
     try:
         with silence():

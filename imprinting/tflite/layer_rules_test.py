@@ -6,18 +6,10 @@ from absl.testing import absltest, parameterized
 import imprinting.schema.tflite as schema
 from imprinting.tflite import node_testing, verification
 from imprinting.tflite.node_changes import options, retyped, scales, tensor
+from imprinting.tflite.rules_testing import RulesTestCase
 
 
-class LayerRulesTest(parameterized.TestCase):
-    def assert_refused(self, name, kind, change, expected):
-        model = node_testing.classifier(name, kind)
-        verification.check(model)
-        change(model)
-        with self.assertRaisesRegex(
-            ValueError, f"^damaged .tflite: expected .*{expected}.*; create or"
-        ):
-            verification.check(model)
-
+class LayerRulesTest(RulesTestCase):
     @parameterized.parameters(
         ("a stride", options(strideH=0), "a stride from 1 to 1024 of CONV_2D"),
         ("a large stride", options(strideW=2**31 - 1), "a stride from 1 to 1024 of CONV_2D"),

@@ -204,11 +204,14 @@ def _written(tflite_model: Model, described: Any, packed: Mapping[str, bytes]) -
     return packed_files.append(data, packed) if packed else data
 
 
-def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | None:
+def labels_of(
+    data: bytes, tflite_model: Model | None = None, *, must_be_there: bool = True
+) -> tuple[str, ...] | None:
     """Returns the class names that a .tflite contains; None if there are none.
 
     Args:
       data: the bytes of the .tflite, with TensorFlow Lite metadata of any origin.
+      tflite_model: the model in these bytes; None means that it has to be read first.
       must_be_there: whether it is an error if the metadata names a file of labels, but no files
         are appended. Programs that write the model again often lose them.
 
@@ -216,8 +219,7 @@ def labels_of(data: bytes, *, must_be_there: bool = True) -> tuple[str, ...] | N
       ValueError: if it is not a .tflite, or if its metadata or the appended files are damaged or
         missing.
     """
-    tflite_model = model_file.parse(data, compiled=True)
-    described = _described(tflite_model)
+    described = _described(tflite_model or model_file.parse(data, compiled=True))
     if described is None:
         return None
     files = _label_files(described)

@@ -2,22 +2,13 @@
 
 from absl.testing import absltest, parameterized
 
-from imprinting.tflite import node_testing, verification
 from imprinting.tflite.node_changes import options, retyped, scales, tensor
+from imprinting.tflite.rules_testing import RulesTestCase
 
 _UNARY = ("RELU", "RELU6", "RELU_N1_TO_1", "HARD_SWISH", "LOGISTIC", "TANH", "LEAKY_RELU")
 
 
-class PointwiseRulesTest(parameterized.TestCase):
-    def assert_refused(self, name, kind, change, expected):
-        model = node_testing.classifier(name, kind)
-        verification.check(model)
-        change(model)
-        with self.assertRaisesRegex(
-            ValueError, f"^damaged .tflite: expected .*{expected}.*; create or"
-        ):
-            verification.check(model)
-
+class PointwiseRulesTest(RulesTestCase):
     @parameterized.product(
         name=(*_UNARY, "SOFTMAX", "L2_NORMALIZATION"),
         case=(

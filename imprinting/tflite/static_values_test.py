@@ -3,7 +3,7 @@
 import numpy as np
 from absl.testing import absltest, parameterized
 
-from imprinting.tflite import node_testing, verification
+from imprinting.tflite.rules_testing import RulesTestCase
 
 # Their places among the operators of the example.
 _SHAPE, _SLICE, _PACK, _RESHAPE = range(4)
@@ -42,7 +42,7 @@ def moved(model):
     )
 
 
-class StaticValuesTest(parameterized.TestCase):
+class StaticValuesTest(RulesTestCase):
     @parameterized.parameters(
         (tensor(_SHAPE, -1, shape=[3]), r"the shape \[4\]"),
         (tensor(_SHAPE, -1, type=0), "INT32 for"),
@@ -64,11 +64,7 @@ class StaticValuesTest(parameterized.TestCase):
         (moved, "1 dimensions"),
     )
     def test_refused(self, change, expected):
-        model = node_testing.classifier("SHAPE", "UINT8")
-        verification.check(model)
-        change(model)
-        with self.assertRaisesRegex(ValueError, f"^damaged .tflite: expected .*{expected}"):
-            verification.check(model)
+        self.assert_refused("SHAPE", "UINT8", change, expected)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tests import runfiles
 # Runfiles are links; this one points to the workspace.
 _WORKSPACE = pathlib.Path(__file__).resolve().parents[2]
 _NOT_COPIED = (".git", ".bazel", "bazel-*", "models", "__pycache__")
+(_WHEEL,) = runfiles.path("imprinting").glob("imprinting-*.whl")
 _PRODUCTS = [
     f"frozen_tflite{suffix}"
     for suffix in (
@@ -32,7 +33,7 @@ _PRODUCTS = [
         "_report.json",
         "_report.md",
     )
-] + ["imprinting/imprinting-0.1.0-py3-none-any.whl"]
+] + [f"imprinting/{_WHEEL.name}"]
 _LOAD = 'load("//transforms:defs.bzl", "l2norm_tflite")\n'
 
 

@@ -7,7 +7,6 @@ import sys
 
 from tests import runfiles
 
-_VERSION = "0.1.0"
 # Those of the wheel, and theirs.
 _REQUIREMENTS = (
     *("absl_py", "ai_edge_litert", "backports_strenum", "flatbuffers", "ml_dtypes", "numpy"),
@@ -17,7 +16,8 @@ _REQUIREMENTS = (
 
 def wheel() -> pathlib.Path:
     """The wheel that the build makes."""
-    return runfiles.path(f"imprinting/imprinting-{_VERSION}-py3-none-any.whl")
+    (path,) = runfiles.path("imprinting").glob("imprinting-*.whl")
+    return path
 
 
 def install(path: pathlib.Path, folder: str) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from absl import flags
 
 from imprinting.base import atomic_files, labels, path_flags, program
-from imprinting.tflite import inference, model_file
+from imprinting.tflite import inference
 from imprinting.tflite.model_graph import Model
 from transforms.conversion import check, graph_file, report
 
@@ -52,8 +52,7 @@ def _read_tflite(path: str) -> Model:
     with open(path, "rb") as file:
         data = file.read()
     try:
-        tflite_model = model_file.parse(data)
-        inference.verify(data)
+        tflite_model = inference.verify(data, compiled=False)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return tflite_model
