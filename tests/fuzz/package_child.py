@@ -17,6 +17,7 @@ import warnings
 from absl import app, flags
 
 from imprinting.inference.photo_classifier import PhotoClassifier
+from imprinting.model import Model
 from imprinting.new_classes import photos
 from imprinting.new_classes.embedding_fit import FitEmbedding
 from imprinting.new_classes.photo_imprinting import Options
@@ -89,6 +90,14 @@ def _run_model(data: bytes, found: photos.Photos, written: str) -> str:
     try:
         TfliteNetwork(data, options).imprint(found).write(written)
         outcomes.append("imprinted")
+    except (ValueError, OSError, MemoryError) as error:
+        outcomes.append(_shortened(error))
+    try:
+        model = Model(data)
+        model.classify(found.paths[0])
+        model.imprint("another", found.paths)
+        model.save(written)
+        outcomes.append("learned")
     except (ValueError, OSError, MemoryError) as error:
         outcomes.append(_shortened(error))
     return " + ".join(dict.fromkeys(outcomes))

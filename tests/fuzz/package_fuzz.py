@@ -82,7 +82,7 @@ class Tally:
 
 
 # How outcomes of files begin that worked at least in part.
-_GOOD = ("read", "classified", "imprinted")
+_GOOD = ("read", "classified", "imprinted", "learned")
 
 
 def fuzz(
