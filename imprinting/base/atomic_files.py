@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Collection, Iterator, Mapping
 
 
-def write_atomically(path: str, data: bytes) -> None:
+def write_atomically(path: str, data: bytes, *, durable: bool = False) -> None:
     """Writes a temporary file in the same folder, then renames it; see `write_files`."""
-    write_files({path: data})
+    write_files({path: data}, durable=durable)
 
 
-def write_files(contents: Mapping[str, bytes]) -> None:
+def write_files(contents: Mapping[str, bytes], *, durable: bool = False) -> None:
     """Writes all of the files or none of them.
 
     Each is written to a temporary file in the same folder; then all are renamed. If any step
@@ -26,6 +26,7 @@ def write_files(contents: Mapping[str, bytes]) -> None:
 
     Args:
       contents: path -> the file's contents.
+      durable: whether to wait until the contents are on the disk, and not only in memory.
 
     Raises:
       OSError: if a file cannot be written; see `check_place`.
@@ -49,6 +50,9 @@ def write_files(contents: Mapping[str, bytes]) -> None:
                 with contextlib.suppress(FileNotFoundError, PermissionError):
                     os.chmod(partial[path], stat.S_IMODE(os.stat(path).st_mode))
                 file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
         for path in contents:
             if path in old and os.path.lexists(path):
                 _keep(path, old[path])

@@ -30,6 +30,8 @@ _DEVIATIONS = 6.0
 # metric can be computed from it exactly enough.
 _MAX_CONDITION = 1e5
 _SEED = 0
+# Below this fraction of the greatest eigenvalue, that of a covariance is only rounding error.
+_LEAST_EIGENVALUE = 1e-6
 
 
 class Kept(NamedTuple):
@@ -102,38 +104,59 @@ class Fitter:
           weights: the weights to choose from; None for the usual ones.
         """
         samples, kept = self._samples, len(self._rows)
-        folds = samples.folds(_SEED)
         usual = _WEIGHTS[samples.num_classes >= _MANY_CLASSES]
         if weights is None:
             weights = usual if kept else _WEIGHTS_OF_NEW_CLASSES_ALONE
-        if not folds:
+        if not samples.folds(_SEED):
             weight = usual[-1] if samples.varies else 0.0
             none = np.zeros([0, kept + samples.num_classes], np.float32)
             return Choice(weight, None, None, none, np.zeros(0, np.int64))
-        held: dict[float, list[np.ndarray]] = {weight: [] for weight in (0.0, *weights)}
-        for fold in folds:
-            metric = _Metric(samples.within(self._points, ~fold))
-            learned, rows = metric.along(self._points[~fold]), metric.along(self._rows)
-            tests = metric.along(self._points[fold, 0])
-            for weight, cosines in held.items():
-                scales = metric.scales(weight)
-                vectors = np.concatenate(
-                    [
-                        unit_vectors.unit(
-                            rows * np.where(self._imprinted[:, np.newaxis], 1 / scales, scales)
-                        ),
-                        samples.class_vectors(learned / scales, ~fold),
-                    ]
-                )
-                cosines.append(unit_vectors.unit(tests / scales) @ vectors.T)
-        labels = kept + np.concatenate([samples.classes[fold] for fold in folds])
-        cosines_of = {weight: np.concatenate(parts) for weight, parts in held.items()}
+        cosines_of, photos = self.held_out((0.0, *weights))
+        labels = kept + samples.classes[photos]
         right = {w: float((c.argmax(axis=1) == labels).mean()) for w, c in cosines_of.items()}
         best = max(right.values())
         chosen = max(weight for weight, accuracy in right.items() if accuracy == best)
         if right[0.0] == best:
             chosen = 0.0
         return Choice(chosen, right[0.0], right[chosen], cosines_of[chosen], labels)
+
+    def held_out(self, weights: tuple[float, ...]) -> tuple[dict[float, np.ndarray], np.ndarray]:
+        """Cosines of photos with classes and embeddings that were made without them.
+
+        Args:
+          weights: the weights w to try.
+
+        Returns:
+          For each weight, float32 [n, classes], with kept classes first; and the numbers of the n
+          photos, int [n]. The only photo of a class is not among them.
+        """
+        samples = self._samples
+        held: dict[float, list[np.ndarray]] = {weight: [] for weight in weights}
+        folds = samples.folds(_SEED)
+        with symmetric.one_thread():
+            for fold in folds:
+                self._hold_out(fold, held)
+        photos = np.concatenate([np.zeros(0, np.int64), *map(np.flatnonzero, folds)])
+        none = np.zeros([0, len(self._rows) + samples.num_classes], np.float32)
+        return {w: np.concatenate([none, *parts]) for w, parts in held.items()}, photos
+
+    def _hold_out(self, fold: np.ndarray, held: dict[float, list[np.ndarray]]) -> None:
+        """Adds the cosines of the photos of a fold, bool [n], for each weight."""
+        samples = self._samples
+        metric = _Metric(samples.centred(self._points, ~fold))
+        learned, rows = metric.along(self._points[~fold]), metric.along(self._rows)
+        tests = metric.along(self._points[fold, 0])
+        for weight, cosines in held.items():
+            scales = metric.scales(weight)
+            vectors = np.concatenate(
+                [
+                    unit_vectors.unit(
+                        rows * np.where(self._imprinted[:, np.newaxis], 1 / scales, scales)
+                    ),
+                    samples.class_vectors(learned / scales, ~fold),
+                ]
+            )
+            cosines.append(unit_vectors.unit(tests / scales) @ vectors.T)
 
     def fit(self, weight: float) -> LinearEmbedding:
         """The embedding of the fitted metric, in axes that are rotated at random.
@@ -165,11 +188,22 @@ class Fitter:
 class _Metric:
     """Metrics (1 - w) I + w Sw for all w, in the axes of the eigenvectors of Sw."""
 
-    def __init__(self, within: np.ndarray):
-        """Takes Sw, float64 [d, d]; it is scaled to a mean eigenvalue of 1."""
-        values, vectors = symmetric.eigh(within)
+    def __init__(self, centred: np.ndarray):
+        """Takes points whose covariance is Sw, [n, d]; it is scaled to a mean eigenvalue of 1."""
+        count, depth = centred.shape
+        if count < depth:
+            # There are at most n eigenvectors whose eigenvalues are not 0, and those of a matrix
+            # [n, n] lead to them. Any other axes that are orthogonal complete them.
+            values, vectors = symmetric.eigh((centred @ centred.T).astype(np.float64))
+            chosen = values > _LEAST_EIGENVALUE * max(float(values[-1]), 1e-30)
+            found = centred.T.astype(np.float64) @ vectors[:, chosen] / np.sqrt(values[chosen])
+            axes = np.linalg.qr(found, mode="complete")[0]
+            axes[:, : found.shape[1]] = found
+            values = np.append(values[chosen], np.zeros(depth - found.shape[1]))
+        else:
+            values, axes = symmetric.eigh((centred.T @ centred).astype(np.float64))
         self._values = np.maximum(values, 0) / max(float(values.mean()), 1e-30)
-        self._axes = vectors.astype(np.float32)
+        self._axes = axes.astype(np.float32)
 
     def along(self, points: np.ndarray) -> np.ndarray:
         """Points [..., d] in the axes, [..., d]."""

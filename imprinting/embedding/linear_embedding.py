@@ -13,6 +13,7 @@ callers round once, to far fewer.
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -185,12 +186,14 @@ def map_means(vectors: np.ndarray, old: LinearEmbedding, new: LinearEmbedding) -
     return unit_vectors.unit(vectors @ old.kernel @ old.metric @ new.kernel.T)
 
 
+@functools.lru_cache(1)
 def _rotation(rows: int, columns: int) -> np.ndarray:
-    """A random matrix [rows, columns] with orthonormal columns."""
+    """A random matrix [rows, columns] with orthonormal columns; it must not be changed."""
     if rows < columns:
         raise ValueError(f"expected an embedding of at least {columns} components, got {rows}")
     draws = np.random.Generator(np.random.PCG64(_ROTATION_SEED)).standard_normal([rows, columns])
-    orthonormal, triangle = np.linalg.qr(draws)
+    with symmetric.one_thread():
+        orthonormal, triangle = np.linalg.qr(draws)
     # Makes the decomposition unique (Mezzadri, "How to Generate Random Matrices from the Classical
     # Compact Groups", 2007, section 5).
     return orthonormal * np.where(np.diag(triangle) < 0, -1.0, 1.0)

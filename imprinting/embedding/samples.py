@@ -73,8 +73,8 @@ class Samples:
                 fold[photos] = np.arange(len(photos)) % min(count, len(photos))
         return [fold == part for part in range(count) if (fold == part).any()]
 
-    def within(self, points: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """The covariance of points within their classes, float64 [d, d].
+    def centred(self, points: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """Points minus the mean of their class, [m, d], for all views of the photos.
 
         Args:
           points: of each view of each photo, float [n, v, d].
@@ -82,7 +82,11 @@ class Samples:
         """
         centred = points[chosen].reshape(-1, points.shape[-1])
         labels = np.repeat(self.classes[chosen], points.shape[1])
-        centred = centred - _means(centred, labels, self.num_classes)[labels]
+        return centred - _means(centred, labels, self.num_classes)[labels]
+
+    def within(self, points: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        """The covariance of points within their classes, float64 [d, d]; see `centred`."""
+        centred = self.centred(points, chosen)
         return (centred.T @ centred).astype(np.float64) / max(len(centred), 1)
 
     def class_vectors(self, embeddings: np.ndarray, chosen: np.ndarray) -> np.ndarray:

@@ -1,7 +1,19 @@
-"""Eigenvalues of symmetric matrices."""
+"""Eigenvalues of symmetric matrices, and linear algebra in one thread."""
+
+import contextlib
 
 import numpy as np
 import threadpoolctl
+
+
+def one_thread() -> contextlib.AbstractContextManager[object]:
+    """Within it, linear algebra uses one thread.
+
+    Many decompositions have a step for each row, in each of which OpenBLAS's threads wait actively
+    for each other. If another process takes one's core, that lasts for its whole turn: on a busy
+    machine, two threads take ten times as long as one.
+    """
+    return threadpoolctl.threadpool_limits(1, user_api="blas")
 
 
 def eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -14,9 +26,6 @@ def eigh(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
       The eigenvalues, float64 [d], in ascending order, and the eigenvectors, the columns of
       float64 [d, d].
     """
-    # The reduction to a tridiagonal matrix has d steps, in each of which OpenBLAS's threads wait
-    # actively for each other. If another process takes one's core, that lasts for its whole turn:
-    # on a busy machine, two threads take ten times as long as one.
-    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+    with one_thread():
         values, vectors = np.linalg.eigh(matrix)
     return values, vectors

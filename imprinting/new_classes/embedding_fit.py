@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from imprinting.embedding import linear_embedding, probabilities
+from imprinting.embedding import linear_embedding, probabilities, symmetric
 from imprinting.embedding.fit import Choice, Fitter, Kept
 from imprinting.embedding.linear_embedding import LinearEmbedding
 from imprinting.embedding.samples import Samples
@@ -62,6 +62,10 @@ class Fit:
       vectors: those of the kept classes in the fitted embedding, float64 [c, e].
       scale_factor: the factor of the cosines, new or old.
       description: what was done and what to expect, for the user, in sentences.
+      before: the fraction of held-out photos that were recognised without the fit; None if there
+        were too few photos to hold some out.
+      after: the same with it.
+      weight: that of the photos in the fitted metric, in 0..1; 0 if the embedding stays.
     """
 
     embedding: LinearEmbedding | None
@@ -69,6 +73,9 @@ class Fit:
     vectors: np.ndarray
     scale_factor: float
     description: str
+    before: float | None = None
+    after: float | None = None
+    weight: float = 0.0
 
 
 def num_views(num_photos: int, num_classes: int) -> int:
@@ -102,6 +109,11 @@ def run(samples: Samples, head: Head, options: Options) -> Fit:
     Raises:
       ValueError: if the embedding does not keep all features apart.
     """
+    with symmetric.one_thread():
+        return _run(samples, head, options)
+
+
+def _run(samples: Samples, head: Head, options: Options) -> Fit:
     competing = Kept(head.kept.vectors[head.competing], head.kept.imprinted[head.competing])
     fitter = Fitter(samples, head.embedding, competing)
     is_fixed = options.fit_embedding is FitEmbedding.NEVER
@@ -113,10 +125,17 @@ def run(samples: Samples, head: Head, options: Options) -> Fit:
     if not is_fixed:
         text = " ".join(filter(None, [_describe(choice, weight, samples), text]))
     if not weight:
-        return Fit(None, 0.0, np.zeros([0, 0]), factor, text)
+        return Fit(None, 0.0, np.zeros([0, 0]), factor, text, choice.before, choice.after)
     fitted = fitter.fit(weight)
     return Fit(
-        fitted, fitter.reach(fitted), map_kept(head.kept, head.embedding, fitted), factor, text
+        fitted,
+        fitter.reach(fitted),
+        map_kept(head.kept, head.embedding, fitted),
+        factor,
+        text,
+        choice.before,
+        choice.after,
+        weight,
     )
 
 

@@ -1,0 +1,209 @@
+import dataclasses
+import hashlib
+import threading
+
+import numpy as np
+from absl.testing import absltest
+
+from imprinting.inference.photo_classifier import PhotoClassifier
+from imprinting.photos.photo_file import BadImageError
+from imprinting.project import project_testing
+from imprinting.project.project import NoClassesError, Project
+from imprinting.tflite import model_file
+from imprinting.tflite.imprinting import ImprintingEngine
+
+photo = project_testing.photo
+
+
+def keep(project: Project, value: bool) -> None:
+    project.change(lambda s: dataclasses.replace(s, keep_classes=value), "keep")
+
+
+class ProjectTest(absltest.TestCase):
+    def test_a_class_exists_as_soon_as_its_first_photo_does(self):
+        project = project_testing.project(self)
+        before = project.classify(photo(1, 9))
+        self.assertTrue(all(each.is_kept for each in before.best))
+        project.add_photo(photo(1), "a.jpg", class_name="stripes")
+        after = project.classify(photo(1, 9))
+        self.assertEqual((after.best[0].label, after.best[0].is_kept), ("stripes", False))
+        self.assertGreater(after.version, before.version)
+        project.undo()
+        self.assertEqual(project.classify(photo(1, 9)).best, before.best)
+        project.redo()
+        self.assertEqual(project.classify(photo(1, 9)).best, after.best)
+
+    def test_the_file_gives_the_same_answers(self):
+        project = project_testing.project(self, one=3, two=2)
+        for fits in (False, True):
+            if fits:
+                project.fit()
+            classifier = PhotoClassifier(project.file())
+            self.assertEqual(classifier.labels[-2:], ("one", "two"))
+            path = project_testing.folder(self) + "/photo.jpg"
+            for kind in range(3):
+                with open(path, "wb") as file:
+                    file.write(photo(kind, 7))
+                (answers,), _ = classifier.classify([path], top=5)
+                mine = project.classify(photo(kind, 7)).best
+                self.assertEqual(
+                    [(a.label, a.probability) for a in answers],
+                    [(a.label, a.probability) for a in mine],
+                )
+
+    def test_a_class_is_the_mean_of_its_photos(self):
+        project = project_testing.project(self, one=3)
+        keep(project, False)
+        network = project.network()
+        engine = ImprintingEngine(network.classifier, keep_classes=False)
+        embeddings = []
+        for number in range(3):
+            values, _ = network.values([network.compute(photo(0, number))], views=1)
+            embeddings.append(values[0, 0])
+        engine.add(0, np.stack(embeddings))
+        expected = model_file.serialise(engine.build().tflite_model)
+        self.assertEqual(model_file.serialise(project.built().tflite_model), expected)
+
+    def test_a_class_of_the_network_with_the_same_name_is_replaced(self):
+        project = project_testing.project(self)
+        self.assertIn("lemon", project.built().names)
+        project.add_photo(photo(1), "a.jpg", class_name="Lemon")
+        built = project.built()
+        self.assertLen(built.names, 1000)
+        self.assertNotIn("lemon", built.names)
+        self.assertEqual((built.names[-1], built.num_kept), ("Lemon", 999))
+
+    def test_without_classes(self):
+        project = project_testing.project(self)
+        keep(project, False)
+        with self.assertRaisesRegex(NoClassesError, "at least one class with a photo"):
+            project.classify(photo(1))
+        with self.assertRaises(NoClassesError):
+            project.fit()
+        project.add_class("empty")
+        with self.assertRaises(NoClassesError):
+            project.file()
+
+    def test_bad_photos_change_nothing(self):
+        project = project_testing.project(self, one=1)
+        state, version = project.state, project.store.version
+        cut = photo(1, size=300)[:2000]
+        for data in (b"", b"hello", cut):
+            with self.assertRaises(BadImageError):
+                project.add_photo(data, "x.jpg", class_name="two")
+        with self.assertRaisesRegex(ValueError, "number 99, which was removed"):
+            project.add_photo(photo(1), "x.jpg", class_id=99)
+        with self.assertRaisesRegex(ValueError, "a label with text"):
+            project.add_photo(photo(1), "x.jpg", class_name=" ")
+        self.assertEqual((project.state, project.store.version), (state, version))
+
+    def test_the_same_photo_twice(self):
+        project = project_testing.project(self, one=1)
+        state = project.state
+        self.assertTrue(project.add_photo(photo(0), "b.jpg", class_name="one").is_duplicate)
+        self.assertEqual(project.state, state)
+
+    def test_labels_of_undo(self):
+        project = project_testing.project(self)
+        for number in range(3):
+            project.add_photo(photo(1, number), "a.jpg", class_name="one", operation="x")
+        self.assertEqual(project.store.undo_label, "add 3 photos to one")
+        project.add_photo(photo(2), "a.jpg", class_name="two", operation="x")
+        self.assertEqual(project.store.undo_label, "add 4 photos to 2 classes")
+        project.add_photo(photo(2, 1), "a.jpg", class_name="two")
+        self.assertEqual(project.store.undo_label, "add 1 photo to two")
+        project.undo()
+        project.undo()
+        self.assertEqual(project.state.num_photos, 0)
+
+    def test_a_fit(self):
+        project = project_testing.project(self, one=4, two=4, three=4)
+        before = project.file()
+        project.fit()
+        fit = project.state.fit
+        self.assertLen(fit.photos, 12)
+        self.assertBetween(fit.before, 0, 1)
+        self.assertGreaterEqual(fit.after, fit.before)
+        self.assertIn("held-out photos were recognised", fit.description)
+        self.assertEqual(project.quality().num_photos, 12)
+        keep(project, False)
+        self.assertIsNone(project.state.active_fit)
+        keep(project, True)
+        project.change(lambda s: s.without_fit(), "remove the fit")
+        self.assertEqual(project.file(), before)
+        project.undo()
+        self.assertEqual(project.state.active_fit, fit)
+
+    def test_a_fitted_embedding(self):
+        project = project_testing.project(self, one=4, two=4)
+        project.fit()
+        # Whether a fit helps depends on the photos; here it must be in use.
+        fit = dataclasses.replace(project.state.fit, weight=0.1)
+        project.change(lambda s: dataclasses.replace(s, fit=fit), "fit")
+        if fit.model:
+            found = project.quality()
+            self.assertEqual(found.num_photos, 8)
+            self.assertEqual(project.photos.of(project.state, [1, 2]).shape, (2, 1280))
+
+    def test_opening_a_model(self):
+        project = project_testing.project(self, one=2)
+        data = project.file()
+        other = project_testing.project(self, two=2)
+        other.open_network(data, "mine.tflite")
+        self.assertEqual(other.state.classes, ())
+        self.assertEqual(other.state.base, hashlib.sha256(data).hexdigest())
+        self.assertEqual(other.file(), data)
+        answers = other.classify(photo(0, 5)).best
+        self.assertEqual((answers[0].label, answers[0].is_kept), ("one", True))
+        other.undo()
+        self.assertEqual([each.name for each in other.state.classes], ["two"])
+        self.assertEqual(other.classify(photo(0, 5)).best[0].label, "two")
+        with self.assertRaises(ValueError):
+            other.open_network(b"nonsense", "x.tflite")
+        self.assertEqual(other.store.undo_label, "add 1 photo to two")
+
+    def test_everything_is_there_after_opening_again(self):
+        folder = project_testing.folder(self) + "/project"
+        project = Project(folder)
+        for number in range(3):
+            project.add_photo(photo(0, number), "a.jpg", class_name="one")
+        project.fit()
+        data, state = project.file(), project.state
+        # Not closed, as after a crash: the lock of the database ends with the process.
+        project.store._database.close()
+        again = Project(folder)
+        self.addCleanup(again.close)
+        self.assertEqual((again.state, again.file()), (state, data))
+
+    def test_photos_of_which_nothing_is_known_are_computed(self):
+        project = project_testing.project(self, one=2)
+        data = project.file()
+        project.store._execute("DELETE FROM computed")
+        project.close()
+        again = Project(str(project.store.folder))
+        self.addCleanup(again.close)
+        self.assertEqual(again.file(), data)
+
+    def test_several_threads(self):
+        project = project_testing.project(self, one=1)
+        errors = []
+
+        def add(kind):
+            try:
+                for number in range(5):
+                    project.add_photo(photo(kind, number), "a.jpg", class_name=f"class {kind}")
+                    project.classify(photo(kind))
+            except Exception as error:
+                errors.append(error)
+
+        threads = [threading.Thread(target=add, args=[kind]) for kind in range(2, 6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(errors, [])
+        self.assertEqual([len(each.photos) for each in project.state.classes], [1, 5, 5, 5, 5])
+
+
+if __name__ == "__main__":
+    absltest.main()

@@ -1,0 +1,155 @@
+import os
+import pathlib
+import sqlite3
+
+from absl.testing import absltest
+
+from imprinting.project import project_testing
+from imprinting.project.state import PhotoClass, State
+from imprinting.project.store import MOST_UNDONE, Computed, Store
+
+
+def named(name: str, *photos: int) -> State:
+    return State((PhotoClass(1, name, photos),), next_id=2)
+
+
+class StoreTest(absltest.TestCase):
+    def setUp(self):
+        super().setUp()
+        self.folder = project_testing.folder(self) + "/project"
+        self.store = Store(self.folder)
+        self.addCleanup(lambda: self.store.close())
+
+    def reopen(self) -> None:
+        self.store.close()
+        self.store = Store(self.folder)
+
+    def test_a_new_project(self):
+        self.assertEqual(self.store.state, State())
+        self.assertIsNone(self.store.undo_label)
+        self.assertIsNone(self.store.redo_label)
+        with self.assertRaisesRegex(ValueError, "a change to undo, got none"):
+            self.store.undo()
+
+    def test_undo_and_redo_after_opening_again(self):
+        self.store.put(named("mug"), "add mug")
+        self.store.put(named("cup"), "rename mug")
+        self.reopen()
+        self.assertEqual(self.store.state, named("cup"))
+        self.assertEqual(self.store.undo_label, "rename mug")
+        self.store.undo()
+        self.assertEqual((self.store.state, self.store.redo_label), (named("mug"), "rename mug"))
+        self.reopen()
+        self.store.redo()
+        self.assertEqual(self.store.state, named("cup"))
+        self.store.undo()
+        self.store.put(named("glass"), "rename mug")
+        self.assertIsNone(self.store.redo_label)
+        self.store.undo()
+        self.store.undo()
+        self.assertEqual(self.store.state, State())
+
+    def test_the_version_grows(self):
+        versions = [self.store.version]
+        for change in (
+            lambda: self.store.put(named("mug"), "add"),
+            self.store.undo,
+            self.store.redo,
+            self.reopen,
+            lambda: self.store.put(named("cup"), "rename"),
+        ):
+            change()
+            versions.append(self.store.version)
+        self.assertEqual(versions, sorted(versions))
+        self.assertLen(set(versions), len(versions) - 1)
+
+    def test_an_operation_is_undone_at_once(self):
+        self.store.put(named("mug"), "add", "a")
+        for photo in range(3):
+            self.store.put(named("mug", *range(photo + 1)), f"add {photo + 1} photos", "b")
+        self.assertEqual(self.store.undo_label, "add 3 photos")
+        self.store.undo()
+        self.assertEqual(self.store.state, named("mug"))
+
+    def test_the_history_is_limited(self):
+        for number in range(MOST_UNDONE + 5):
+            self.store.put(named(str(number)), "change")
+        for _ in range(MOST_UNDONE):
+            self.store.undo()
+        self.assertIsNone(self.store.undo_label)
+        self.assertEqual(self.store.state, named("4"))
+
+    def test_an_error_undoes_all_of_a_change(self):
+        version = self.store.version
+        with self.assertRaises(KeyError), self.store.change():
+            photo = self.store.add_photo(b"photo", "a.jpg", ".jpg")
+            self.store.put(named("mug", photo), "add")
+            raise KeyError
+        self.assertEqual((self.store.state, self.store.version), (State(), version))
+        self.assertEqual(self.store.names(), {})
+        self.assertEqual(self.store.add_photo(b"other", "b.jpg", ".jpg"), photo)
+        self.assertEqual(self.store.photo(photo).path.read_bytes(), b"other")
+
+    def test_photos(self):
+        first = self.store.add_photo(b"one", "a.jpg", ".jpg")
+        second = self.store.add_photo(b"two", "b.png", ".png")
+        self.assertEqual(self.store.add_photo(b"one", "c.jpg", ".jpg"), first)
+        self.assertEqual(self.store.names(), {first: "a.jpg", second: "b.png"})
+        self.assertEqual(self.store.photo(second).path.name, f"{second}.png")
+        with self.assertRaisesRegex(ValueError, "the number of a photo, got 99"):
+            self.store.photo(99)
+
+    def test_computed(self):
+        photo = self.store.add_photo(b"one", "a.jpg", ".jpg")
+        for computed in (Computed(1, b"e", b"f"), Computed(7, b"eeeeeee", b"fffffff")):
+            self.store.put_computed(photo, "base", computed)
+            self.assertEqual(self.store.computed("base"), {photo: computed})
+        self.assertEqual(self.store.computed("other"), {})
+
+    def test_what_no_state_names_is_removed(self):
+        kept = self.store.add_photo(b"kept", "a.jpg", ".jpg")
+        undone = self.store.add_photo(b"undone", "b.jpg", ".jpg")
+        unused = self.store.add_photo(b"unused", "c.jpg", ".jpg")
+        model = self.store.add_model(b"model")
+        self.store.add_model(b"unused model")
+        self.store.put(named("mug", kept, undone), "add")
+        self.store.put(State(named("mug", kept).classes, base=model), "remove")
+        photos = pathlib.Path(self.folder, "photos")
+        (photos / "9.jpg.partial-1-a").write_bytes(b"half")
+        self.reopen()
+        self.assertEqual({*self.store.names()}, {kept, undone})
+        self.assertEqual({path.name for path in photos.iterdir()}, {"1.jpg", "2.jpg"})
+        self.assertEqual(self.store.model(model), b"model")
+        self.assertLen(os.listdir(os.path.join(self.folder, "models")), 1)
+        # A number is never used again: pages keep the pictures of old ones.
+        self.assertGreater(self.store.add_photo(b"new", "d.jpg", ".jpg"), unused)
+
+    def test_two_programs(self):
+        with self.assertRaisesRegex(OSError, "that no other program has open"):
+            Store(self.folder)
+
+    def test_bad_folders(self):
+        folder = project_testing.folder(self)
+        pathlib.Path(folder, "file").write_text("x")
+        with self.assertRaisesRegex(ValueError, "got the file"):
+            Store(folder + "/file")
+        with self.assertRaisesRegex(ValueError, "which has other files"):
+            Store(folder)
+        with self.assertRaisesRegex(ValueError, "got none; create it"):
+            Store(folder + "/a/b")
+        pathlib.Path(folder, "project.sqlite").write_text("no database" * 100)
+        with self.assertRaisesRegex(ValueError, "damaged or of another program"):
+            Store(folder)
+
+    def test_a_later_format(self):
+        self.store.close()
+        with sqlite3.connect(os.path.join(self.folder, "project.sqlite")) as database:
+            database.execute("UPDATE numbers SET value = 2 WHERE name = 'format'")
+        database.close()
+        with self.assertRaisesRegex(ValueError, "use a newer version"):
+            Store(self.folder)
+        self.store = Store(project_testing.folder(self) + "/other")
+
+
+if __name__ == "__main__":
+    absltest.main()
