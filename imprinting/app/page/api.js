@@ -13,7 +13,7 @@ export class ServerError extends Error {
 /** The server has not answered. */
 export class ConnectionError extends Error {
   constructor() {
-    super("The server does not answer. Start it again with `imprinting app`; nothing is lost.");
+    super("The server does not answer. Start it again with “imprinting app”; nothing is lost.");
     this.name = "ConnectionError";
   }
 }
@@ -64,7 +64,7 @@ export const api = {
   confusionPicture: () => get("/api/confusion.svg", { read: "blob" }),
   confusion: () => get("/api/confusion"),
   map: (method) => get(`/api/map?${query({ method })}`),
-  example: () => get("/api/export/example.py", { read: "text" }),
+  example: (model) => get(`/api/export/example.py?${query({ model })}`, { read: "text" }),
   edgeTpu: () => get("/api/export/edge_tpu.json"),
   open: (file) => post(`/api/open?${query({ name: file.name })}`, { body: file }),
 };

@@ -64,7 +64,8 @@ const createCameraButton = (id, element) => {
       if (document.activeElement === document.body) opener.focus();
     });
     opener.setAttribute("aria-expanded", "true");
-    element.append(recorder.element);
+    // Above the photos: as these grow, the button must not move away from the pointer.
+    element.firstElementChild.after(recorder.element);
     recorder.open();
   });
   return { opener, close: () => recorder?.close() };

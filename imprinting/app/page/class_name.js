@@ -54,8 +54,11 @@ export const createClassName = (id) => {
     };
     input.addEventListener("keydown", (event) => {
       if (event.isComposing) return;
-      if (event.key === "Enter") finish(true, true);
-      else if (event.key === "Escape") finish(false, true);
+      if (event.key === "Enter") {
+        // Otherwise the key would also press the button, which has the focus then.
+        event.preventDefault();
+        finish(true, true);
+      } else if (event.key === "Escape") finish(false, true);
     });
     input.addEventListener("blur", () => finish(true, false));
     heading.replaceChildren(input);

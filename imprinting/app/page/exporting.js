@@ -40,7 +40,7 @@ const cleanName = (text) => {
   return `${name || "my_model"}.tflite`;
 };
 
-const createModelPart = () => {
+const createModelPart = (onName) => {
   const field = h("input", {
     type: "text",
     id: "model-name",
@@ -60,9 +60,9 @@ const createModelPart = () => {
     link.href = exportUrl(name);
     link.download = name;
     setText(file, `The file is ${name}: one LiteRT (TensorFlow Lite) model with its labels.`);
+    onName();
   };
   field.addEventListener("input", update);
-  update();
   const element = h(
     "div",
     {},
@@ -79,7 +79,7 @@ const createModelPart = () => {
     ),
     h("p", { class: "hint", id: "model-hint" }, file),
   );
-  return { element, link };
+  return { element, update, name: () => cleanName(field.value) };
 };
 
 const createLines = (testid, label) => {
@@ -145,7 +145,7 @@ const createOpenPart = () => {
 
 /** Builds the section. */
 export const startExporting = () => {
-  const model = createModelPart();
+  const model = createModelPart(() => load());
   const downloads = DOWNLOADS.map((download) => createDownload(...download));
   const empty = h("p", {
     class: "note",
@@ -179,7 +179,7 @@ export const startExporting = () => {
     createOpenPart(),
   );
   const load = debounce(async () => {
-    await loadLines(python.lines, api.example);
+    await loadLines(python.lines, () => api.example(model.name()));
     try {
       const commands = await api.edgeTpu();
       setText(compiler.lines, commands.command);
@@ -189,6 +189,7 @@ export const startExporting = () => {
       setText(join.lines, "");
     }
   }, LOAD_AFTER);
+  model.update();
   onProject(({ keepClasses, numPhotos }) => {
     const nothing = !keepClasses && numPhotos === 0;
     empty.hidden = !nothing;

@@ -55,7 +55,7 @@ export const openMenu = (opener, items) => {
     }
     menu.remove();
   });
-  document.body.append(menu);
+  document.querySelector("main").append(menu);
   menu.showPopover();
   place(menu, opener);
   menu.firstElementChild.focus();

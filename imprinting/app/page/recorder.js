@@ -62,12 +62,13 @@ export const createRecorder = (classId, onClose) => {
     let count = 0;
     while (!closed && (held || count === 0)) {
       const next = performance.now() + FRAME_INTERVAL;
-      const file = await grabFrame(video, LARGEST_SIDE, QUALITY);
-      if (!file) break;
       count += 1;
       taken += 1;
       const name = `camera-${stamp}-${String(count).padStart(3, "0")}.jpg`;
-      uploadPhotos([{ file, name, target: { classId } }], { operation, quiet: true });
+      // Not awaited: browsers may take their time to encode, and the next frame must not be late.
+      grabFrame(video, LARGEST_SIDE, QUALITY).then((file) => {
+        uploadPhotos([{ file, name, target: { classId } }], { operation, quiet: true });
+      });
       setText(status, `${plural(taken, "photo")} taken`);
       await pause(Math.max(0, next - performance.now()));
     }

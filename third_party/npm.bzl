@@ -1,4 +1,4 @@
-"""npm_package: a repository with one executable from an npm package.
+"""npm_package: a repository with one file of an npm package.
 
 npm itself comes from a wheel (@node), so it does not have to be installed. The registry is that of
 the machine's npm settings.
@@ -31,14 +31,14 @@ def _npm_package_impl(rctx):
     rctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % rctx.name, executable = False)
     rctx.file(
         "BUILD",
-        "exports_files([%r], visibility = [\"//visibility:public\"])\n" % rctx.attr.executable,
+        "exports_files([%r], visibility = [\"//visibility:public\"])\n" % rctx.attr.file,
         executable = False,
     )
 
 npm_package = repository_rule(
     implementation = _npm_package_impl,
     attrs = {
-        "executable": attr.string(doc = "the one file that is exported", mandatory = True),
+        "file": attr.string(doc = "the one file that is exported", mandatory = True),
         "package": attr.string(doc = "NAME@VERSION", mandatory = True),
         "sha256": attr.string(doc = "SHA-256 of the package's tarball", mandatory = True),
     },
