@@ -44,7 +44,7 @@ class MainTest(parameterized.TestCase):
         done = run("train")
         self.assertEqual((done.returncode, done.stdout), (1, ""))
         self.assertRegex(
-            done.stderr, "^imprinting: expected a command out of imprint, .* got train;"
+            done.stderr, "^imprinting: expected a command out of app, imprint, .* got train;"
         )
         self.assertLen(done.stderr.splitlines(), 1)
 

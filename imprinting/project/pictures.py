@@ -39,9 +39,9 @@ def confusion(rows: Sequence[str], columns: Sequence[str], counts: np.ndarray) -
     svg.set("font-size", str(font))
     # An image does not inherit the colours of its page.
     ElementTree.SubElement(svg, "style").text = (
-        "text{fill:#1b1f24}rect{fill:#0b63ce}.empty{fill:#8883}"
-        "@media(prefers-color-scheme:dark){text{fill:#e8eaed}rect{fill:#6ea8fe}.in{fill:#08131f}}"
-        ".on{fill:#fff}@media(prefers-color-scheme:dark){.on{fill:#08131f}}"
+        "text{fill:#1b1f24}rect{fill:#0f6b5c}.empty{fill:#8883}.on{fill:#fff}"
+        "@media(prefers-color-scheme:dark){text{fill:#e8eaed}rect{fill:#5fcfb5}"
+        ".empty{fill:#8883}.on{fill:#06261f}}"
     )
     for number, name in enumerate(rows):
         y = top + cell * (number + 0.5)

@@ -214,7 +214,10 @@ class State:
 
     def to_json(self) -> str:
         """The state as text."""
-        return json.dumps(dataclasses.asdict(self), ensure_ascii=False, separators=(",", ":"))
+        # Not `dataclasses.asdict`, which copies each number; this is called for each photo.
+        found = vars(self) | {"classes": list(map(vars, self.classes))}
+        found["fit"] = self.fit and vars(self.fit)
+        return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
     def _with(self, changed: PhotoClass) -> "State":
         return dataclasses.replace(

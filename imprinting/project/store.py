@@ -91,6 +91,8 @@ class Store:
         self._lock = threading.RLock()
         self._depth = 0
         self._state, self._version, self._position = State(), 0, 0
+        # The names of all photos, which pages ask for several times a second.
+        self._names: dict[int, str] = {}
         with self._errors():
             self._database = sqlite3.connect(
                 self.folder / "project.sqlite",
@@ -156,6 +158,7 @@ class Store:
                 self._state, self._version, self._position = before
                 with contextlib.suppress(sqlite3.Error):
                     self._execute("ROLLBACK")
+                    self._read_names()
                 raise
             finally:
                 self._depth -= 1
@@ -209,6 +212,7 @@ class Store:
             self._execute(
                 "INSERT INTO photos (digest, name, file) VALUES (?, ?, ?)", digest, name, file
             )
+            self._names[int(last) + 1] = name
             return int(last) + 1
 
     def photo(self, photo_id: int) -> Photo:
@@ -220,9 +224,7 @@ class Store:
 
     def names(self) -> dict[int, str]:
         """The names of all photos, by id."""
-        return {
-            int(photo): str(name) for photo, name in self._execute("SELECT id, name FROM photos")
-        }
+        return self._names
 
     def put_computed(self, photo_id: int, base: str, computed: Computed) -> None:
         """Keeps what a network computed from a photo.
@@ -277,6 +279,7 @@ class Store:
                 self._moved(self._state)
             self._state = self._read(self._position)
             self._remove_unused()
+            self._read_names()
 
     def _remove_unused(self) -> None:
         """Removes what no state names, and files that were left half-written."""
@@ -298,6 +301,9 @@ class Store:
         for path in self._models.iterdir():
             if path.stem not in models:
                 path.unlink()
+
+    def _read_names(self) -> None:
+        self._names = dict(self._execute("SELECT id, name FROM photos"))
 
     def _go(self, step: int, what: str) -> None:
         with self.change():

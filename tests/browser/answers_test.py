@@ -79,9 +79,9 @@ class AnswersTest(BrowserTestCase):
         until(lambda: picture.evaluate("image => image.naturalWidth"), "the picture")
         for method in ("pca", "tsne"):
             page.get_by_test_id(f"map-{method}").click()
-            expect(page.get_by_test_id("map").locator("[data-photo-id], a, g.point")).not_to_have_count(
-                0
-            )
+            expect(
+                page.get_by_test_id("map").locator("[data-photo-id], a, g.point")
+            ).not_to_have_count(0)
         drop(page, card(page, "cup"), [self.photo(0, 60)])
         expect(page.get_by_test_id("suspect")).to_have_count(1)
         page.get_by_test_id("move-suspect").click()

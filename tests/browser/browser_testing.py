@@ -6,13 +6,14 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from absl.testing import absltest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, sync_playwright
 
 from imprinting.app.app_testing import RunningApp
 from imprinting.project import project_testing
+from tests import runfiles
 
 _FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-gpu"),
@@ -65,6 +66,7 @@ class BrowserTestCase(absltest.TestCase):
         super().setUpClass()
         path = chromium()
         # Chromium writes to its home folder, which may be someone else's, or not be there.
+        _use_fonts(cls.enterClassContext(tempfile.TemporaryDirectory()))
         os.environ["HOME"] = cls.enterClassContext(tempfile.TemporaryDirectory())
         playwright = cls.enterClassContext(sync_playwright())
         cls.browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
@@ -80,7 +82,7 @@ class BrowserTestCase(absltest.TestCase):
         self,
         size: tuple[int, int] = WIDE,
         *,
-        theme: str = "light",
+        theme: Literal["light", "dark"] = "light",
         app: RunningApp | None = None,
         context: BrowserContext | None = None,
     ) -> Page:
@@ -183,6 +185,17 @@ def download(page: Page, link: Locator, folder: pathlib.Path) -> pathlib.Path:
     path = folder / event.value.suggested_filename
     event.value.save_as(path)
     return path
+
+
+def _use_fonts(folder: str) -> None:
+    """Lets the browser find a font with the characters of Chinese, Japanese and Korean."""
+    own = runfiles.path("../fonts/wqy-microhei.ttc").resolve().parent
+    path = pathlib.Path(folder, "fonts.conf")
+    path.write_text(
+        f"<fontconfig><dir>{own}</dir><dir>/usr/share/fonts</dir><cachedir>{folder}</cachedir>"
+        '<include ignore_missing="yes">/etc/fonts/conf.d</include></fontconfig>'
+    )
+    os.environ["FONTCONFIG_FILE"] = str(path)
 
 
 def _note(message: Any, problems: list[str]) -> None:

@@ -50,6 +50,13 @@ def lower_bounds() -> list[str]:
     return [f"{name}=={version}" for name, version in bounds if name != "tflite-runtime"]
 
 
+def lower_bounds_of_the_page() -> list[str]:
+    """The least versions of what only the page needs."""
+    text = runfiles.path("imprinting/pyproject.toml").read_text()
+    (line,) = re.findall(r"^app = (.*)", text, re.M)
+    return [f"{name}=={version}" for name, version in _BOUND.findall(line)]
+
+
 class Environment:
     """A new virtual environment in a folder of its own.
 
@@ -135,6 +142,13 @@ class PythonsTest(parameterized.TestCase):
         environment = Environment(self, _VERSIONS[0])
         environment.install(str(installed.wheel()), *lower_bounds())
         self.run_journey(environment, "lower bounds")
+
+    @parameterized.parameters(("3.10", lower_bounds_of_the_page), ("3.12", list), ("3.13", list))
+    def test_page(self, version, requirements):
+        environment = Environment(self, version)
+        environment.install(f"{installed.wheel()}[app]", *requirements())
+        text = environment.python(str(runfiles.path("tests/wheel/app_journey.py")))
+        self.assertEqual(text, "app: green, 6 places\n")
 
     def test_tflite_runtime(self):
         # What pip installs instead of LiteRT on 32-bit ARM.
