@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 # The tools are in the runfiles tree.
 RUNFILES = pathlib.Path(__file__).parents[3]
+BIOME = "biome/biome"
 BUILDIFIER = "buildifier/buildifier-linux_amd64"
 CLANG_FORMAT = "lint/site/clang_format/clang_format/data/bin/clang-format"
 RUFF = "lint/site/ruff/bin/ruff"
@@ -79,6 +80,7 @@ def tools(paths: list[str], *, cache: str) -> list[Tool]:
     ]
     buildifier = [str(RUNFILES / BUILDIFIER), f"-warnings={WARNINGS}"]
     clang_format = [str(RUNFILES / CLANG_FORMAT)]
+    biome = [str(RUNFILES / BIOME)]
     ruff = str(RUNFILES / RUFF)
     ruff_cache = f"--cache-dir={cache}/ruff"
     return [
@@ -93,6 +95,12 @@ def tools(paths: list[str], *, cache: str) -> list[Tool]:
             files=those(".cc", ".h"),
             check=[*clang_format, "--dry-run", "--Werror"],
             fix=[*clang_format, "-i"],
+        ),
+        Tool(
+            name="biome",
+            files=those(".js", ".css", ".html"),
+            check=[*biome, "check", "--error-on-warnings"],
+            fix=[*biome, "check", "--error-on-warnings", "--write"],
         ),
         Tool(
             name="ruff format",
