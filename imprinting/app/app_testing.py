@@ -43,6 +43,7 @@ class RunningApp:
       folder: the project's folder.
       process: the process.
       output: what it prints.
+      errors: the path of a file with what it prints on stderr.
       port: the port that it listens on.
       token: what requests must know.
     """
@@ -66,7 +67,11 @@ class RunningApp:
             *(str(runfiles.path("imprinting/commands/app")), f"--project_dir={self.folder}"),
             *("--no_browser", f"--port={port}", *flags),
         ]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.errors = self.folder + ".errors"
+        with open(self.errors, "a") as errors:
+            self.process = subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=errors, text=True
+            )
         assert self.process.stdout is not None
         self.output = self.process.stdout
         test.addCleanup(self.kill)
@@ -74,7 +79,8 @@ class RunningApp:
         while not (found := _ADDRESS.search(printed)):
             line = self.output.readline()
             if not line:
-                raise AssertionError(f"the program ended: {printed}")
+                with open(self.errors) as file:
+                    raise AssertionError(f"the program ended: {printed} {file.read()}")
             printed += line
         self.port, self.token = int(found[2]), found[3]
 

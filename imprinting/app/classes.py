@@ -1,6 +1,7 @@
 """The part of the interface that changes classes, photos and settings."""
 
 import dataclasses
+import os
 from typing import Any
 
 from starlette.requests import Request
@@ -31,12 +32,14 @@ LIMITS = {
 
 def described(project: Project, task: Any) -> dict[str, Any]:
     """The project as the page needs it."""
-    store, state = project.store, project.state
-    names, network = store.names(), project.network()
+    store, now = project.store, project.store.now
+    state = now.state
+    names, network = store.names(), project.photos.network(state.base)
     replaced = network.replaced([each.name for each in state.with_photos])
-    fit, now = state.fit, set(state.photos())
+    fit, photos = state.fit, set(state.photos())
     return {
-        "version": store.version,
+        "version": now.version,
+        "key": store.key,
         "project": str(store.folder),
         "classes": [
             {
@@ -55,8 +58,8 @@ def described(project: Project, task: Any) -> dict[str, Any]:
             "name": state.base_name or "ImageNet",
         },
         "threshold": state.threshold,
-        "undo": store.undo_label,
-        "redo": store.redo_label,
+        "undo": now.undo_label,
+        "redo": now.redo_label,
         "fit": fit
         and {
             "before": fit.before,
@@ -64,7 +67,7 @@ def described(project: Project, task: Any) -> dict[str, Any]:
             "description": fit.description,
             "applies": state.active_fit is not None,
             "changedEmbedding": fit.weight > 0,
-            "photosSince": len(now - set(fit.photos)),
+            "photosSince": len(photos - set(fit.photos)),
         },
         "task": task,
         "limits": LIMITS,
@@ -76,7 +79,7 @@ def routes(session: Session) -> list[Route]:
     project = session.project
 
     def changed(**more: Any) -> JSONResponse:
-        return JSONResponse({"version": project.store.version, **more})
+        return JSONResponse({"version": project.store.now.version, **more})
 
     async def get_project(request: Request) -> Response:
         del request
@@ -88,7 +91,7 @@ def routes(session: Session) -> list[Route]:
         class_id = await session.run(project.add_class, given.get("name", ""))
         is_new = len(project.state.classes) > count
         return JSONResponse(
-            {"id": class_id, "version": project.store.version}, 201 if is_new else 200
+            {"id": class_id, "version": project.store.now.version}, 201 if is_new else 200
         )
 
     async def rename(request: Request) -> Response:
@@ -131,7 +134,7 @@ def routes(session: Session) -> list[Route]:
                 "photo": added.photo,
                 "class": added.class_id,
                 "duplicate": added.is_duplicate,
-                "version": project.store.version,
+                "version": project.store.now.version,
             },
             200 if added.is_duplicate else 201,
         )
@@ -152,12 +155,12 @@ def routes(session: Session) -> list[Route]:
 
     async def settings(request: Request) -> Response:
         given = await requests.json_object(request, keepClasses=bool, threshold=float)
-        if "keepClasses" in given:
-            keep = given["keepClasses"]
+        keep, threshold = given.get("keepClasses"), given.get("threshold")
+        least = None if threshold is None else arguments.threshold(threshold)
+        if keep is not None:
             label = "keep the network's classes" if keep else "leave the network's classes out"
             await _change(session, lambda s: dataclasses.replace(s, keep_classes=keep), label)
-        if "threshold" in given:
-            least = arguments.threshold(given["threshold"])
+        if least is not None:
             await _change(
                 session,
                 lambda s: dataclasses.replace(s, threshold=least),
@@ -196,6 +199,8 @@ def routes(session: Session) -> list[Route]:
 
     async def photo_file(request: Request) -> Response:
         path = project.store.photo(request.path_params["photo"]).path
+        # Otherwise the answer would have begun before that is noticed.
+        os.stat(path)
         return FileResponse(path, media_type=_KINDS[path.suffix], headers=_FOR_EVER)
 
     return [

@@ -37,23 +37,27 @@ def routes(session: Session) -> list[Route]:
         name, operation = _name(request), request.query_params.get("operation", "")[:64]
         with session.task("zip") as show:
             with await requests.body_file(request, zip_files.MOST_BYTES, folder) as file:
-                found = await session.run(_add_zip, project, file, operation or name, show)
-        return JSONResponse({**found, "version": project.store.version})
+                found = await session.run(
+                    _add_zip, project, file, operation or name, show, pool="tasks"
+                )
+        return JSONResponse({**found, "version": project.store.now.version})
 
     async def open_file(request: Request) -> Response:
         name = _name(request)
         with session.task("open") as show:
             with await requests.body_file(request, zip_files.MOST_BYTES, folder) as file:
-                await session.run(_open, project, file, name, show)
-        return JSONResponse({"version": project.store.version})
+                await session.run(_open, project, file, name, show, pool="tasks")
+        return JSONResponse({"version": project.store.now.version})
 
     async def export(request: Request) -> Response:
         name = request.path_params["name"]
         if exports.is_model_name(name):
-            return _download(await session.run(project.file), name, "application/octet-stream")
+            return _download(
+                await session.run(project.file, pool="results"), name, "application/octet-stream"
+            )
         if name in _SMALL:
             make, kind, headers = _SMALL[name]
-            return _download(await session.run(make, project), name, kind, headers)
+            return _download(await session.run(make, project, pool="results"), name, kind, headers)
         if name in _LARGE:
             return await _large(session, _LARGE[name], name)
         raise ValueError(
@@ -97,7 +101,7 @@ async def _large(
     """A download that may not fit in memory."""
     file = tempfile.TemporaryFile(dir=session.project.store.folder)
     try:
-        await session.run(write, session.project, file)
+        await session.run(write, session.project, file, pool="results")
         size = file.tell()
         file.seek(0)
     except BaseException:
@@ -131,12 +135,15 @@ def _add_zip(project: Project, file: BinaryIO, operation: str, show: OnProgress)
                 return f"{entry.info.filename[:200]}: {error}"
 
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            for done, result in enumerate(pool.map(add, found.photos), start=1):
-                if isinstance(result, str):
-                    skipped.append(result)
-                else:
-                    classes.add(result)
-                show(done, len(found.photos))
+            try:
+                for done, result in enumerate(pool.map(add, found.photos), start=1):
+                    if isinstance(result, str):
+                        skipped.append(result)
+                    else:
+                        classes.add(result)
+                    show(done, len(found.photos))
+            finally:
+                pool.shutdown(cancel_futures=True)
     more = len(skipped) - _MOST_SKIPPED
     return {
         "photos": len(found.photos) + len(found.skipped) - len(skipped),
@@ -150,7 +157,7 @@ def _open(project: Project, file: BinaryIO, name: str, show: OnProgress) -> None
     is_zip = file.read(4) == b"PK\3\4"
     file.seek(0)
     if not is_zip:
-        project.open_network(file.read(), name)
+        project.open_network(file.read(saved.MOST_MODEL), name)
         return
     with zip_files.opened(file) as archive:
         if not saved.is_saved(archive):

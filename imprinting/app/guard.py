@@ -6,6 +6,8 @@ must name the server by an address that no other site can have, those that chang
 come from the page itself, and all need the token.
 """
 
+import asyncio
+import contextlib
 import http.cookies
 import ipaddress
 import secrets
@@ -78,7 +80,9 @@ class Guard:
             await send(message)
 
         answer = self._answer(scope)
-        await (answer or self._app)(scope, receive, send_with_headers)
+        # A request is cancelled when the server stops; nobody waits for its answer.
+        with contextlib.suppress(asyncio.CancelledError):
+            await (answer or self._app)(scope, receive, send_with_headers)
 
     def _answer(self, scope: Scope) -> Response | None:
         """The answer to a request that the application must not see; None for others."""

@@ -12,33 +12,38 @@ from imprinting.app import requests
 from imprinting.app.session import Session
 from imprinting.project import embedding_map, photo_check, pictures
 from imprinting.project.embedding_map import Method
-from imprinting.project.project import Project
-from imprinting.project.quality import Quality
+from imprinting.project.project import Judgement, Project
+from imprinting.project.state import State
 
 _KEPT = "kept classes"
 # The picture has its own colours for light and dark pages.
 _PICTURE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-class _Qualities:
-    """The quality of the present classes; it is computed once for a version of the project."""
+class _Judge:
+    """Judges the present classes, once for each state of them."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._last: tuple[Any, Quality] | None = None
+        self._last: tuple[Any, Judgement] | None = None
 
-    def now(self) -> tuple[Any, Quality]:
-        """The state of the project, and its quality."""
-        state = self._project.state
-        key = state.classes, state.base, state.keep_classes, state.fit
-        if self._last is None or self._last[0] != key:
-            self._last = key, self._project.quality()
-        return state, self._last[1]
+    def now(self) -> Judgement:
+        """The judgement of the present classes."""
+        last = self._last
+        if last is None or last[0] != _key(self._project.state):
+            found = self._project.judge()
+            last = self._last = _key(found.now.state), found
+        return last[1]
+
+
+def _key(state: State) -> Any:
+    """What a judgement depends on."""
+    return state.classes, state.base, state.keep_classes, state.fit
 
 
 def routes(session: Session) -> list[Route]:
     """The routes of this part."""
-    project, qualities = session.project, _Qualities(session.project)
+    project, judge = session.project, _Judge(session.project)
 
     async def events(request: Request) -> Response:
         del request
@@ -62,33 +67,33 @@ def routes(session: Session) -> list[Route]:
     async def fit(request: Request) -> Response:
         del request
         with session.task("fit") as show:
-            await asyncio.shield(session.run(project.fit, show))
-        return JSONResponse({"version": project.store.version})
+            await asyncio.shield(session.run(project.fit, show, pool="tasks"))
+        return JSONResponse({"version": project.store.now.version})
 
     async def remove_fit(request: Request) -> Response:
         del request
         await session.run(project.change, lambda s: s.without_fit(), "remove the fit")
-        return JSONResponse({"version": project.store.version})
+        return JSONResponse({"version": project.store.now.version})
 
     async def get_quality(request: Request) -> Response:
         del request
-        return JSONResponse(await session.run(_quality, project, qualities))
+        return JSONResponse(await session.run(_quality, judge, pool="results"))
 
     async def confusion(request: Request) -> Response:
         del request
-        names, columns, counts = await session.run(_confusion, qualities)
+        names, columns, counts = await session.run(_confusion, judge, pool="results")
         return JSONResponse({"rows": names, "columns": columns, "counts": counts.tolist()})
 
     async def confusion_svg(request: Request) -> Response:
         del request
-        data = pictures.confusion(*await session.run(_confusion, qualities))
+        data = pictures.confusion(*await session.run(_confusion, judge, pool="results"))
         return Response(data, media_type="image/svg+xml", headers=_PICTURE)
 
     async def get_map(request: Request) -> Response:
         method = request.query_params.get("method", "pca")
         if method not in {each.value for each in Method}:
             raise ValueError(f"expected the method pca or tsne, got {method[:100]!r}")
-        return JSONResponse(await session.run(_map, project, Method(method)))
+        return JSONResponse(await session.run(_map, project, Method(method), pool="results"))
 
     return [
         Route("/api/events", events),
@@ -102,28 +107,26 @@ def routes(session: Session) -> list[Route]:
     ]
 
 
-def _quality(project: Project, qualities: _Qualities) -> dict[str, Any]:
-    state, found = qualities.now()
-    classes = state.with_photos
+def _quality(judge: _Judge) -> dict[str, Any]:
+    now, built, found = judge.now()
+    state, classes = now.state, now.state.with_photos
     photos = [(each.id, photo) for each in classes for photo in each.photos]
-    kept = project.built().names
     suspects = []
     for each in found.suspects:
         class_id, photo = photos[each.photo]
         is_own = each.likely < len(classes)
+        kept = each.likely - len(classes)
         suspects.append(
             {
                 "photo": photo,
                 "class": class_id,
                 "likely": classes[each.likely].id if is_own else None,
-                "likelyName": (
-                    classes[each.likely].name if is_own else kept[each.likely - len(classes)]
-                ),
+                "likelyName": classes[each.likely].name if is_own else built.names[kept],
                 "margin": round(each.margin, 4),
             }
         )
     return {
-        "version": project.store.version,
+        "version": now.version,
         "accuracy": found.accuracy(),
         "numPhotos": found.num_photos,
         "fitted": bool(state.active_fit and state.active_fit.weight),
@@ -140,9 +143,9 @@ def _quality(project: Project, qualities: _Qualities) -> dict[str, Any]:
     }
 
 
-def _confusion(qualities: _Qualities) -> tuple[list[str], list[str], np.ndarray]:
-    state, found = qualities.now()
-    names = [each.name for each in state.with_photos]
+def _confusion(judge: _Judge) -> tuple[list[str], list[str], np.ndarray]:
+    now, _, found = judge.now()
+    names = [each.name for each in now.state.with_photos]
     counts = found.confusion(len(names))
     if counts[:, -1].any():
         return names, [*names, _KEPT], counts
@@ -150,14 +153,14 @@ def _confusion(qualities: _Qualities) -> tuple[list[str], list[str], np.ndarray]
 
 
 def _map(project: Project, method: Method) -> dict[str, Any]:
-    state = project.state
-    photos = [(each.id, photo) for each in state.with_photos for photo in each.photos]
+    now = project.store.now
+    photos = [(each.id, photo) for each in now.state.with_photos for photo in each.photos]
     found = np.zeros([0, 2])
     if photos:
-        found = project.photos.of(state, [photo for _, photo in photos])
+        found = project.photos.of(now.state, [photo for _, photo in photos])
     places = embedding_map.places(found, method)
     return {
-        "version": project.store.version,
+        "version": now.version,
         "points": [
             {"photo": photo, "class": class_id, "x": round(float(x), 4), "y": round(float(y), 4)}
             for (class_id, photo), (x, y) in zip(photos, places, strict=True)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -130,7 +130,12 @@ def _application(session: Session) -> Starlette:
             *files.routes(session),
         ],
         lifespan=lifespan,
-        exception_handlers={ValueError: _failed, OSError: _failed, MemoryError: _failed},
+        exception_handlers={
+            ClientDisconnect: _gone,
+            MemoryError: _failed,
+            OSError: _failed,
+            ValueError: _failed,
+        },
     )
 
 
@@ -139,6 +144,12 @@ async def _failed(request: Request, error: Exception) -> Response:
     del request
     more = {"conflict": error.class_id} if isinstance(error, ConflictError) else {}
     return JSONResponse({"error": program.sentence(error), **more}, _status(error))
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    """The answer for nobody, such as for an upload that was cancelled."""
+    del request, error
+    return Response(status_code=499)
 
 
 def _status(error: Exception) -> int:
@@ -150,12 +161,16 @@ def _status(error: Exception) -> int:
         return 422
     if isinstance(error, ValueError):
         return 400
+    if isinstance(error, FileNotFoundError):
+        return 404
     return 507 if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) else 500
 
 
 def _bound(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    found = socket.socket(family, socket.SOCK_STREAM)
+    # With the protocol, asyncio sends small answers at once (TCP_NODELAY); without it, each takes
+    # 40 ms more.
+    found = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if os.name == "posix":
             # Otherwise the port could not be used for a minute after the server ends.

@@ -1,10 +1,12 @@
 """Tests of the running server, but for its defences."""
 
+import concurrent.futures
 import http.client
 import io
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import threading
@@ -112,7 +114,7 @@ class ServerTest(parameterized.TestCase):
             (400, "JSON object of name", "POST", "/api/classes", b"[]"),
             (400, "JSON object of name", "POST", "/api/classes", {"other": 1}),
             (400, "name as str", "POST", "/api/classes", {"name": 5}),
-            (400, "a label with text", "POST", "/api/classes", {}),
+            (400, "the name of a class", "POST", "/api/classes", {}),
             (413, "at most 65,536 bytes", "POST", "/api/classes", b" " * 100_000),
             (400, "keepClasses as bool", "POST", "/api/settings", {"keepClasses": 1}),
             (400, "threshold in", "POST", "/api/settings", {"threshold": 1.5}),
@@ -122,6 +124,8 @@ class ServerTest(parameterized.TestCase):
             (400, "a photo of class 1", "DELETE", f"/api/photos/99?class={mug}"),
             (400, "class in the address", "DELETE", "/api/photos/1?class=-1"),
             (400, "the number of a photo", "GET", "/api/photos/99/thumbnail"),
+            (400, "the number of a photo", "GET", f"/api/photos/{10**30}/file"),
+            (400, "threshold in", "POST", "/api/settings", {"keepClasses": False, "threshold": 7}),
             (400, "pca or tsne", "GET", "/api/map?method=x"),
             (400, "at least 3 photos", "GET", "/api/map"),
             (400, "the name of an export", "GET", "/api/export/x.exe"),
@@ -171,8 +175,8 @@ class ServerTest(parameterized.TestCase):
         self.assertIn(b"<td>&lt;img src=x onerror=alert(1)&gt;", report.body)
         self.assertIn("sandbox", report.headers["content-security-policy"])
         self.assertIn("attachment", report.headers["content-disposition"])
-        stored = os.listdir(os.path.join(self.app.folder, "photos"))
-        self.assertEqual(stored, ["1.jpg"])
+        (stored,) = os.listdir(os.path.join(self.app.folder, "photos"))
+        self.assertRegex(stored, r"^[0-9a-f]{32}\.jpg$")
 
     def test_exports_and_open(self):
         for kind in (1, 2):
@@ -208,6 +212,48 @@ class ServerTest(parameterized.TestCase):
             files["model.tflite"].body[:100_000],
         ):
             self.assert_refused(400, "expected", "POST", "/api/open", body, name="x")
+
+    def test_a_lost_photo(self):
+        photo_id = add(self.app, 1)["photo"]
+        (stored,) = os.listdir(os.path.join(self.app.folder, "photos"))
+        os.remove(os.path.join(self.app.folder, "photos", stored))
+        for path in (f"/api/photos/{photo_id}/thumbnail", f"/api/photos/{photo_id}/file"):
+            self.assert_refused(404, "No such file", "GET", path)
+        self.assertEqual(self.app.request("GET", "/api/export/report.html").status, 200)
+
+    def test_a_version_means_one_state(self):
+        seen: dict[int, object] = {}
+        stop = threading.Event()
+
+        def poll() -> None:
+            while not stop.is_set():
+                project = self.app.get("/api/project")
+                found = project["classes"], project["undo"], project["redo"]
+                self.assertEqual(seen.setdefault(project["version"], found), found)
+
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            polls = [pool.submit(poll) for _ in range(3)]
+            for number in range(20):
+                add(self.app, number % 3, number)
+                if number % 4 == 3:
+                    self.app.post("/api/undo")
+            stop.set()
+            for each in polls:
+                each.result()
+
+    def test_cancelled_uploads_are_quiet(self):
+        for path in ("/api/photos?class_name=a", "/api/zip", "/api/classify"):
+            with socket.create_connection(("127.0.0.1", self.app.port)) as connection:
+                connection.sendall(
+                    f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.app.port}\r\n"
+                    f"Authorization: Bearer {self.app.token}\r\n"
+                    "Content-Length: 100000\r\n\r\nabc".encode()
+                )
+        add(self.app, 1)
+        self.app.process.send_signal(signal.SIGINT)
+        self.app.process.wait()
+        with open(self.app.errors) as file:
+            self.assertEqual(file.read(), "")
 
     def test_news(self):
         lines: list[str] = []

@@ -45,7 +45,10 @@ class Session:
         self._pools = {
             "photos": concurrent.futures.ThreadPoolExecutor(processors, "photos"),
             "answers": concurrent.futures.ThreadPoolExecutor(2, "answers"),
-            "work": concurrent.futures.ThreadPoolExecutor(4, "work"),
+            # What takes seconds: one at a time, beside what takes milliseconds.
+            "results": concurrent.futures.ThreadPoolExecutor(1, "results"),
+            "tasks": concurrent.futures.ThreadPoolExecutor(1, "tasks"),
+            "work": concurrent.futures.ThreadPoolExecutor(2, "work"),
         }
 
     def start(self) -> None:
@@ -60,7 +63,8 @@ class Session:
         Args:
           function: the function.
           *args: its arguments.
-          pool: "photos" to add photos, "answers" to classify them, "work" for all else.
+          pool: "photos" to add photos, "answers" to classify them, "results" and "tasks" for what
+            takes seconds, "work" for all else.
           **kwargs: more arguments.
         """
         return await asyncio.get_running_loop().run_in_executor(
@@ -100,7 +104,7 @@ class Session:
     @property
     def news(self) -> dict[str, Any]:
         """The version of the project, and what is being done."""
-        return {"version": self.project.store.version, "task": self._task}
+        return {"version": self.project.store.now.version, "task": self._task}
 
     async def events(self) -> AsyncIterator[str]:
         """The news as server-sent events, at once and after each change."""

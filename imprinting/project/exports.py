@@ -1,11 +1,14 @@
 """Files that leave a project: the classifier, its parts, its photos, a report."""
 
+import contextlib
 import io
 import re
 import zipfile
+from collections.abc import Sequence
 from typing import BinaryIO
 
 from imprinting.base import labels
+from imprinting.photos.photo_file import BadImageError
 from imprinting.project import photo_check, pictures, report, zip_files
 from imprinting.project.project import NoClassesError, Project
 from imprinting.tflite import edge_tpu, inference, metadata, model_file, split
@@ -56,8 +59,8 @@ def edge_tpu_commands() -> dict[str, str]:
 
 def edge_tpu_zip(project: Project) -> bytes:
     """A zip file of the extractor, for the Edge TPU's compiler, the head, and what to do."""
-    data = project.file()
-    model = inference.verify(data, compiled=False)
+    built = project.built()
+    model = inference.verify(built.file(), compiled=False)
     about = metadata.about(model)
     parts = split.split(model)
     head = model_file.changed(parts.head, description=model.description)
@@ -77,7 +80,7 @@ def edge_tpu_zip(project: Project) -> bytes:
     with zipfile.ZipFile(output, "w") as archive:
         for name, content in (
             ("model_extractor.tflite", metadata.attach(parts.extractor, None, about)),
-            ("model_head.tflite", metadata.attach(head, project.built().names, about)),
+            ("model_head.tflite", metadata.attach(head, built.names, about)),
             ("README.txt", text.encode()),
         ):
             archive.writestr(zip_files.entry(name), content)
@@ -98,8 +101,10 @@ def photos_zip(project: Project, file: BinaryIO) -> None:
     with zipfile.ZipFile(file, "w") as archive:
         for each in state.with_photos:
             folder, names = zip_files.folder_name(each.name, folders), set[str]()
-            for photo_id in each.photos:
-                photo = project.store.photo(photo_id)
+            for photo in map(project.store.photo, each.photos):
+                if not photo.path.is_file():
+                    # It was removed by another program; the others are worth having.
+                    continue
                 stem = photo.name.replace("\\", "/").rsplit("/", 1)[-1].rsplit(".", 1)[0]
                 name = zip_files.folder_name(stem + photo.path.suffix, names)
                 archive.writestr(zip_files.entry(f"{folder}/{name}"), photo.path.read_bytes())
@@ -107,7 +112,8 @@ def photos_zip(project: Project, file: BinaryIO) -> None:
 
 def report_html(project: Project) -> bytes:
     """The report; see report.py."""
-    state, built, found = project.state, project.built(), project.quality()
+    judged = project.judge()
+    state, built, found = judged.now.state, judged.built, judged.quality
     classes, names = state.with_photos, [each.name for each in state.with_photos]
     photos = [photo for each in classes for photo in each.photos]
     everything = [*names, "kept classes"]
@@ -121,7 +127,7 @@ def report_html(project: Project) -> bytes:
                     each.name,
                     len(each.photos),
                     found.accuracy(number),
-                    [thumbnail(project, photo) for photo in each.photos[:_MOST_THUMBNAILS]],
+                    _thumbnails(project, each.photos[:_MOST_THUMBNAILS]),
                 )
                 for number, each in enumerate(classes)
             ],
@@ -135,12 +141,22 @@ def report_html(project: Project) -> bytes:
                 (
                     f"is in {names[found.labels[each.photo]]}, but looks more like "
                     f"{answers[each.likely]}.",
-                    thumbnail(project, photos[each.photo]),
+                    picture,
                 )
                 for each in found.suspects
+                for picture in _thumbnails(project, [photos[each.photo]])
             ],
         )
     )
+
+
+def _thumbnails(project: Project, photos: Sequence[int]) -> list[bytes]:
+    """Small versions of photos, without those whose files were lost or damaged."""
+    found = []
+    for photo in photos:
+        with contextlib.suppress(OSError, BadImageError):
+            found.append(thumbnail(project, photo))
+    return found
 
 
 def thumbnail(project: Project, photo_id: int) -> bytes:

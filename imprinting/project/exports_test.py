@@ -59,6 +59,15 @@ class ExportsTest(parameterized.TestCase):
         self.assertIn("2 new classes from 6 photos", text)
         self.assertIn("Confusion matrix", text)
 
+    def test_lost_photos(self):
+        project = project_testing.project(self, one=2)
+        project.store.photo(1).path.unlink()
+        output = io.BytesIO()
+        exports.photos_zip(project, output)
+        with zipfile.ZipFile(output) as archive:
+            self.assertEqual(archive.namelist(), ["one/one_1.jpg"])
+        self.assertIn("1 new class from 2 photos", exports.report_html(project).decode())
+
     def test_nothing_to_export(self):
         project = project_testing.project(self)
         with self.assertRaises(NoClassesError):

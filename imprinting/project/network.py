@@ -17,6 +17,7 @@ from imprinting.new_classes import class_names, tflite_head
 from imprinting.photos.pixel_reader import PixelReader, Source
 from imprinting.project.store import Computed
 from imprinting.tflite import (
+    class_vectors,
     embedding_layer,
     imprint_target,
     inference,
@@ -51,11 +52,17 @@ class Built(NamedTuple):
       tflite_model: the classifier.
       names: of its classes, in order.
       num_kept: how many of these, the first ones, are the network's own.
+      base: the bytes of the network's file.
     """
 
     tflite_model: Model
     names: tuple[str, ...]
     num_kept: int
+    base: bytes
+
+    def file(self) -> bytes:
+        """The bytes of its .tflite, with its labels."""
+        return metadata.extend(self.tflite_model, self.names, data=self.base)
 
 
 class Network:
@@ -143,11 +150,29 @@ class Network:
         Args:
           digest: that of the fitted network.
           read: returns the bytes of its file.
+
+        Raises:
+          ValueError: if it is damaged, or was not made from this network.
         """
         with self._lock:
             if self._fitted is None or self._fitted[0] != digest:
-                self._fitted = digest, Fitted(read())
+                self._fitted = digest, self._checked(Fitted(read()))
             return self._fitted[1]
+
+    def _checked(self, fitted: "Fitted") -> "Fitted":
+        """Raises a ValueError if a fitted network was not made from this one."""
+        models = self.classifier, fitted.classifier
+        shapes = [class_vectors.read(model).shape for model in models]
+        features = [embedding_layer.read(model).features.index for model in models]
+        extractors = [
+            model_file.serialise(split.before(model, [index]))
+            for model, index in zip(models, features, strict=True)
+        ]
+        if shapes[0] != shapes[1] or extractors[0] != extractors[1]:
+            raise ValueError(
+                "expected a fit of the project's network, got one of another network; fit again"
+            )
+        return fitted
 
     def build(
         self,
@@ -168,25 +193,24 @@ class Network:
           ValueError: if there is no class, or the photos of one have nothing in common.
         """
         classifier = self.classifier if fitted is None else fitted.classifier
+        replaced = self.replaced([each.name for each in new])
+        # An engine cannot be without any class in between.
+        keep_classes = keep_classes and len(replaced) < len(self.labels)
         engine = ImprintingEngine(classifier, keep_classes=keep_classes)
         kept = list(self.labels) if keep_classes else []
-        for number in reversed(self.replaced([each.name for each in new])):
-            if keep_classes and engine.num_classes > 1:
+        if keep_classes:
+            for number in reversed(replaced):
                 engine.remove(number)
                 del kept[number]
         for each in new:
             engine.add(engine.num_classes, each.embeddings)
         names = (*kept, *(each.name for each in new))
-        return Built(engine.build().tflite_model, names, len(kept))
+        return Built(engine.build().tflite_model, names, len(kept), self.data)
 
     def replaced(self, names: Sequence[str]) -> list[int]:
         """The numbers of the network's classes that have one of the names, in order."""
         wanted = {_same(name) for name in names}
         return [number for number, label in enumerate(self.labels) if _same(label) in wanted]
-
-    def file(self, built: Built) -> bytes:
-        """The bytes of a classifier's .tflite, with its labels."""
-        return metadata.extend(built.tflite_model, built.names, data=self.data)
 
 
 class Fitted:

@@ -50,11 +50,12 @@ def thumbnail(path: str, size: int) -> bytes:
       size: the most pixels of its height and width.
 
     Raises:
-      BadImageError: if it cannot be read.
+      BadImageError: see `ending`; or it is damaged.
       OSError: if there is no such file.
     """
     with open(path, "rb") as file:
         data = file.read()
+    ending(data)
     try:
         with Image.open(io.BytesIO(data), formats=photo_file.FORMATS) as image:
             # Decodes a large JPEG at a fraction of its size, which is much faster.

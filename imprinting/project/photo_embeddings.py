@@ -15,6 +15,8 @@ from imprinting.project.store import Computed, Store
 # Photos whose results are written to the disk at once.
 _BATCH = 32
 _MOST_THREADS = 8
+# In memory; a second one is used while a project is opened.
+_MOST_NETWORKS = 2
 
 # Called with the number of photos done and their number.
 OnProgress = Callable[[int, int], None]
@@ -51,8 +53,9 @@ class PhotoEmbeddings:
         """
         with self._lock:
             if base not in self._networks:
-                # Few projects use two, so only the last one stays in memory.
-                self._networks = {base: Network(self._file_of(base))}
+                network = Network(self._file_of(base))
+                last = list(self._networks.items())[1 - _MOST_NETWORKS :]
+                self._networks = {**dict(last), base: network}
             return self._networks[base]
 
     def fitted(self, state: State) -> Fitted | None:
@@ -62,13 +65,21 @@ class PhotoEmbeddings:
             return None
         return self.network(state.base).fitted(fit.model, lambda: self._store.model(fit.model))
 
-    def put(self, photo: int, base: str, computed: Computed) -> None:
-        """Keeps what a network computed from a photo, unless that is known; within a change."""
+    def check(self, state: State) -> None:
+        """Raises a ValueError if a state's fit was not made from its network, in use or not."""
+        fit = state.fit
+        if fit and fit.model:
+            self.network(state.base).fitted(fit.model, lambda: self._store.model(fit.model))
+
+    def knows(self, photo: int, base: str) -> bool:
+        """Whether it is known what a network computes from a photo."""
         with self._lock:
-            known = self._results(base)
-            if photo not in known:
-                self._store.put_computed(photo, base, computed)
-                known[photo] = computed
+            return photo in self._results(base)
+
+    def learn(self, photo: int, base: str, computed: Computed) -> None:
+        """Takes what a network computed from a photo, after it was written to the disk."""
+        with self._lock:
+            self._results(base).setdefault(photo, computed)
 
     def complete(
         self, base: str, photos: Sequence[int], views: int, on_progress: OnProgress = ignore
@@ -101,9 +112,10 @@ class PhotoEmbeddings:
                 batch = missing[start : start + _BATCH]
                 found = dict(zip(batch, pool.map(compute, batch), strict=True))
                 known |= found
-                with self._lock, self._store.change():
-                    for photo, computed in found.items():
-                        self._store.put_computed(photo, base, computed)
+                with self._lock:
+                    with self._store.change():
+                        for photo, computed in found.items():
+                            self._store.put_computed(photo, base, computed)
                     self._results(base).update(found)
                 on_progress(start + len(batch), len(missing))
         return [known[photo] for photo in photos]

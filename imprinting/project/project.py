@@ -14,7 +14,7 @@ from imprinting.project import fitting, photo_check, quality
 from imprinting.project.network import Built, Network, NewClass
 from imprinting.project.photo_embeddings import OnProgress, PhotoEmbeddings, ignore
 from imprinting.project.state import Fit, PhotoClass, State, check_room
-from imprinting.project.store import Store
+from imprinting.project.store import Computed, Snapshot, Store
 from imprinting.tflite import class_vectors
 from imprinting.tflite.head_runner import HeadRunner
 
@@ -63,8 +63,51 @@ class Answers(NamedTuple):
     version: int
 
 
+class Judgement(NamedTuple):
+    """How good the classes of a project are.
+
+    Attributes:
+      now: the project at that moment; the classes are its `State.with_photos`.
+      built: its classifier.
+      quality: of the photos of these classes, in their order.
+    """
+
+    now: Snapshot
+    built: Built
+    quality: quality.Quality
+
+
 class NoClassesError(ValueError):
     """There is nothing that a photo could show."""
+
+
+class _Adding(NamedTuple):
+    """Photos that were added in one operation.
+
+    Attributes:
+      operation: the operation; empty for a single photo.
+      num_photos: their number.
+      classes: the ids of their classes.
+      version: that of the project after the last one.
+    """
+
+    operation: str
+    num_photos: int
+    classes: frozenset[int]
+    version: int
+
+    def next(self, operation: str, class_id: int, version: int) -> "_Adding":
+        """The same with one more photo, or that photo alone if anything else was done before."""
+        if not operation or (operation, version) != (self.operation, self.version):
+            return _Adding(operation, 1, frozenset([class_id]), version)
+        return _Adding(operation, self.num_photos + 1, self.classes | {class_id}, version)
+
+    def label(self, name: str) -> str:
+        """What Undo says that it takes back, for the class with a name."""
+        photos = "1 photo" if self.num_photos == 1 else f"{self.num_photos:,} photos"
+        if len(self.classes) > 1:
+            return f"add {photos} to {len(self.classes):,} classes"
+        return f"add {photos} to {name}"
 
 
 class Project:
@@ -90,8 +133,8 @@ class Project:
         self.photos = PhotoEmbeddings(self.store, self._lock)
         self._built: tuple[State, Built] | None = None
         self._runner: tuple[tuple[str, str], HeadRunner, Built] | None = None
-        # The last operation that added photos, with their number and classes, for its label.
-        self._adding: tuple[str, int, frozenset[int]] = ("", 0, frozenset())
+        # The last operation that added photos, for its label.
+        self._adding = _Adding("", 0, frozenset(), 0)
         self.network()
 
     @property
@@ -162,24 +205,21 @@ class Project:
         """
         check_room(self.state.num_photos + 1)
         with self._lock:
-            state, base, network = self.state, self.state.base, self.network()
-            if class_id is None:
-                state.add_class(class_name)
-            else:
-                state.of(class_id)
+            base, network = self.state.base, self.network()
+            self._with_class(class_id, class_name)
         ending = photo_check.ending(data)
         computed = network.compute(data)
-        with self._lock, self.store.change():
-            state = self.state
-            if class_id is None:
-                state, class_id = state.add_class(class_name)
-            photo = self.store.add_photo(data, name, ending)
-            self.photos.put(photo, base, computed)
-            added = state.add_photo(class_id, photo)
-            if added != self.state:
-                self.store.put(
-                    added, self._label(state.of(class_id).name, class_id, operation), operation
-                )
+        with self._lock:
+            state, class_id = self._with_class(class_id, class_name)
+            with self.store.change():
+                photo = self._store_photo(data, name, ending, base, computed)
+                added = state.add_photo(class_id, photo)
+                if added != self.state:
+                    adding = self._adding.next(operation, class_id, self.store.now.version)
+                    self.store.put(added, adding.label(state.of(class_id).name), operation)
+            self.photos.learn(photo, base, computed)
+            if added != state:
+                self._adding = adding._replace(version=self.store.now.version)
         self._on_change()
         return Added(photo, class_id, added == state)
 
@@ -193,9 +233,10 @@ class Project:
         """
         ending = photo_check.ending(data)
         computed = self.photos.network(base).compute(data)
-        with self._lock, self.store.change():
-            photo = self.store.add_photo(data, name, ending)
-            self.photos.put(photo, base, computed)
+        with self._lock:
+            with self.store.change():
+                photo = self._store_photo(data, name, ending, base, computed)
+            self.photos.learn(photo, base, computed)
         return photo
 
     def built(self) -> Built:
@@ -213,8 +254,7 @@ class Project:
 
     def file(self) -> bytes:
         """The present classifier as the bytes of a .tflite. Raises what `built` raises."""
-        with self._lock:
-            return self.network().file(self.built())
+        return self.built().file()
 
     def classify(self, photo: bytes, *, top: int = 5) -> Answers:
         """Classifies a photo.
@@ -228,24 +268,28 @@ class Project:
           ValueError: see `built`.
         """
         photo_check.ending(photo)
-        network = self.network()
-        start = time.perf_counter()
-        (pixels,) = PixelReader(network.image_size, network.crop).read(photo)
-        seconds = time.perf_counter() - start
-        with self._lock:
-            built, runner = self.built(), self._head_runner()
-            version, threshold = self.store.version, self.state.threshold
+        network, pixels, seconds = None, np.zeros(0, np.uint8), 0.0
+        while True:
+            with self._lock:
+                if network is self.network():
+                    built, runner, now = self.built(), self._head_runner(), self.store.now
+                    start = time.perf_counter()
+                    probabilities = runner.run(pixels).probabilities
+                    seconds += time.perf_counter() - start
+                    break
+                network = self.network()
+            # Another network may be opened meanwhile, and see another part of the photo.
             start = time.perf_counter()
-            probabilities = runner.run(pixels).probabilities
-            seconds += time.perf_counter() - start
+            (pixels,) = PixelReader(network.image_size, network.crop).read(photo)
+            seconds = time.perf_counter() - start
         order = np.argsort(-probabilities, kind="stable")[:top]
         best = [
             Answer(built.names[i], float(probabilities[i]), bool(i < built.num_kept)) for i in order
         ]
-        return Answers(best, best[0].probability >= threshold, seconds, version)
+        return Answers(best, best[0].probability >= now.state.threshold, seconds, now.version)
 
-    def quality(self) -> quality.Quality:
-        """How well the photos of `State.with_photos` are told apart, in their order.
+    def judge(self) -> Judgement:
+        """How well the photos of the present classes are told apart.
 
         If the embedding is fitted, it is fitted again without the photos that are left out, a
         fifth or a half at a time. Otherwise each photo is left out alone.
@@ -254,12 +298,14 @@ class Project:
           ValueError: see `built`.
         """
         with self._lock:
-            state, network, built = self.state, self.network(), self.built()
+            now, network, built = self.store.now, self.network(), self.built()
+            state = now.state
             classes, fit = state.with_photos, state.active_fit
             embeddings = [self.photos.of(state, each.photos) for each in classes]
-        if not fit or not fit.weight:
+        if not classes or not fit or not fit.weight:
             vectors = class_vectors.read(built.tflite_model)[: built.num_kept]
-            return quality.leave_one_out(embeddings, unit_vectors.unit(vectors))
+            found = quality.leave_one_out(embeddings, unit_vectors.unit(vectors))
+            return Judgement(now, built, found)
         views = fitting.num_views([len(each.photos) for each in classes])
         photos = [photo for each in classes for photo in each.photos]
         computed = self.photos.complete(state.base, photos, views)
@@ -270,7 +316,8 @@ class Project:
             keep_classes=state.keep_classes,
             weight=fit.weight,
         )
-        return quality.of_cosines([len(each.photos) for each in classes], cosines, numbers)
+        found = quality.of_cosines([len(each.photos) for each in classes], cosines, numbers)
+        return Judgement(now, built, found)
 
     def fit(self, on_progress: OnProgress = ignore) -> None:
         """Fits the network to the photos, if that makes new classes more accurate.
@@ -340,16 +387,20 @@ class Project:
         """Lets other programs open the project."""
         self.store.close()
 
-    def _label(self, name: str, class_id: int, operation: str) -> str:
-        """What adding a photo is called in Undo."""
-        last, count, classes = self._adding
-        if not operation or operation != last:
-            count, classes = 0, frozenset()
-        self._adding = operation, count + 1, classes | {class_id}
-        photos = "1 photo" if not count else f"{count + 1:,} photos"
-        if len(self._adding[2]) > 1:
-            return f"add {photos} to {len(self._adding[2]):,} classes"
-        return f"add {photos} to {name}"
+    def _with_class(self, class_id: int | None, name: str) -> tuple[State, int]:
+        """The present state with a class, which is added if only its name is given."""
+        if class_id is None:
+            return self.state.add_class(name)
+        return self.state, self.state.of(class_id).id
+
+    def _store_photo(
+        self, data: bytes, name: str, ending: str, base: str, computed: Computed
+    ) -> int:
+        """Writes a photo and what is known about it; returns its id."""
+        photo = self.store.add_photo(data, name, ending)
+        if not self.photos.knows(photo, base):
+            self.store.put_computed(photo, base, computed)
+        return photo
 
     def _build(self, state: State) -> Built:
         network = self.photos.network(state.base)

@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import threading
+from unittest import mock
 
 import numpy as np
 from absl.testing import absltest
@@ -8,7 +9,9 @@ from absl.testing import absltest
 from imprinting.inference.photo_classifier import PhotoClassifier
 from imprinting.photos.photo_file import BadImageError
 from imprinting.project import project_testing
-from imprinting.project.project import NoClassesError, Project
+from imprinting.project.network import Network
+from imprinting.project.project import Added, Answer, NoClassesError, Project
+from imprinting.project.store import Store
 from imprinting.tflite import model_file
 from imprinting.tflite.imprinting import ImprintingEngine
 
@@ -20,6 +23,13 @@ def keep(project: Project, value: bool) -> None:
 
 
 class ProjectTest(absltest.TestCase):
+    def check_embedding(self, project: Project, added: Added, kind: int) -> None:
+        """Checks that the embedding of a photo is its own."""
+        network = project.network()
+        values, _ = network.values([network.compute(photo(kind))], views=1)
+        found = project.photos.of(project.state, [added.photo])
+        np.testing.assert_array_equal(found, values[:, 0])
+
     def test_a_class_exists_as_soon_as_its_first_photo_does(self):
         project = project_testing.project(self)
         before = project.classify(photo(1, 9))
@@ -86,16 +96,57 @@ class ProjectTest(absltest.TestCase):
 
     def test_bad_photos_change_nothing(self):
         project = project_testing.project(self, one=1)
-        state, version = project.state, project.store.version
+        state, version = project.state, project.store.now.version
         cut = photo(1, size=300)[:2000]
         for data in (b"", b"hello", cut):
             with self.assertRaises(BadImageError):
                 project.add_photo(data, "x.jpg", class_name="two")
         with self.assertRaisesRegex(ValueError, "number 99, which was removed"):
             project.add_photo(photo(1), "x.jpg", class_id=99)
-        with self.assertRaisesRegex(ValueError, "a label with text"):
+        with self.assertRaisesRegex(ValueError, "expected the name of a class"):
             project.add_photo(photo(1), "x.jpg", class_name=" ")
-        self.assertEqual((project.state, project.store.version), (state, version))
+        self.assertEqual((project.state, project.store.now.version), (state, version))
+
+    def test_a_photo_that_failed_leaves_nothing_behind(self):
+        project = project_testing.project(self, one=1, two=1)
+        with mock.patch.object(Store, "put", side_effect=OSError("disk full")):
+            with self.assertRaisesRegex(OSError, "disk full"):
+                project.add_photo(photo(7), "a.jpg", class_name="three")
+        # It has the number that the failed one would have had.
+        self.check_embedding(project, project.add_photo(photo(8), "b.jpg", class_name="three"), 8)
+        self.assertEqual(project.store.now.undo_label, "add 1 photo to three")
+
+    def test_a_class_that_is_removed_while_a_photo_is_computed(self):
+        project = project_testing.project(self, one=1, two=1)
+        (one, _) = project.state.classes
+        compute = Network.compute
+
+        def remove(network, data, **options):
+            project.change(lambda s: s.remove_class(one.id), "remove")
+            return compute(network, data, **options)
+
+        with mock.patch.object(Network, "compute", remove):
+            with self.assertRaisesRegex(ValueError, "which was removed"):
+                project.add_photo(photo(7), "a.jpg", class_id=one.id)
+        self.check_embedding(project, project.add_photo(photo(8), "b.jpg", class_name="three"), 8)
+
+    def test_all_classes_of_the_network_are_replaced(self):
+        project = project_testing.project(self, cat=2, dog=2)
+        keep(project, False)
+        project.open_network(project.file(), "cats.tflite")
+        for kind, name in enumerate(("cat", "dog")):
+            project.add_photo(photo(kind + 5), "a.jpg", class_name=name)
+        self.assertEqual(project.built().names, ("cat", "dog"))
+        self.assertEqual(project.classify(photo(5)).best[0], Answer("cat", mock.ANY, False))
+        project.fit()
+        self.assertEqual(project.built().names, ("cat", "dog"))
+
+    def test_results_without_photos_after_a_fit(self):
+        project = project_testing.project(self, one=1)
+        project.fit()
+        (one,) = project.state.classes
+        project.change(lambda s: s.remove_class(one.id), "remove")
+        self.assertIsNone(project.judge().quality.accuracy())
 
     def test_the_same_photo_twice(self):
         project = project_testing.project(self, one=1)
@@ -107,12 +158,15 @@ class ProjectTest(absltest.TestCase):
         project = project_testing.project(self)
         for number in range(3):
             project.add_photo(photo(1, number), "a.jpg", class_name="one", operation="x")
-        self.assertEqual(project.store.undo_label, "add 3 photos to one")
+        self.assertEqual(project.store.now.undo_label, "add 3 photos to one")
         project.add_photo(photo(2), "a.jpg", class_name="two", operation="x")
-        self.assertEqual(project.store.undo_label, "add 4 photos to 2 classes")
+        self.assertEqual(project.store.now.undo_label, "add 4 photos to 2 classes")
         project.add_photo(photo(2, 1), "a.jpg", class_name="two")
-        self.assertEqual(project.store.undo_label, "add 1 photo to two")
+        self.assertEqual(project.store.now.undo_label, "add 1 photo to two")
         project.undo()
+        project.undo()
+        project.add_photo(photo(1, 9), "a.jpg", class_name="one", operation="x")
+        self.assertEqual(project.store.now.undo_label, "add 1 photo to one")
         project.undo()
         self.assertEqual(project.state.num_photos, 0)
 
@@ -125,7 +179,7 @@ class ProjectTest(absltest.TestCase):
         self.assertBetween(fit.before, 0, 1)
         self.assertGreaterEqual(fit.after, fit.before)
         self.assertIn("held-out photos were recognised", fit.description)
-        self.assertEqual(project.quality().num_photos, 12)
+        self.assertEqual(project.judge().quality.num_photos, 12)
         keep(project, False)
         self.assertIsNone(project.state.active_fit)
         keep(project, True)
@@ -141,7 +195,7 @@ class ProjectTest(absltest.TestCase):
         fit = dataclasses.replace(project.state.fit, weight=0.1)
         project.change(lambda s: dataclasses.replace(s, fit=fit), "fit")
         if fit.model:
-            found = project.quality()
+            found = project.judge().quality
             self.assertEqual(found.num_photos, 8)
             self.assertEqual(project.photos.of(project.state, [1, 2]).shape, (2, 1280))
 
@@ -160,7 +214,7 @@ class ProjectTest(absltest.TestCase):
         self.assertEqual(other.classify(photo(0, 5)).best[0].label, "two")
         with self.assertRaises(ValueError):
             other.open_network(b"nonsense", "x.tflite")
-        self.assertEqual(other.store.undo_label, "add 1 photo to two")
+        self.assertEqual(other.store.now.undo_label, "add 1 photo to two")
 
     def test_everything_is_there_after_opening_again(self):
         folder = project_testing.folder(self) + "/project"

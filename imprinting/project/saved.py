@@ -21,7 +21,9 @@ from imprinting.project.project import Project
 from imprinting.project.state import State
 
 _FORMAT = 1
-_MOST_JSON, _MOST_MODEL = 16 << 20, 1 << 28
+_MOST_JSON = 16 << 20
+# The most bytes of a network.
+MOST_MODEL = 1 << 28
 
 
 def write(project: Project, file: BinaryIO) -> None:
@@ -30,7 +32,7 @@ def write(project: Project, file: BinaryIO) -> None:
     Raises:
       OSError: if it cannot be written.
     """
-    state = project.state
+    state = _without_lost(project)
     photos = {photo: project.store.photo(photo) for photo in dict.fromkeys(state.photos())}
     described = {
         "format": _FORMAT,
@@ -70,22 +72,28 @@ def open_into(
     """
     state, files = _description(archive)
     _check_models(archive, state, project)
+    project.photos.check(state)
     wanted = list(dict.fromkeys(state.photos()))
     missing = [photo for photo in wanted if photo not in files]
     if missing:
         raise ValueError(f"expected all photos of the project, got none of number {missing[0]}")
 
+    taken, unpacked = dict[int, int](), 0
+
     def take(photo: int) -> int:
+        nonlocal unpacked
         file, original = files[photo]
         try:
             data = zip_files.read(archive, archive.getinfo(f"photos/{file}"))
+            unpacked += len(data)
+            if unpacked > zip_files.MOST_BYTES:
+                raise ValueError(f"the photos have more than {zip_files.MOST_BYTES:,} bytes")
             return project.take_photo(data, original, state.base)
         except (KeyError, ValueError) as error:
             raise ValueError(
                 f"expected photos that can be read in {name}, got {file}: {error}"
             ) from error
 
-    taken: dict[int, int] = {}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         try:
             for photo, new in zip(wanted, pool.map(take, wanted), strict=True):
@@ -103,7 +111,10 @@ def _description(archive: zipfile.ZipFile) -> tuple[State, dict[int, tuple[str, 
         if found["format"] != _FORMAT:
             raise ValueError(f"it has format {found['format']} instead of {_FORMAT}")
         files = {
-            int(photo): (str(each["file"]), str(each["name"])[:200])
+            int(photo): (
+                str(each["file"]),
+                "".join(filter(str.isprintable, str(each["name"])))[:200],
+            )
             for photo, each in found["photos"].items()
         }
         return states.from_json(json.dumps(found["state"])), files
@@ -122,11 +133,23 @@ def _check_models(archive: zipfile.ZipFile, state: State, project: Project) -> N
             info = archive.getinfo(f"models/{digest}.tflite")
         except KeyError as error:
             raise ValueError("expected the project's network in the file, got none") from error
-        data = zip_files.read(archive, info, _MOST_MODEL)
+        data = zip_files.read(archive, info, MOST_MODEL)
         if hashlib.sha256(data).hexdigest() != digest:
             raise ValueError("expected the network that the project was made with, got another")
-        Network(data, workers=1)
+        if digest == state.base:
+            Network(data, workers=1)
         project.store.add_model(data)
+
+
+def _without_lost(project: Project) -> State:
+    """The state without photos whose files were removed by another program."""
+    state = project.state
+    lost = {p for p in state.photos() if not project.store.photo(p).path.is_file()}
+    classes = tuple(
+        dataclasses.replace(each, photos=tuple(p for p in each.photos if p not in lost))
+        for each in state.classes
+    )
+    return dataclasses.replace(state, classes=classes)
 
 
 def _renumbered(state: State, taken: dict[int, int]) -> State:

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import json
 import zipfile
@@ -61,15 +62,37 @@ class SavedTest(parameterized.TestCase):
         project = project_testing.project(self, one=1)
         self.assertEqual(written(project), written(project))
 
+    def test_lost_photos(self):
+        project = project_testing.project(self, one=2)
+        project.store.photo(1).path.unlink()
+        other = project_testing.project(self)
+        open_into(other, written(project))
+        self.assertEqual(other.state.num_photos, 1)
+
+    def test_a_fit_of_another_network(self):
+        project = project_testing.project(self, one=3, two=3)
+        project.fit()
+        stranger = project_testing.project(self, three=1)
+        digest = stranger.store.add_model(stranger.file())
+        fit = dataclasses.replace(project.state.fit, model=digest)
+        project.store.add_model(stranger.file())
+        for keeps in (True, False):
+            bad = dataclasses.replace(fit, keeps_classes=keeps)
+            project.change(lambda s, bad=bad: dataclasses.replace(s, fit=bad), "fit")
+            other = project_testing.project(self)
+            with self.assertRaisesRegex(ValueError, "one of another network"):
+                open_into(other, written(project))
+
     def test_bad_files_change_nothing(self):
         project = project_testing.project(self, one=2)
         project.fit()
         data = written(project)
+        photo = f"photos/{project.store.photo(1).path.name}"
         described = json.loads(zipfile.ZipFile(io.BytesIO(data)).read("project.json"))
         model = f"models/{project.state.fit.model}.tflite"
         cases = [
-            changed(data, "photos/1.jpg", None),
-            changed(data, "photos/1.jpg", b"nonsense"),
+            changed(data, photo, None),
+            changed(data, photo, b"nonsense"),
             changed(data, "project.json", b"nonsense"),
             changed(data, "project.json", b"[]"),
             changed(data, "project.json", json.dumps(described | {"format": 2}).encode()),

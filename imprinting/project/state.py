@@ -14,6 +14,11 @@ from imprinting import arguments
 MOST_CLASSES = 1000
 MOST_PHOTOS = 20_000
 LONGEST_NAME = 200
+# They would change the direction of the text around a name (Unicode Standard Annex 9, section 2).
+_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+# JavaScript's integers are exact up to here.
+_GREATEST_ID = 2**53 - 1
+_LONGEST_TEXT = 10_000
 
 
 class ConflictError(ValueError):
@@ -233,10 +238,12 @@ def from_json(text: str) -> State:
     """
     try:
         return _state(json.loads(text))
-    except (TypeError, KeyError, AttributeError, RecursionError, ValueError) as error:
-        raise ValueError(f"expected the description of a project, got another one ({error})") from (
+    except (TypeError, KeyError, AttributeError, RecursionError, ArithmeticError) as error:
+        raise ValueError(f"expected the description of a project, got another ({error!r})") from (
             error
         )
+    except ValueError as error:
+        raise ValueError(f"expected the description of a project, got another ({error})") from error
 
 
 def checked_name(name: str) -> str:
@@ -245,10 +252,27 @@ def checked_name(name: str) -> str:
     Raises:
       ValueError: if it is not a line of text, or is too long.
     """
-    name = arguments.label(name.strip())
+    try:
+        name = arguments.label(name.strip())
+    except ValueError as error:
+        raise ValueError(
+            f"expected the name of a class, a line of text, got {name[:LONGEST_NAME]!r}; take "
+            "another name"
+        ) from error
     if len(name) > LONGEST_NAME:
         raise ValueError(
             f"expected a name of at most {LONGEST_NAME} characters, got {len(name)}; shorten it"
+        )
+    is_visible = any(c.isprintable() and not c.isspace() for c in name)
+    if not is_visible or any(ord(c) in _DIRECTIONS or ord(c) & 0xFFFE == 0xFFFE for c in name):
+        raise ValueError(
+            f"expected a name that can be seen, without characters that change the direction of "
+            f"text, got {name!r}; take another name"
+        )
+    if name.casefold() == arguments.UNKNOWN:
+        raise ValueError(
+            f"expected another name than {name}, which is the answer below the threshold; take "
+            "another name"
         )
     return name
 
@@ -264,7 +288,7 @@ def check_room(num_photos: int) -> None:
 
 def _state(found: dict[str, Any]) -> State:
     classes = tuple(
-        PhotoClass(int(each["id"]), checked_name(each["name"]), tuple(map(int, each["photos"])))
+        PhotoClass(_id(each["id"]), checked_name(each["name"]), tuple(map(_id, each["photos"])))
         for each in found["classes"]
     )
     if len({each.id for each in classes}) < len(classes):
@@ -274,25 +298,38 @@ def _state(found: dict[str, Any]) -> State:
     fit = None
     if found["fit"] is not None:
         fit = Fit(
-            model=str(found["fit"]["model"]),
+            model=_text(found["fit"]["model"]),
             keeps_classes=bool(found["fit"]["keeps_classes"]),
-            photos=tuple(map(int, found["fit"]["photos"])),
+            photos=tuple(map(_id, found["fit"]["photos"])),
             before=_fraction(found["fit"]["before"]),
             after=_fraction(found["fit"]["after"]),
-            description=str(found["fit"]["description"]),
+            description=_text(found["fit"]["description"]),
             weight=arguments.threshold(found["fit"]["weight"]),
         )
     state = State(
         classes,
-        base=str(found["base"]),
-        base_name=str(found["base_name"]),
+        base=_text(found["base"]),
+        base_name=_text(found["base_name"]),
         keep_classes=bool(found["keep_classes"]),
         threshold=arguments.threshold(found["threshold"]),
         fit=fit,
-        next_id=max([int(found["next_id"]), *(each.id + 1 for each in classes)]),
+        next_id=max([_id(found["next_id"]), *(each.id + 1 for each in classes)]),
     )
     check_room(state.num_photos)
     return state
+
+
+def _id(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= _GREATEST_ID:
+        raise ValueError(f"expected a number from 1 on, got {value!r:.100}")
+    return value
+
+
+def _text(value: Any) -> str:
+    is_text = isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    if not is_text or any(not c.isprintable() and c != "\n" for c in value):
+        raise ValueError(f"expected a text, got {value!r:.100}")
+    return str(value)
 
 
 def _fraction(value: Any) -> float | None:

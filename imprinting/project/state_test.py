@@ -54,12 +54,17 @@ class StateTest(parameterized.TestCase):
         with self.assertRaisesRegex(ValueError, "at most 20,000 photos"):
             full.add_photo(1, states.MOST_PHOTOS)
 
-    @parameterized.parameters("", "  ", "a\nb", "a\0", "x" * 201, "unknown")
+    @parameterized.parameters(
+        *("", "  ", "a\nb", "a\0", "x" * 201, "unknown", "Unknown", "a\uffff", "a\ufffe"),
+        *("\u200b", "a\u202eb", "\u2066a", "\ud800"),
+    )
     def test_bad_names(self, name):
         with self.assertRaises(ValueError):
             State().add_class(name)
 
-    @parameterized.parameters("<b>mug</b>", "我的杯子", "a/../b", "x" * 200, "con", "'; --")
+    @parameterized.parameters(
+        "<b>mug</b>", "我的杯子", "a/../b", "x" * 200, "con", "'; --", "👩\u200d🔬"
+    )
     def test_any_line_is_a_name(self, name):
         state, class_id = State().add_class(name)
         self.assertEqual(states.from_json(state.to_json()).of(class_id).name, name)
@@ -80,6 +85,14 @@ class StateTest(parameterized.TestCase):
         ("threshold", "0.5"),
         ("fit", {}),
         ("next_id", None),
+        ("next_id", 10**30),
+        ("next_id", float("inf")),
+        ("base_name", "x" * 10_001),
+        ("base_name", "a\0"),
+        ("base", 5),
+        ("classes", [{"id": float("inf"), "name": "a", "photos": []}]),
+        ("classes", [{"id": -1, "name": "a", "photos": []}]),
+        ("classes", [{"id": 1, "name": "a", "photos": [2**53]}]),
     )
     def test_bad_text(self, name, value):
         found = json.loads(two().to_json()) | {name: value}

@@ -1,17 +1,21 @@
 """A project as a folder: a database of states, and the files of its photos and networks.
 
-  project.sqlite    the history of states, and what the network computed from each photo
-  photos/12.jpg     photo 12 as it was added, to the byte
+  project.sqlite          the history of states, and what the network computed from each photo
+  photos/DIGEST.jpg       a photo as it was added, to the byte
   models/DIGEST.tflite    a network that was opened or fitted
 
 Each change is a transaction of SQLite, so it is there completely or not at all, whatever happens to
-the process or the machine. Files are written before the transaction that names them; those that no
-state names are removed when the project is opened the next time.
+the process or the machine. Files are written before the transaction that names them. When the
+project is opened, photos are removed that were removed from all states; files that the database
+does not know are kept, since it may be the database that is incomplete.
 """
 
 import contextlib
+import errno
 import hashlib
+import os
 import pathlib
+import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -24,6 +28,8 @@ from imprinting.project.state import State
 _FORMAT = 1
 # The number of changes that can be undone.
 MOST_UNDONE = 100
+# Of SQLite's integers.
+_GREATEST = 2**63 - 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS numbers (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS states (
@@ -33,11 +39,28 @@ CREATE TABLE IF NOT EXISTS photos (
   id INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT UNIQUE NOT NULL, name TEXT NOT NULL,
   file TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS models (digest TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS computed (
   photo INTEGER NOT NULL, base TEXT NOT NULL, views INTEGER NOT NULL,
   embeddings BLOB NOT NULL, features BLOB NOT NULL, PRIMARY KEY (photo, base)
 );
 """
+
+
+class Snapshot(NamedTuple):
+    """A project at one moment, on the disk.
+
+    Attributes:
+      state: the state.
+      version: a number that grows with every change.
+      undo_label: what `Store.undo` would take back; None for nothing.
+      redo_label: what `Store.redo` would do again; None for nothing.
+    """
+
+    state: State
+    version: int
+    undo_label: str | None
+    redo_label: str | None
 
 
 class Photo(NamedTuple):
@@ -90,9 +113,13 @@ class Store:
         self.folder.mkdir(exist_ok=True)
         self._lock = threading.RLock()
         self._depth = 0
-        self._state, self._version, self._position = State(), 0, 0
+        self._now = Snapshot(State(), 0, None, None)
+        # What `_now` becomes when the present transaction ends.
+        self._next = self._now
+        self._position, self._operation = 0, ""
         # The names of all photos, which pages ask for several times a second.
         self._names: dict[int, str] = {}
+        self.folder.mkdir(exist_ok=True)
         with self._errors():
             self._database = sqlite3.connect(
                 self.folder / "project.sqlite",
@@ -118,24 +145,14 @@ class Store:
         return self.folder / "models"
 
     @property
+    def now(self) -> Snapshot:
+        """The present state, with what belongs to it."""
+        return self._now
+
+    @property
     def state(self) -> State:
         """The present state."""
-        return self._state
-
-    @property
-    def version(self) -> int:
-        """A number that grows with every change."""
-        return self._version
-
-    @property
-    def undo_label(self) -> str | None:
-        """What `undo` would take back; None for nothing."""
-        return self._label(self._position) if self._position > self._first() else None
-
-    @property
-    def redo_label(self) -> str | None:
-        """What `redo` would do again; None for nothing."""
-        return self._label(self._position + 1)
+        return self._now.state
 
     @contextlib.contextmanager
     def change(self) -> Iterator[None]:
@@ -148,14 +165,15 @@ class Store:
             if self._depth:
                 yield
                 return
-            before = self._state, self._version, self._position
+            before = self._position, self._operation
             self._execute("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield
                 self._execute("COMMIT")
+                self._now = self._next
             except BaseException:
-                self._state, self._version, self._position = before
+                self._next, (self._position, self._operation) = self._now, before
                 with contextlib.suppress(sqlite3.Error):
                     self._execute("ROLLBACK")
                     self._read_names()
@@ -172,26 +190,25 @@ class Store:
           operation: changes of the same operation, one after the other, are undone together.
         """
         with self.change():
-            self._execute("DELETE FROM states WHERE number > ?", self._position)
-            ((last,),) = self._execute(
-                "SELECT operation FROM states WHERE number = ?", self._position
-            )
-            if not operation or operation != last:
+            if self._next.redo_label is not None:
+                self._execute("DELETE FROM states WHERE number > ?", self._position)
+            if not operation or operation != self._operation:
                 self._position += 1
+                self._execute("DELETE FROM states WHERE number < ?", self._position - MOST_UNDONE)
+            self._operation = operation
             self._execute(
                 "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)",
                 *(self._position, operation, label, state.to_json()),
             )
-            self._execute("DELETE FROM states WHERE number < ?", self._position - MOST_UNDONE)
-            self._moved(state)
+            self._move(state, label, None)
 
     def undo(self) -> None:
         """Returns to the state before the last change. Raises a ValueError if there is none."""
-        self._go(-1, "undo")
+        self._step(-1, "undo")
 
     def redo(self) -> None:
         """Makes the change again that was undone. Raises a ValueError if there is none."""
-        self._go(1, "do again")
+        self._step(1, "do again")
 
     def add_photo(self, data: bytes, name: str, ending: str) -> int:
         """Stores a photo, unless it is there already; returns its id.
@@ -203,24 +220,39 @@ class Store:
         """
         digest = hashlib.sha256(data).hexdigest()
         with self.change():
-            found = self._execute("SELECT id FROM photos WHERE digest = ?", digest)
+            found = self._execute("SELECT id, file FROM photos WHERE digest = ?", digest)
+            file = found[0][1] if found else f"{digest[:32]}{ending}"
+            path = self._photos / file
+            # It may have been lost, or be there without the database's knowledge.
+            if not path.is_file() or path.stat().st_size != len(data):
+                atomic_files.write_atomically(str(path), data, durable=True)
             if found:
                 return int(found[0][0])
-            ((last,),) = self._execute("SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence")
-            file = f"{int(last) + 1}{ending}"
-            atomic_files.write_atomically(str(self._photos / file), data, durable=True)
             self._execute(
                 "INSERT INTO photos (digest, name, file) VALUES (?, ?, ?)", digest, name, file
             )
-            self._names[int(last) + 1] = name
-            return int(last) + 1
+            ((photo,),) = self._execute("SELECT last_insert_rowid()")
+            self._names[photo] = name
+            return int(photo)
 
     def photo(self, photo_id: int) -> Photo:
-        """A photo. Raises a ValueError if there is none of that id."""
-        found = self._execute("SELECT name, file FROM photos WHERE id = ?", photo_id)
+        """A photo, whose file may have been lost.
+
+        Raises:
+          ValueError: if there is none of that id.
+        """
+        found = []
+        if abs(photo_id) <= _GREATEST:
+            found = self._execute("SELECT name, file FROM photos WHERE id = ?", photo_id)
         if not found:
             raise ValueError(f"expected the number of a photo, got {photo_id}, which is none")
         return Photo(photo_id, found[0][0], self._photos / found[0][1])
+
+    @property
+    def key(self) -> str:
+        """A text that no other project has."""
+        ((value,),) = self._execute("SELECT value FROM numbers WHERE name = 'key'")
+        return f"{value:x}"
 
     def names(self) -> dict[int, str]:
         """The names of all photos, by id."""
@@ -250,8 +282,10 @@ class Store:
         """Stores a network, and returns its digest."""
         digest = hashlib.sha256(data).hexdigest()
         path = self._models / f"{digest}.tflite"
-        if not path.exists():
-            atomic_files.write_atomically(str(path), data, durable=True)
+        with self.change():
+            if not path.exists():
+                atomic_files.write_atomically(str(path), data, durable=True)
+            self._execute("INSERT OR IGNORE INTO models VALUES (?)", digest)
         return digest
 
     def model(self, digest: str) -> bytes:
@@ -271,61 +305,91 @@ class Store:
                     f"expected a project of format {_FORMAT}, got {numbers['format']} in "
                     f"{self.folder}; use a newer version of imprinting"
                 )
-            self._position, self._version = numbers.get("position", 0), numbers.get("version", 0)
             if not numbers:
-                self._state = State()
-                self._execute("INSERT INTO states VALUES (0, '', '', ?)", self._state.to_json())
-                self._execute("INSERT INTO numbers VALUES ('format', ?)", _FORMAT)
-                self._moved(self._state)
-            self._state = self._read(self._position)
+                self._create()
+            else:
+                self._position = numbers.get("position", 0)
+                self._next = self._next._replace(version=numbers.get("version", 0))
+                self._go(0)
             self._remove_unused()
             self._read_names()
+        # Otherwise a new project would be only in the log, until it has some size.
+        self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _create(self) -> None:
+        known = [path for folder in (self._photos, self._models) for path in folder.iterdir()]
+        if known:
+            raise ValueError(
+                f"expected the database of a project in {self.folder}, got an empty one beside "
+                f"{len(known)} files; restore project.sqlite, with project.sqlite-wal if there is "
+                "one, from a backup, or name another folder and add the photos to it"
+            )
+        self._execute("INSERT INTO states VALUES (0, '', '', ?)", self._next.state.to_json())
+        self._execute("INSERT INTO numbers VALUES ('format', ?)", _FORMAT)
+        # Pages keep the pictures of a project, and two may follow each other on the same port.
+        self._execute("INSERT INTO numbers VALUES ('key', ?)", secrets.randbits(48))
+        self._move(self._next.state, None, None)
 
     def _remove_unused(self) -> None:
-        """Removes what no state names, and files that were left half-written."""
-        everything = [
-            states.from_json(text) for (text,) in self._execute("SELECT state FROM states")
-        ]
-        photos = {photo for state in everything for photo in state.photos()}
-        models = {state.base for state in everything}
-        models |= {state.fit.model for state in everything if state.fit}
-        known = self._execute("SELECT id, file FROM photos")
-        for photo, _ in known:
+        """Removes photos and networks that no state names any more, and what is half-written."""
+        photos, models = set[int](), set[str]()
+        for number, text in self._execute("SELECT number, state FROM states"):
+            try:
+                state = states.from_json(text)
+            except ValueError:
+                # One that could only be reached by Undo or Redo.
+                self._execute("DELETE FROM states WHERE number = ?", number)
+                continue
+            photos |= {*state.photos()}
+            models |= {state.base, state.fit.model if state.fit else ""}
+        for photo, file in self._execute("SELECT id, file FROM photos"):
             if photo not in photos:
                 self._execute("DELETE FROM photos WHERE id = ?", photo)
                 self._execute("DELETE FROM computed WHERE photo = ?", photo)
-        used = {file for photo, file in known if photo in photos}
-        for path in self._photos.iterdir():
-            if path.name not in used:
-                path.unlink()
-        for path in self._models.iterdir():
-            if path.stem not in models:
+                (self._photos / file).unlink(missing_ok=True)
+        for (digest,) in self._execute("SELECT digest FROM models"):
+            if digest not in models:
+                self._execute("DELETE FROM models WHERE digest = ?", digest)
+                (self._models / f"{digest}.tflite").unlink(missing_ok=True)
+        for folder in (self._photos, self._models):
+            for path in folder.glob("*.partial-*"):
                 path.unlink()
 
     def _read_names(self) -> None:
         self._names = dict(self._execute("SELECT id, name FROM photos"))
 
-    def _go(self, step: int, what: str) -> None:
+    def _step(self, step: int, what: str) -> None:
         with self.change():
-            place = self._position + step
-            if not self._execute("SELECT 1 FROM states WHERE number = ?", place):
+            if self._label(self._position + step) is None:
                 raise ValueError(f"expected a change to {what}, got none")
-            self._position = place
-            self._moved(self._read(place))
+            self._go(step)
 
-    def _moved(self, state: State) -> None:
-        self._state = state
-        self._version += 1
-        for name, value in (("position", self._position), ("version", self._version)):
-            self._execute("INSERT OR REPLACE INTO numbers VALUES (?, ?)", name, value)
+    def _go(self, step: int) -> None:
+        """Goes to another state of the history."""
+        self._position += step
+        found = self._execute(
+            "SELECT operation, state FROM states WHERE number = ?", self._position
+        )
+        if not found:
+            raise ValueError(
+                f"expected the present state in the database of {self.folder}, got none; restore "
+                "project.sqlite from a backup"
+            )
+        self._operation, text = found[0]
+        has_earlier = self._label(self._position - 1) is not None
+        self._move(
+            states.from_json(text),
+            self._label(self._position) if has_earlier else None,
+            self._label(self._position + 1),
+        )
 
-    def _read(self, number: int) -> State:
-        ((text,),) = self._execute("SELECT state FROM states WHERE number = ?", number)
-        return states.from_json(text)
-
-    def _first(self) -> int:
-        ((number,),) = self._execute("SELECT MIN(number) FROM states")
-        return int(number)
+    def _move(self, state: State, undo_label: str | None, redo_label: str | None) -> None:
+        version = self._next.version + 1
+        self._next = Snapshot(state, version, undo_label, redo_label)
+        self._execute(
+            "INSERT OR REPLACE INTO numbers VALUES ('position', ?), ('version', ?)",
+            *(self._position, version),
+        )
 
     def _label(self, number: int) -> str | None:
         found = self._execute("SELECT label FROM states WHERE number = ?", number)
@@ -346,7 +410,10 @@ class Store:
                     f"expected a project that no other program has open, got {self.folder}; close "
                     "the other one, or name another folder"
                 ) from error
-            raise OSError(f"{self.folder / 'project.sqlite'}: {error}") from error
+            path = str(self.folder / "project.sqlite")
+            if "full" in str(error):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path) from error
+            raise OSError(f"{path} cannot be written: {error}") from error
         except sqlite3.DatabaseError as error:
             raise ValueError(
                 f"expected a project in {self.folder}, got a file project.sqlite that is damaged "

@@ -34,10 +34,17 @@ const request = async (method, url, { json, body, signal, read = "json" } = {}) 
 const get = (url, options) => request("GET", url, options);
 const post = (url, options) => request("POST", url, options);
 const remove = (url) => request("DELETE", url);
+// The browser keeps pictures by their address, and another project has other ones.
+let key = "";
+
 const query = (values) => new URLSearchParams(values).toString();
 
 export const api = {
-  project: () => get("/api/project"),
+  project: async () => {
+    const project = await get("/api/project");
+    key = project.key;
+    return project;
+  },
   createClass: (name) => post("/api/classes", { json: { name } }),
   renameClass: (id, name) => request("PATCH", `/api/classes/${id}`, { json: { name } }),
   deleteClass: (id) => remove(`/api/classes/${id}`),
@@ -70,10 +77,10 @@ export const api = {
 };
 
 /** The address of a photo's thumbnail. */
-export const thumbnailUrl = (photo) => `/api/photos/${photo}/thumbnail`;
+export const thumbnailUrl = (photo) => `/api/photos/${photo}/thumbnail?${query({ project: key })}`;
 
 /** The address of a photo's original file. */
-export const photoUrl = (photo) => `/api/photos/${photo}/file`;
+export const photoUrl = (photo) => `/api/photos/${photo}/file?${query({ project: key })}`;
 
 /** The address of an export. */
 export const exportUrl = (file) => `/api/export/${encodeURIComponent(file)}`;
