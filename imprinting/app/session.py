@@ -43,7 +43,8 @@ class Session:
         processors = os.cpu_count() or 1
         # Answers have their own threads, so that they need not wait for uploads.
         self._pools = {
-            "photos": concurrent.futures.ThreadPoolExecutor(processors, "photos"),
+            # While one waits for the disk, another one can use its processor.
+            "photos": concurrent.futures.ThreadPoolExecutor(2 * processors, "photos"),
             "answers": concurrent.futures.ThreadPoolExecutor(2, "answers"),
             # What takes seconds: one at a time, beside what takes milliseconds.
             "results": concurrent.futures.ThreadPoolExecutor(1, "results"),

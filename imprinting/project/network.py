@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from imprinting.embedding import unit_vectors
-from imprinting.new_classes import class_names, tflite_head
+from imprinting.new_classes import class_names
 from imprinting.photos.pixel_reader import PixelReader, Source
 from imprinting.project.store import Computed
 from imprinting.tflite import (
@@ -223,14 +223,14 @@ class Fitted:
     def __init__(self, data: bytes) -> None:
         """Reads it. Raises a ValueError if it is damaged."""
         self.classifier = inference.verify(data, compiled=False)
-        embedding = tflite_head.read_embedding(self.classifier)
+        layer = embedding_layer.read(self.classifier)
         # In float32: features are rounded to eight bits anyway.
-        self._kernel = embedding.kernel.astype(np.float32)
-        self._mean = embedding.mean.astype(np.float32)
+        self._kernel = layer.kernel.astype(np.float32)
+        self._biases = layer.biases.astype(np.float32)
 
     def embed(self, features: np.ndarray) -> np.ndarray:
         """The embeddings of features [..., d], of unit length."""
-        return unit_vectors.unit((features - self._mean) @ self._kernel.T)
+        return unit_vectors.unit(features @ self._kernel.T + self._biases)
 
 
 def _same(name: str) -> str:

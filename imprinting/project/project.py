@@ -14,7 +14,7 @@ from imprinting.project import fitting, photo_check, quality
 from imprinting.project.network import Built, Network, NewClass
 from imprinting.project.photo_embeddings import OnProgress, PhotoEmbeddings, ignore
 from imprinting.project.state import Fit, PhotoClass, State, check_room
-from imprinting.project.store import Computed, Snapshot, Store
+from imprinting.project.store import Computed, Snapshot, Store, StoredFile
 from imprinting.tflite import class_vectors
 from imprinting.tflite.head_runner import HeadRunner
 
@@ -209,10 +209,12 @@ class Project:
             self._with_class(class_id, class_name)
         ending = photo_check.ending(data)
         computed = network.compute(data)
+        # Here, since others need not wait for the disk.
+        stored = self.store.write_photo(data, ending)
         with self._lock:
             state, class_id = self._with_class(class_id, class_name)
             with self.store.change():
-                photo = self._store_photo(data, name, ending, base, computed)
+                photo = self._store_photo(stored, name, base, computed)
                 added = state.add_photo(class_id, photo)
                 if added != self.state:
                     adding = self._adding.next(operation, class_id, self.store.now.version)
@@ -233,9 +235,10 @@ class Project:
         """
         ending = photo_check.ending(data)
         computed = self.photos.network(base).compute(data)
+        stored = self.store.write_photo(data, ending)
         with self._lock:
             with self.store.change():
-                photo = self._store_photo(data, name, ending, base, computed)
+                photo = self._store_photo(stored, name, base, computed)
             self.photos.learn(photo, base, computed)
         return photo
 
@@ -393,11 +396,9 @@ class Project:
             return self.state.add_class(name)
         return self.state, self.state.of(class_id).id
 
-    def _store_photo(
-        self, data: bytes, name: str, ending: str, base: str, computed: Computed
-    ) -> int:
-        """Writes a photo and what is known about it; returns its id."""
-        photo = self.store.add_photo(data, name, ending)
+    def _store_photo(self, stored: StoredFile, name: str, base: str, computed: Computed) -> int:
+        """Adds a photo and what is known about it; returns its id."""
+        photo = self.store.add_photo(stored, name)
         if not self.photos.knows(photo, base):
             self.store.put_computed(photo, base, computed)
         return photo

@@ -77,6 +77,18 @@ class Photo(NamedTuple):
     path: pathlib.Path
 
 
+class StoredFile(NamedTuple):
+    """The file of a photo in the project's folder.
+
+    Attributes:
+      digest: the SHA-256 of its contents.
+      name: its name.
+    """
+
+    digest: str
+    name: str
+
+
 class Computed(NamedTuple):
     """What a network computed from a photo: quanta, one row for each view of it.
 
@@ -210,26 +222,34 @@ class Store:
         """Makes the change again that was undone. Raises a ValueError if there is none."""
         self._step(1, "do again")
 
-    def add_photo(self, data: bytes, name: str, ending: str) -> int:
-        """Stores a photo, unless it is there already; returns its id.
+    def write_photo(self, data: bytes, ending: str) -> StoredFile:
+        """Writes the file of a photo, unless it is there already; several threads may do so.
 
         Args:
-          data: the bytes of its file.
-          name: the name of its file.
-          ending: what the name of the stored file ends with, as in ".jpg".
+          data: the bytes of the file.
+          ending: what its name ends with, as in ".jpg".
         """
         digest = hashlib.sha256(data).hexdigest()
+        path = self._photos / f"{digest[:32]}{ending}"
+        # It may be there without the database's knowledge, or have been lost.
+        if not path.is_file() or path.stat().st_size != len(data):
+            atomic_files.write_atomically(str(path), data, durable=True)
+        return StoredFile(digest, path.name)
+
+    def add_photo(self, stored: StoredFile, name: str) -> int:
+        """Adds a photo, unless it is there already; returns its id.
+
+        Args:
+          stored: its file.
+          name: the name of the file that it was added from.
+        """
         with self.change():
-            found = self._execute("SELECT id, file FROM photos WHERE digest = ?", digest)
-            file = found[0][1] if found else f"{digest[:32]}{ending}"
-            path = self._photos / file
-            # It may have been lost, or be there without the database's knowledge.
-            if not path.is_file() or path.stat().st_size != len(data):
-                atomic_files.write_atomically(str(path), data, durable=True)
+            found = self._execute("SELECT id FROM photos WHERE digest = ?", stored.digest)
             if found:
                 return int(found[0][0])
             self._execute(
-                "INSERT INTO photos (digest, name, file) VALUES (?, ?, ?)", digest, name, file
+                "INSERT INTO photos (digest, name, file) VALUES (?, ?, ?)",
+                *(stored.digest, name, stored.name),
             )
             ((photo,),) = self._execute("SELECT last_insert_rowid()")
             self._names[photo] = name

@@ -21,6 +21,9 @@ class StoreTest(absltest.TestCase):
         self.store = Store(self.folder)
         self.addCleanup(lambda: self.store.close())
 
+    def add_photo(self, data: bytes, name: str, ending: str) -> int:
+        return self.store.add_photo(self.store.write_photo(data, ending), name)
+
     def reopen(self) -> None:
         self.store.close()
         self.store = Store(self.folder)
@@ -85,18 +88,18 @@ class StoreTest(absltest.TestCase):
     def test_an_error_undoes_all_of_a_change(self):
         version = self.store.now.version
         with self.assertRaises(KeyError), self.store.change():
-            photo = self.store.add_photo(b"photo", "a.jpg", ".jpg")
+            photo = self.add_photo(b"photo", "a.jpg", ".jpg")
             self.store.put(named("mug", photo), "add")
             raise KeyError
         self.assertEqual((self.store.state, self.store.now.version), (State(), version))
         self.assertEqual(self.store.names(), {})
-        self.assertEqual(self.store.add_photo(b"other", "b.jpg", ".jpg"), photo)
+        self.assertEqual(self.add_photo(b"other", "b.jpg", ".jpg"), photo)
         self.assertEqual(self.store.photo(photo).path.read_bytes(), b"other")
 
     def test_photos(self):
-        first = self.store.add_photo(b"one", "a.jpg", ".jpg")
-        second = self.store.add_photo(b"two", "b.png", ".png")
-        self.assertEqual(self.store.add_photo(b"one", "c.jpg", ".jpg"), first)
+        first = self.add_photo(b"one", "a.jpg", ".jpg")
+        second = self.add_photo(b"two", "b.png", ".png")
+        self.assertEqual(self.add_photo(b"one", "c.jpg", ".jpg"), first)
         self.assertEqual(self.store.names(), {first: "a.jpg", second: "b.png"})
         self.assertEqual(self.store.photo(second).path.read_bytes(), b"two")
         self.assertEqual(self.store.photo(second).path.suffix, ".png")
@@ -105,23 +108,23 @@ class StoreTest(absltest.TestCase):
                 self.store.photo(number)
 
     def test_a_lost_photo_comes_back_when_it_is_added_again(self):
-        photo = self.store.add_photo(b"one", "a.jpg", ".jpg")
+        photo = self.add_photo(b"one", "a.jpg", ".jpg")
         path = self.store.photo(photo).path
         path.unlink()
-        self.assertEqual(self.store.add_photo(b"one", "a.jpg", ".jpg"), photo)
+        self.assertEqual(self.add_photo(b"one", "a.jpg", ".jpg"), photo)
         self.assertEqual(path.read_bytes(), b"one")
 
     def test_computed(self):
-        photo = self.store.add_photo(b"one", "a.jpg", ".jpg")
+        photo = self.add_photo(b"one", "a.jpg", ".jpg")
         for computed in (Computed(1, b"e", b"f"), Computed(7, b"eeeeeee", b"fffffff")):
             self.store.put_computed(photo, "base", computed)
             self.assertEqual(self.store.computed("base"), {photo: computed})
         self.assertEqual(self.store.computed("other"), {})
 
     def test_what_no_state_names_is_removed(self):
-        kept = self.store.add_photo(b"kept", "a.jpg", ".jpg")
-        undone = self.store.add_photo(b"undone", "b.jpg", ".jpg")
-        unused = self.store.add_photo(b"unused", "c.jpg", ".jpg")
+        kept = self.add_photo(b"kept", "a.jpg", ".jpg")
+        undone = self.add_photo(b"undone", "b.jpg", ".jpg")
+        unused = self.add_photo(b"unused", "c.jpg", ".jpg")
         paths = {photo: self.store.photo(photo).path for photo in (kept, undone, unused)}
         model = self.store.add_model(b"model")
         self.store.add_model(b"unused model")
@@ -139,10 +142,10 @@ class StoreTest(absltest.TestCase):
         self.assertEqual(self.store.model(model), b"model")
         self.assertLen(os.listdir(os.path.join(self.folder, "models")), 1)
         # A number is never used again: pages keep the pictures of old ones.
-        self.assertGreater(self.store.add_photo(b"new", "d.jpg", ".jpg"), unused)
+        self.assertGreater(self.add_photo(b"new", "d.jpg", ".jpg"), unused)
 
     def test_photos_are_not_removed_if_the_database_is_incomplete(self):
-        self.store.put(named("mug", self.store.add_photo(b"one", "a.jpg", ".jpg")), "add")
+        self.store.put(named("mug", self.add_photo(b"one", "a.jpg", ".jpg")), "add")
         self.store.close()
         database = pathlib.Path(self.folder, "project.sqlite")
         database.write_bytes(b"")
@@ -153,7 +156,7 @@ class StoreTest(absltest.TestCase):
 
     def test_the_log_of_changes_is_lost(self):
         copy = project_testing.folder(self) + "/copy"
-        self.store.put(named("mug", self.store.add_photo(b"one", "a.jpg", ".jpg")), "add")
+        self.store.put(named("mug", self.add_photo(b"one", "a.jpg", ".jpg")), "add")
         shutil.copytree(self.folder, copy, ignore=shutil.ignore_patterns("*-wal"))
         other = Store(copy)
         self.addCleanup(other.close)

@@ -85,6 +85,7 @@ class BrowserTestCase(absltest.TestCase):
         theme: Literal["light", "dark"] = "light",
         app: RunningApp | None = None,
         context: BrowserContext | None = None,
+        watch_requests: bool = True,
     ) -> Page:
         """Opens the page; errors of its scripts, and requests to other hosts, fail the test.
 
@@ -93,6 +94,7 @@ class BrowserTestCase(absltest.TestCase):
           theme: "light" or "dark".
           app: another server.
           context: that of another tab.
+          watch_requests: whether requests are looked at, which takes time.
         """
         app = app or self.app
         if context is None:
@@ -109,7 +111,8 @@ class BrowserTestCase(absltest.TestCase):
         problems: list[str] = []
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: _note(message, problems))
-        page.on("request", lambda request: _check_host(request.url, app.origin, problems))
+        if watch_requests:
+            page.on("request", lambda request: _check_host(request.url, app.origin, problems))
         self.addCleanup(lambda: self.assertEqual(problems, []))
         page.goto(app.address)
         page.get_by_text("Saved in").wait_for()

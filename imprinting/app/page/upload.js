@@ -5,12 +5,14 @@ import { getProject, refresh } from "./state.js";
 
 const PARALLEL = 4;
 const DISK_FULL = 507;
+const TELL_INTERVAL = 200;
 
 const listeners = new Set();
 let queue = [];
 let active = 0;
 let controller = new AbortController();
 let status = null;
+let told = 0;
 
 const freshStatus = () => ({
   total: 0,
@@ -25,7 +27,13 @@ const freshStatus = () => ({
 });
 
 const tell = () => {
+  told = performance.now();
   for (const listener of listeners) listener(status);
+};
+
+// With fast networks, a photo takes milliseconds, and to show each costs more than to send it.
+const tellSometimes = () => {
+  if (performance.now() - told > TELL_INTERVAL) tell();
 };
 
 /** Calls a function with the upload's status after each step of it; null: nothing to show. */
@@ -45,7 +53,7 @@ const fail = (name, reason) => {
   status.failures.push({ name, reason });
 };
 
-const readFile = async (job) => {
+const checkSize = (job) => {
   const limit = getProject()?.limits.photoBytes ?? Number.POSITIVE_INFINITY;
   if (job.file.size > limit) {
     const size = formatBytes(job.file.size);
@@ -53,28 +61,32 @@ const readFile = async (job) => {
       error: `expected at most ${formatBytes(limit)}, got ${size}; use a smaller photo`,
     });
   }
-  try {
-    // Read first: fetch() could not tell a file that is gone from a server that is gone.
-    return await job.file.arrayBuffer();
-  } catch {
-    throw new ServerError(400, { error: "the file cannot be read any more; choose it again" });
-  }
 };
+
+/** Whether a file can be read: fetch() cannot tell a file that is gone from a server that is gone. */
+const isReadable = (file) =>
+  file
+    .slice(0, 1)
+    .arrayBuffer()
+    .then(() => true)
+    .catch(() => false);
 
 const send = async (job) => {
   const mine = status;
   const { signal } = controller;
   try {
-    const body = await readFile(job);
-    const answer = await api.addPhoto({ ...job, body, signal });
+    checkSize(job);
+    const answer = await api.addPhoto({ ...job, body: job.file, signal });
     if (mine !== status) return;
     status.done += 1;
     if (answer.duplicate) status.duplicates += 1;
     else status.added += 1;
   } catch (error) {
     if (mine !== status || error.name === "AbortError") return;
-    if (error instanceof ConnectionError) stop("connection", job);
-    else if (error.status === DISK_FULL) stop(error.message, job);
+    if (error instanceof ConnectionError) {
+      if (await isReadable(job.file)) stop("connection", job);
+      else fail(job.name, "the file cannot be read any more; choose it again");
+    } else if (error.status === DISK_FULL) stop(error.message, job);
     else fail(job.name, error.message);
   }
 };
@@ -84,7 +96,8 @@ const work = async () => {
   while (status?.state === "running" && queue.length > 0) {
     await send(queue.shift());
     refresh();
-    if (status) tell();
+    if (status?.state === "running") tellSometimes();
+    else if (status) tell();
   }
   active -= 1;
   if (active > 0 || status?.state !== "running" || queue.length > 0) return;
