@@ -87,9 +87,7 @@ def routes(session: Session) -> list[Route]:
 
     async def add_class(request: Request) -> Response:
         given = await requests.json_object(request, name=str)
-        count = len(project.state.classes)
-        class_id = await session.run(project.add_class, given.get("name", ""))
-        is_new = len(project.state.classes) > count
+        class_id, is_new = await session.run(project.add_class, given.get("name", ""))
         return JSONResponse(
             {"id": class_id, "version": project.store.now.version}, 201 if is_new else 200
         )
@@ -155,18 +153,15 @@ def routes(session: Session) -> list[Route]:
 
     async def settings(request: Request) -> Response:
         given = await requests.json_object(request, keepClasses=bool, threshold=float)
-        keep, threshold = given.get("keepClasses"), given.get("threshold")
-        least = None if threshold is None else arguments.threshold(threshold)
-        if keep is not None:
-            label = "keep the network's classes" if keep else "leave the network's classes out"
-            await _change(session, lambda s: dataclasses.replace(s, keep_classes=keep), label)
-        if least is not None:
-            await _change(
-                session,
-                lambda s: dataclasses.replace(s, threshold=least),
-                "change the threshold",
-                "threshold",
-            )
+        values: dict[str, Any] = {}
+        if "threshold" in given:
+            values["threshold"] = arguments.threshold(given["threshold"])
+        if "keepClasses" in given:
+            values["keep_classes"] = given["keepClasses"]
+        # Moving the slider is one step for Undo.
+        operation = "threshold" if {*values} == {"threshold"} else ""
+        label = "change the threshold" if operation else "change which classes are kept"
+        await _change(session, lambda s: dataclasses.replace(s, **values), label, operation)
         return changed()
 
     async def undo(request: Request) -> Response:

@@ -53,11 +53,13 @@ def routes(session: Session) -> list[Route]:
         name = request.path_params["name"]
         if exports.is_model_name(name):
             return _download(
-                await session.run(project.file, pool="results"), name, "application/octet-stream"
+                await session.run(project.file), name, "application/octet-stream"
             )
         if name in _SMALL:
             make, kind, headers = _SMALL[name]
-            return _download(await session.run(make, project, pool="results"), name, kind, headers)
+            # A report takes seconds.
+            pool = "results" if name == "report.html" else "work"
+            return _download(await session.run(make, project, pool=pool), name, kind, headers)
         if name in _LARGE:
             return await _large(session, _LARGE[name], name)
         raise ValueError(
@@ -101,7 +103,7 @@ async def _large(
     """A download that may not fit in memory."""
     file = tempfile.TemporaryFile(dir=session.project.store.folder)
     try:
-        await session.run(write, session.project, file, pool="results")
+        await session.run(write, session.project, file)
         size = file.tell()
         file.seek(0)
     except BaseException:
@@ -157,7 +159,10 @@ def _open(project: Project, file: BinaryIO, name: str, show: OnProgress) -> None
     is_zip = file.read(4) == b"PK\3\4"
     file.seek(0)
     if not is_zip:
-        project.open_network(file.read(saved.MOST_MODEL), name)
+        data = file.read(saved.MOST_MODEL + 1)
+        if len(data) > saved.MOST_MODEL:
+            raise ValueError(f"expected a .tflite of at most {saved.MOST_MODEL:,} bytes, got more")
+        project.open_network(data, name)
         return
     with zip_files.opened(file) as archive:
         if not saved.is_saved(archive):

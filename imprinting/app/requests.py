@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 from starlette.requests import Request
 
 _MOST_JSON = 1 << 16
+_MOST_DIGITS = 18
 
 
 class TooLargeError(ValueError):
@@ -83,10 +84,10 @@ async def json_object(request: Request, **kinds: type) -> dict[str, Any]:
     return found
 
 
-def number(request: Request, name: str, *, most: int = 1 << 62) -> int:
+def number(request: Request, name: str) -> int:
     """A parameter of the address as an integer. Raises a ValueError if it is none."""
     text = request.query_params.get(name, "")
-    if not text.isascii() or not text.isdigit() or int(text[:20]) > most:
+    if not text.isascii() or not text.isdigit() or len(text) > _MOST_DIGITS:
         raise ValueError(f"expected {name} in the address as a number, got {text[:100]!r}")
     return int(text)
 

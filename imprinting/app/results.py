@@ -15,7 +15,6 @@ from imprinting.project.embedding_map import Method
 from imprinting.project.project import Judgement, Project
 from imprinting.project.state import State
 
-_KEPT = "kept classes"
 # The picture has its own colours for light and dark pages.
 _PICTURE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
@@ -29,11 +28,13 @@ class _Judge:
 
     def now(self) -> Judgement:
         """The judgement of the present classes."""
-        last = self._last
-        if last is None or last[0] != _key(self._project.state):
-            found = self._project.judge()
-            last = self._last = _key(found.now.state), found
-        return last[1]
+        now, last = self._project.store.now, self._last
+        if last is not None and last[0] == _key(now.state):
+            # The version may be another one, for example after Undo and Redo.
+            return last[1]._replace(now=now)
+        found = self._project.judge()
+        self._last = _key(found.now.state), found
+        return found
 
 
 def _key(state: State) -> Any:
@@ -145,11 +146,7 @@ def _quality(judge: _Judge) -> dict[str, Any]:
 
 def _confusion(judge: _Judge) -> tuple[list[str], list[str], np.ndarray]:
     now, _, found = judge.now()
-    names = [each.name for each in now.state.with_photos]
-    counts = found.confusion(len(names))
-    if counts[:, -1].any():
-        return names, [*names, _KEPT], counts
-    return names, names, counts[:, :-1]
+    return found.table([each.name for each in now.state.with_photos])
 
 
 def _map(project: Project, method: Method) -> dict[str, Any]:

@@ -59,6 +59,8 @@ def write_files(contents: Mapping[str, bytes], *, durable: bool = False) -> None
             with name_path_in_errors(given[path], partial[path]):
                 os.replace(partial[path], path)
             moved.append(path)
+            if durable:
+                _sync_folder(os.path.dirname(path) or ".")
     except BaseException:
         for path, kept in old.items():
             if os.path.lexists(kept):
@@ -162,6 +164,17 @@ def atomic_folder(path: str, names: Collection[str]) -> Iterator[str]:
     finally:
         for leftover in (partial, old):
             shutil.rmtree(leftover, ignore_errors=True)
+
+
+def _sync_folder(path: str) -> None:
+    """Waits until the names in a folder are on the disk; Windows cannot open folders."""
+    if os.name != "posix":
+        return
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _keep(path: str, old: str) -> None:

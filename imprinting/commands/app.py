@@ -1,4 +1,4 @@
-"""Opens a page in the browser to add classes from photos, see answers, and take the model along.
+"""Opens a page in the browser to add classes from photos, to see answers, and to export the model.
 
   ./bazelw run app
   ./bazelw run app -- --project_dir=FOLDER --no_browser
@@ -9,8 +9,8 @@ it.
 """
 
 import os
-import pathlib
 import sys
+import threading
 import webbrowser
 
 from absl import flags
@@ -49,8 +49,8 @@ def main() -> None:
         from imprinting.app.server import Server
     except ModuleNotFoundError as error:
         raise ValueError(
-            f"expected the libraries of the page's server, got no {error.name}; run "
-            '`pip install "imprinting[app]"`'
+            f"expected the libraries of the page's server, got no {error.name}; install the wheel "
+            'again with its extra, as in `pip install "imprinting-0.1.0-py3-none-any.whl[app]"`'
         ) from error
     program.require("project_dir")
     folder = os.path.abspath(_PROJECT.value)
@@ -66,13 +66,21 @@ def main() -> None:
                 "encrypted; --help explains --host",
                 file=sys.stderr,
             )
-        if not _NO_BROWSER.value:
-            webbrowser.open(server.new_address())
+        if not _NO_BROWSER.value and _has_display():
+            # A browser may not return before its page is there, which this thread must serve.
+            address = server.new_address()
+            threading.Thread(target=webbrowser.open, args=[address], daemon=True).start()
 
     try:
         server.run(started)
     except KeyboardInterrupt:
-        print(f"Stopped. Everything is saved in {pathlib.Path(folder)}.")
+        print(f"Stopped. Everything is saved in {folder}.")
+
+
+def _has_display() -> bool:
+    """Whether a browser would have a window; otherwise one for terminals might be started."""
+    is_desktop = os.name == "nt" or sys.platform == "darwin"
+    return is_desktop or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 if __name__ == "__main__":

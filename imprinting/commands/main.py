@@ -26,7 +26,7 @@ class _Command(NamedTuple):
 
 
 _COMMANDS = {
-    "app": _Command("app", "opens a page in the browser that does all of this"),
+    "app": _Command("app", "opens a page in the browser that does most of this"),
     "imprint": _Command("imprint", "adds classes to a model, from a few photos each"),
     "classify": _Command("classify", "prints the most probable classes of photos", True),
     "evaluate": _Command("evaluate", "measures how many photos of class folders are recognised"),

@@ -190,18 +190,19 @@ class _Metric:
 
     def __init__(self, centred: np.ndarray):
         """Takes points whose covariance is Sw, [n, d]; it is scaled to a mean eigenvalue of 1."""
+        centred = centred.astype(np.float64)
         count, depth = centred.shape
         if count < depth:
             # There are at most n eigenvectors whose eigenvalues are not 0, and those of a matrix
             # [n, n] lead to them. Any other axes that are orthogonal complete them.
-            values, vectors = symmetric.eigh((centred @ centred.T).astype(np.float64))
+            values, vectors = symmetric.eigh(centred @ centred.T)
             chosen = values > _LEAST_EIGENVALUE * max(float(values[-1]), 1e-30)
-            found = centred.T.astype(np.float64) @ vectors[:, chosen] / np.sqrt(values[chosen])
+            found = centred.T @ vectors[:, chosen] / np.sqrt(values[chosen])
             axes = np.linalg.qr(found, mode="complete")[0]
             axes[:, : found.shape[1]] = found
             values = np.append(values[chosen], np.zeros(depth - found.shape[1]))
         else:
-            values, axes = symmetric.eigh((centred.T @ centred).astype(np.float64))
+            values, axes = symmetric.eigh(centred.T @ centred)
         self._values = np.maximum(values, 0) / max(float(values.mean()), 1e-30)
         self._axes = axes.astype(np.float32)
 

@@ -12,6 +12,16 @@ def threads() -> list[int]:
 
 
 class SymmetricTest(absltest.TestCase):
+    def test_several_users_of_one_thread(self):
+        before = threads()
+        first, second = symmetric.one_thread(), symmetric.one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        self.assertEqual({*threads()} - {1}, set())
+        second.__exit__(None, None, None)
+        self.assertEqual(threads(), before)
+
     def test_eigh(self):
         root = np.random.default_rng(0).normal(size=[20, 20])
         matrix = root @ root.T

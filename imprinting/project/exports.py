@@ -69,7 +69,7 @@ def edge_tpu_zip(project: Project) -> bytes:
         "These are the two parts of an image classifier for the Edge TPU.\n\n"
         "1. Compile the extractor, with Coral's compiler:\n\n"
         f"     {commands['command']}\n\n"
-        "2. Put the parts together, on any computer with `pip install imprinting`:\n\n"
+        "2. Put the parts together, on any computer with this package:\n\n"
         f"     {commands['join']}\n\n"
         "3. On the board, in Python:\n\n"
         "     import imprinting\n"
@@ -116,7 +116,6 @@ def report_html(project: Project) -> bytes:
     state, built, found = judged.now.state, judged.built, judged.quality
     classes, names = state.with_photos, [each.name for each in state.with_photos]
     photos = [photo for each in classes for photo in each.photos]
-    everything = [*names, "kept classes"]
     fit = state.active_fit
     answers = [*names, *built.names[: built.num_kept]]
     return report.html(
@@ -136,7 +135,7 @@ def report_html(project: Project) -> bytes:
             accuracy=found.accuracy(),
             num_left_out=found.num_photos,
             fit=fit.description if fit else "",
-            confusion=pictures.confusion(names, everything, found.confusion(len(names))),
+            confusion=pictures.confusion(*found.table(names)),
             suspects=[
                 (
                     f"is in {names[found.labels[each.photo]]}, but looks more like "

@@ -67,15 +67,10 @@ def fit(
       network: the network.
       embeddings: of all photos, float32 [n, views, e], of unit length.
       features: what these were made from, float32 [n, views, d].
-      classes: the numbers of the photos of each class, at least one, by the class's name.
+      classes: the numbers of the photos of each class, at least one class, by its name.
       keep_classes: whether the network's classes are kept, but for those with the name of a new
         one.
-
-    Raises:
-      ValueError: if there is no class.
     """
-    if not classes:
-        raise ValueError("expected photos to fit the network to, got none; add some")
     engine = ImprintingEngine(network.classifier, keep_classes=keep_classes)
     replaced = network.replaced(list(classes)) if keep_classes else []
     try:

@@ -174,12 +174,13 @@ class Project:
             self.store.redo()
         self._on_change()
 
-    def add_class(self, name: str) -> int:
-        """Adds a class, unless there is one of that name; returns its id."""
+    def add_class(self, name: str) -> tuple[int, bool]:
+        """Adds a class, unless there is one of that name; returns its id, and whether it is new."""
         with self._lock:
-            changed, class_id = self.state.add_class(name)
+            before = self.state
+            changed, class_id = before.add_class(name)
             self.change(lambda _: changed, f"add the class {changed.of(class_id).name}")
-            return class_id
+            return class_id, changed != before
 
     def add_photo(
         self,
@@ -304,8 +305,10 @@ class Project:
             now, network, built = self.store.now, self.network(), self.built()
             state = now.state
             classes, fit = state.with_photos, state.active_fit
-            embeddings = [self.photos.of(state, each.photos) for each in classes]
-        if not classes or not fit or not fit.weight:
+            is_fitted = bool(classes and fit and fit.weight)
+            if not is_fitted:
+                embeddings = [self.photos.of(state, each.photos) for each in classes]
+        if not is_fitted:
             vectors = class_vectors.read(built.tflite_model)[: built.num_kept]
             found = quality.leave_one_out(embeddings, unit_vectors.unit(vectors))
             return Judgement(now, built, found)
@@ -317,7 +320,7 @@ class Project:
             network.values(computed, views=views)[1],
             _numbered(classes),
             keep_classes=state.keep_classes,
-            weight=fit.weight,
+            weight=fit.weight if fit else 0.0,
         )
         found = quality.of_cosines([len(each.photos) for each in classes], cosines, numbers)
         return Judgement(now, built, found)

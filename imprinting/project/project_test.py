@@ -8,7 +8,8 @@ from absl.testing import absltest
 
 from imprinting.inference.photo_classifier import PhotoClassifier
 from imprinting.photos.photo_file import BadImageError
-from imprinting.project import project_testing
+from imprinting.new_classes.embedding_fit import FitEmbedding
+from imprinting.project import fitting, project_testing
 from imprinting.project.network import Network
 from imprinting.project.project import Added, Answer, NoClassesError, Project
 from imprinting.project.store import Store
@@ -90,7 +91,8 @@ class ProjectTest(absltest.TestCase):
             project.classify(photo(1))
         with self.assertRaises(NoClassesError):
             project.fit()
-        project.add_class("empty")
+        self.assertEqual(project.add_class("empty"), (1, True))
+        self.assertEqual(project.add_class("empty"), (1, False))
         with self.assertRaises(NoClassesError):
             project.file()
 
@@ -190,14 +192,18 @@ class ProjectTest(absltest.TestCase):
 
     def test_a_fitted_embedding(self):
         project = project_testing.project(self, one=4, two=4)
-        project.fit()
-        # Whether a fit helps depends on the photos; here it must be in use.
-        fit = dataclasses.replace(project.state.fit, weight=0.1)
-        project.change(lambda s: dataclasses.replace(s, fit=fit), "fit")
-        if fit.model:
-            found = project.judge().quality
-            self.assertEqual(found.num_photos, 8)
-            self.assertEqual(project.photos.of(project.state, [1, 2]).shape, (2, 1280))
+        before = project.photos.of(project.state, [1, 2])
+        options = dataclasses.replace(fitting._OPTIONS, fit_embedding=FitEmbedding.ALWAYS)
+        with mock.patch.object(fitting, "_OPTIONS", options):
+            project.fit()
+        self.assertGreater(project.state.fit.weight, 0)
+        after = project.photos.of(project.state, [1, 2])
+        self.assertEqual(after.shape, before.shape)
+        self.assertLess((after * before).sum(axis=1).max(), 0.5)
+        # A photo that the fit has not seen has fewer views.
+        project.add_photo(photo(0, 9), "a.jpg", class_name="one")
+        self.assertEqual(project.judge().quality.num_photos, 9)
+        self.assertEqual(project.classify(photo(0, 8)).best[0].label, "one")
 
     def test_opening_a_model(self):
         project = project_testing.project(self, one=2)

@@ -1,4 +1,4 @@
-"""How well the classes of a project are told apart: each photo is left out once.
+"""How well the classes of a project are told apart, by photos that were left out.
 
 A class's vector is the mean of its photos' embeddings, scaled to unit length, so leaving a photo
 out is a subtraction (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2, for the vectors).
@@ -12,6 +12,7 @@ import numpy as np
 from imprinting.embedding import unit_vectors
 
 MOST_SUSPECTS = 24
+_KEPT = "kept classes"
 
 
 class Suspect(NamedTuple):
@@ -70,6 +71,21 @@ class Quality(NamedTuple):
         columns = np.minimum(self.answers[chosen], num_classes)
         np.add.at(counts, (self.labels[chosen], columns), 1)
         return counts
+
+    def table(self, names: Sequence[str]) -> tuple[list[str], list[str], np.ndarray]:
+        """The confusion matrix with names.
+
+        Args:
+          names: of the new classes, in order.
+
+        Returns:
+          The names of the rows, those of the columns, and the counts; with a column for all kept
+          classes if a photo was taken for one of them.
+        """
+        counts = self.confusion(len(names))
+        if counts[:, -1].any():
+            return [*names], [*names, _KEPT], counts
+        return [*names], [*names], counts[:, :-1]
 
 
 def leave_one_out(embeddings: Sequence[np.ndarray], kept: np.ndarray) -> Quality:

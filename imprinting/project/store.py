@@ -131,7 +131,6 @@ class Store:
         self._position, self._operation = 0, ""
         # The names of all photos, which pages ask for several times a second.
         self._names: dict[int, str] = {}
-        self.folder.mkdir(exist_ok=True)
         with self._errors():
             self._database = sqlite3.connect(
                 self.folder / "project.sqlite",
@@ -331,8 +330,10 @@ class Store:
                 self._position = numbers.get("position", 0)
                 self._next = self._next._replace(version=numbers.get("version", 0))
                 self._go(0)
-            self._remove_unused()
+            unused = self._forget_unused()
             self._read_names()
+        for path in unused:
+            path.unlink(missing_ok=True)
         # Otherwise a new project would be only in the log, until it has some size.
         self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
@@ -350,30 +351,32 @@ class Store:
         self._execute("INSERT INTO numbers VALUES ('key', ?)", secrets.randbits(48))
         self._move(self._next.state, None, None)
 
-    def _remove_unused(self) -> None:
-        """Removes photos and networks that no state names any more, and what is half-written."""
+    def _forget_unused(self) -> list[pathlib.Path]:
+        """Forgets photos and networks that no state names any more.
+
+        Returns:
+          Their files, and what is half-written.
+        """
+        unused = [p for f in (self._photos, self._models) for p in f.glob("*.partial-*")]
         photos, models = set[int](), set[str]()
-        for number, text in self._execute("SELECT number, state FROM states"):
+        for (text,) in self._execute("SELECT state FROM states"):
             try:
                 state = states.from_json(text)
             except ValueError:
-                # One that could only be reached by Undo or Redo.
-                self._execute("DELETE FROM states WHERE number = ?", number)
-                continue
+                # It may name any of them.
+                return unused
             photos |= {*state.photos()}
             models |= {state.base, state.fit.model if state.fit else ""}
         for photo, file in self._execute("SELECT id, file FROM photos"):
             if photo not in photos:
                 self._execute("DELETE FROM photos WHERE id = ?", photo)
                 self._execute("DELETE FROM computed WHERE photo = ?", photo)
-                (self._photos / file).unlink(missing_ok=True)
+                unused.append(self._photos / file)
         for (digest,) in self._execute("SELECT digest FROM models"):
             if digest not in models:
                 self._execute("DELETE FROM models WHERE digest = ?", digest)
-                (self._models / f"{digest}.tflite").unlink(missing_ok=True)
-        for folder in (self._photos, self._models):
-            for path in folder.glob("*.partial-*"):
-                path.unlink()
+                unused.append(self._models / f"{digest}.tflite")
+        return unused
 
     def _read_names(self) -> None:
         self._names = dict(self._execute("SELECT id, name FROM photos"))

@@ -171,8 +171,9 @@ class StoreTest(absltest.TestCase):
         self.store._execute("UPDATE states SET state = '{}' WHERE number = 1")
         self.reopen()
         self.assertEqual(self.store.state, named("cup"))
-        with self.assertRaisesRegex(ValueError, "a change to undo, got none"):
+        with self.assertRaisesRegex(ValueError, "expected the description of a project"):
             self.store.undo()
+        self.assertEqual(self.store.state, named("cup"))
 
     def test_keys(self):
         key = self.store.key

@@ -58,7 +58,7 @@ class AnswersTest(BrowserTestCase):
     def test_a_fit(self):
         page = self.open_with(mug=4, cup=4, glass=4)
         page.get_by_test_id("fit-button").click()
-        expect(page.get_by_test_id("fit-sentence")).to_contain_text("held-out photos")
+        expect(page.get_by_test_id("fit-sentence")).to_contain_text("photos that were left out")
         expect(page.get_by_test_id("fit-result")).to_be_visible()
         fit = self.app.get("/api/project")["fit"]
         text = page.get_by_test_id("fit-result").inner_text()
@@ -69,24 +69,31 @@ class AnswersTest(BrowserTestCase):
 
     def test_how_good_it_is(self):
         page = self.open_with(mug=4, cup=4)
-        # A cup among the mugs.
-        drop(page, card(page, "mug"), [self.photo(0, 50)])
-        until(lambda: self.classes()["mug"] == 5, "the photo")
+        # A cup among the mugs, and a mug among the cups.
+        drop(page, card(page, "mug"), [self.photo(1, 50)])
+        drop(page, card(page, "cup"), [self.photo(0, 60)])
+        until(lambda: self.classes() == {"cup": 5, "mug": 5}, "both photos")
         page.get_by_test_id("quality-open").click()
-        expect(page.get_by_test_id("quality-accuracy")).to_contain_text("photos")
+        expect(page.get_by_test_id("quality-accuracy")).to_contain_text("of 10 photos")
         expect(page.get_by_test_id("class-accuracy")).to_have_count(2)
         picture = page.get_by_test_id("confusion")
         until(lambda: picture.evaluate("image => image.naturalWidth"), "the picture")
         for method in ("pca", "tsne"):
-            page.get_by_test_id(f"map-{method}").click()
-            expect(
-                page.get_by_test_id("map").locator("[data-photo-id], a, g.point")
-            ).not_to_have_count(0)
-        drop(page, card(page, "cup"), [self.photo(0, 60)])
-        expect(page.get_by_test_id("suspect")).to_have_count(1)
-        page.get_by_test_id("move-suspect").click()
-        expect(page.get_by_test_id("suspect")).to_have_count(0)
-        self.assertEqual(self.classes(), {"cup": 4, "mug": 6})
+            with page.expect_response(f"**/api/map?method={method}") as answer:
+                page.get_by_test_id(f"map-{method}").click()
+            self.assertLen(answer.value.json()["points"], 10)
+        expect(page.get_by_test_id("suspect")).to_have_count(2)
+        for left in (1, 0):
+            page.get_by_test_id("move-suspect").first.click()
+            expect(page.get_by_test_id("suspect")).to_have_count(left)
+        self.assertEqual(self.classes(), {"cup": 5, "mug": 5})
+        # Without a change of the classes, nothing is computed again.
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.get_by_test_id("threshold").fill("0.5")
+        until(lambda: self.app.get("/api/project")["threshold"] == 0.5, "the threshold")
+        page.wait_for_timeout(4000)
+        self.assertLess(sum("/api/quality" in url for url in requests), 3)
 
     def test_a_test_folder(self):
         page = self.open_with(mug=2, cup=2)

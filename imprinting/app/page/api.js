@@ -13,7 +13,7 @@ export class ServerError extends Error {
 /** The server has not answered. */
 export class ConnectionError extends Error {
   constructor() {
-    super("The server does not answer. Start it again with “imprinting app”; nothing is lost.");
+    super("The program does not answer. Start it again; all that was added is saved.");
     this.name = "ConnectionError";
   }
 }
@@ -57,8 +57,8 @@ export const api = {
   },
   removePhoto: (id, classId) => remove(`/api/photos/${id}?${query({ class: classId })}`),
   movePhoto: (id, from, to) => post(`/api/photos/${id}/move`, { json: { from, to } }),
-  addZip: ({ name, operation, body, signal }) =>
-    post(`/api/zip?${query({ name, operation })}`, { body, signal }),
+  addZip: ({ name, operation, body }) =>
+    post(`/api/zip?${query({ name, operation })}`, { body }),
   undo: () => post("/api/undo"),
   redo: () => post("/api/redo"),
   saveSettings: (settings) => post("/api/settings", { json: settings }),

@@ -1,6 +1,6 @@
 /** Wires the parts of the page. */
 import { startClassList } from "./class_list.js";
-import { byId, h, setText } from "./dom.js";
+import { byId, setText } from "./dom.js";
 import { startDropAndPaste } from "./drop.js";
 import { startExporting } from "./exporting.js";
 import { startFit } from "./fit.js";
@@ -14,15 +14,9 @@ import { onConnection, onProject, startEvents } from "./state.js";
 import { startUploadView } from "./upload_view.js";
 
 const BANNERS = {
-  connected: () => [],
-  lost: () => [
-    "The server is not running. Start it again with ",
-    h("code", { text: "imprinting app" }),
-    "; nothing is lost.",
-  ],
-  refused: () => [
-    "The server was started again. Use the new page that it has opened; nothing is lost.",
-  ],
+  connected: "",
+  lost: "The program has stopped. Start it again; all that was added is saved.",
+  refused: "This page may not use the program. Open the address that the program printed.",
 };
 let connection = "connected";
 
@@ -30,7 +24,7 @@ const showConnection = (status) => {
   if (status === connection) return;
   connection = status;
   byId("banner").hidden = status === "connected";
-  byId("banner").replaceChildren(...BANNERS[status]());
+  setText(byId("banner"), BANNERS[status]);
 };
 
 const showFolder = ({ project }) => setText(byId("saved"), `Saved in ${project}`);

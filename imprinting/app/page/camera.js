@@ -6,15 +6,15 @@ const users = new Set();
 let opening = null;
 
 const release = async () => {
-  const stream = await opening.catch(() => null);
-  if (users.size > 0 || stream === null) return;
+  const stream = await opening?.catch(() => null);
+  if (users.size > 0) return;
   opening = null;
-  for (const track of stream.getTracks()) track.stop();
+  for (const track of stream?.getTracks() ?? []) track.stop();
 };
 
 /** Shows the camera in a video element. */
 export const openCamera = async (video) => {
-  if (!navigator.mediaDevices) throw new DOMException("", "NotFoundError");
+  if (!navigator.mediaDevices) throw new DOMException("", "SecurityError");
   users.add(video);
   opening ??= navigator.mediaDevices.getUserMedia({
     video: { width: { ideal: WIDTH }, facingMode: "environment" },
@@ -27,7 +27,7 @@ export const openCamera = async (video) => {
     await video.play();
   } catch (error) {
     users.delete(video);
-    opening = null;
+    if (users.size === 0) await release();
     throw error;
   }
 };
@@ -59,5 +59,8 @@ export const cameraProblem = (error) =>
     NotAllowedError:
       "The browser does not allow the camera. Allow it in the address bar, then try again.",
     NotFoundError: "No camera was found. Connect one, or use photos.",
+    SecurityError:
+      "Browsers allow the camera only to pages of this machine. Open the page at 127.0.0.1, or " +
+      "connect to the other machine by “ssh -L 8890:127.0.0.1:8890 MACHINE”.",
     NotReadableError: "The camera is used by another program. Close it there, then try again.",
   })[error.name] ?? `The camera cannot be used: ${error.message}`;

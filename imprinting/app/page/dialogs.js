@@ -57,7 +57,7 @@ export const openDialog = ({ title, content, actions, onSubmit }) =>
   });
 
 /** Asks a yes-or-no question; true for yes. */
-export const confirmAction = async (title, text, label) =>
+const confirmAction = async (title, text, label) =>
   (await openDialog({
     title,
     content: [h("p", { text })],
@@ -78,7 +78,8 @@ export const classSelect = (classes, properties) =>
  */
 export const askClass = ({ title, text, classes, allowNew = true, label, actions = [] }) => {
   const select = classSelect(classes, { id: "dialog-class", "data-testid": "dialog-class" });
-  if (allowNew) select.append(h("option", { value: "", text: "New class…" }));
+  // First, so that photos of another thing do not get into the first class by mistake.
+  if (allowNew) select.prepend(h("option", { value: "", text: "New class…", selected: true }));
   const name = h("input", {
     type: "text",
     id: "dialog-name",

@@ -60,9 +60,9 @@ export const button = (label, iconElement, properties = {}) =>
   h("button", { type: "button", class: "button", ...properties }, iconElement, label);
 
 /** A file input that looks like a button; the input itself keeps the focus. */
-export const fileButton = (label, iconElement, inputProperties, labelClass = "button") => {
+export const fileButton = (label, iconElement, inputProperties) => {
   const input = h("input", { type: "file", class: "visually-hidden", ...inputProperties });
-  return { input, element: h("label", { class: labelClass }, iconElement, label, input) };
+  return { input, element: h("label", { class: "button" }, iconElement, label, input) };
 };
 
 /** Calls a function once, when it has not been asked for again for some milliseconds. */

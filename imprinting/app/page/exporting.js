@@ -10,12 +10,15 @@ const COPIED_SHOWN_FOR = 2000;
 
 const DOWNLOADS = [
   ["edge_tpu.zip", "Edge TPU model", "Two .tflite files for a Coral accelerator."],
-  ["labels.txt", "Labels", "The class names, one a line, in the order of the model's outputs."],
+  ["labels.txt", "Labels", "The class names, one per line, in the order of the model's outputs."],
   ["photos.zip", "Photos", "All photos, in a folder for each class."],
   ["report.html", "Report", "How good it is, as one file to keep or to send."],
   ["project.zip", "Project", "Everything. It can be opened again, here or on another computer."],
   ["example.py", "Python example", "The lines below, as a file."],
 ];
+
+// Without photos, there would be nothing in them.
+const OF_PHOTOS = ["photos.zip", "report.html"];
 
 const createDownload = (file, label, text) => {
   const link = h(
@@ -29,7 +32,8 @@ const createDownload = (file, label, text) => {
     icon("download"),
     label,
   );
-  return { link, element: h("li", {}, link, h("span", { class: "hint", text })) };
+  const element = h("li", {}, link, h("span", { class: "hint", text }));
+  return { link, element, needsPhotos: OF_PHOTOS.includes(file) };
 };
 
 const cleanName = (text) => {
@@ -194,6 +198,7 @@ export const startExporting = () => {
     const nothing = !keepClasses && numPhotos === 0;
     empty.hidden = !nothing;
     all.hidden = nothing;
+    for (const { element, needsPhotos } of downloads) element.hidden = needsPhotos && numPhotos === 0;
     load();
   });
 };

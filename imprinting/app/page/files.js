@@ -6,7 +6,7 @@ const ZIP = /\.zip$/i;
 const isHidden = (part) => part.startsWith(".") || part === "__MACOSX";
 
 /** Whether a file name has the ending of a photo. */
-export const isPhoto = (name) => PHOTO.test(name) && !isHidden(name);
+const isPhoto = (name) => PHOTO.test(name) && !isHidden(name);
 
 const emptyCollection = () => ({ photos: [], zips: [], others: 0, unread: [] });
 

@@ -25,10 +25,10 @@ const createBar = (label) => {
 const measured = (fit) => fit.before !== null && fit.after !== null;
 
 const describe = (fit) => {
-  if (!measured(fit)) return "The fit is done. There were too few photos to measure what it gains.";
+  if (!measured(fit)) return fit.description;
   return (
-    `Before the fit ${formatPercent(fit.before)} of held-out photos were recognised, ` +
-    `now ${formatPercent(fit.after)}.`
+    `Before the fit, ${formatPercent(fit.before)} of the photos that were left out were ` +
+    `recognised, now ${formatPercent(fit.after)}.`
   );
 };
 
@@ -40,7 +40,7 @@ const describeLimits = (fit) => {
         "Turn the switch back, or fit again.",
     );
   }
-  if (fit.applies && !fit.changedEmbedding) {
+  if (fit.applies && !fit.changedEmbedding && measured(fit)) {
     notes.push("The fit left the network's embedding as it was: no change did better.");
   }
   if (fit.photosSince > 0) {
@@ -58,9 +58,9 @@ const createResult = () => {
   const after = createBar("After");
   const bars = h("div", { class: "fit-bars" }, before.element, after.element);
   const description = h("p", { class: "hint", "data-testid": "fit-description" });
-  const undo = button("Undo the fit", icon("undo"), {
+  const remove = button("Remove the fit", icon("close"), {
     "data-testid": "fit-undo",
-    onclick: () => act(api.undoFit, "The fit is undone."),
+    onclick: () => act(api.undoFit, "The fit is removed."),
   });
   const element = h(
     "div",
@@ -69,7 +69,7 @@ const createResult = () => {
     bars,
     note,
     h("details", {}, h("summary", { text: "What the fit has done" }), description),
-    undo,
+    remove,
   );
   const update = (fit) => {
     element.hidden = fit === null;
@@ -83,6 +83,7 @@ const createResult = () => {
     setText(note, describeLimits(fit));
     note.hidden = note.textContent === "";
     setText(description, fit.description);
+    description.parentElement.hidden = !measured(fit);
   };
   return { element, update };
 };
@@ -114,7 +115,7 @@ export const startFit = () => {
     if (start.getAttribute("aria-disabled") === "true") return;
     waiting = true;
     showWorking();
-    await act(api.fit, "The fit is done.");
+    await act(api.fit, "Fitted.");
     waiting = false;
     showWorking();
   });
@@ -129,7 +130,9 @@ export const startFit = () => {
   byId("fit-body").append(
     h("p", {
       class: "hint",
-      text: "Not needed to begin. With some photos in each class it makes the answers better.",
+      text:
+        "Not needed to begin. With several photos in each class it can make the answers better. " +
+        "If it does not, it changes nothing.",
     }),
     start,
     working,

@@ -6,7 +6,7 @@ import { act, getProject, onProject } from "./state.js";
 
 const ACTIONS = {
   undo: { request: api.undo, label: "Undo", done: "Undone", keys: "Ctrl-Z" },
-  redo: { request: api.redo, label: "Redo", done: "Done again", keys: "Ctrl-Shift-Z" },
+  redo: { request: api.redo, label: "Redo", done: "Redone", keys: "Ctrl-Shift-Z" },
 };
 
 const run = (kind) => {

@@ -74,12 +74,13 @@ export const startKept = () => {
   const label = h("label", { for: "keep" });
   const count = h("p", { class: "hint", id: "keep-count", "data-testid": "kept-count" });
   const { details, searchAgain } = createSearch();
-  input.addEventListener("change", () =>
-    act(
-      () => api.saveSettings({ keepClasses: input.checked }),
-      input.checked ? "The network's own classes are kept." : "Only your classes are answers now.",
-    ),
-  );
+  input.addEventListener("change", async () => {
+    const keepClasses = input.checked;
+    const message = keepClasses
+      ? "The network's own classes are kept."
+      : "Only your classes are answers now.";
+    if (!(await act(() => api.saveSettings({ keepClasses }), message))) input.checked = !keepClasses;
+  });
   byId("keep-body").append(h("div", { class: "switch-row" }, label, input), count, details);
   let known = "";
   onProject(({ keepClasses, kept }) => {

@@ -68,7 +68,9 @@ const showRunning = () => {
 const stopCamera = () => {
   if (!run) return;
   run = null;
+  last = null;
   closeCamera(video);
+  answers.hide();
   showRunning();
 };
 
@@ -136,8 +138,9 @@ const createTryZone = () => {
     answers.element,
   );
   addDropZone(zone, ({ photos }) => {
-    if (photos.length > 0) tryPhoto(photos[0].file);
-    else setText(status, "That is not a photo.");
+    if (photos.length === 0) setText(status, "That is not a photo.");
+    else tryPhoto(photos[0].file);
+    if (photos.length > 1) say("Only the first photo is shown. Use “Test a folder” for several.");
   });
   return zone;
 };

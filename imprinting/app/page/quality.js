@@ -12,10 +12,9 @@ const REFRESH_AFTER = 1000;
 const describe = ({ accuracy, numPhotos, fitted }) => {
   if (accuracy === null) return "No class has two photos yet. Add a second photo to one.";
   const share = formatPercent(accuracy, numPhotos >= 200 ? 1 : 0);
-  const optimistic = fitted
-    ? " A fit is in use, and it has seen these photos: the number is a bit too good."
-    : "";
-  return `${share} of ${plural(numPhotos, "photo")} are recognised.${optimistic}`;
+  const verb = numPhotos === 1 ? "is" : "are";
+  const repeated = fitted ? " The fit was repeated without the photos that were left out." : "";
+  return `${share} of ${plural(numPhotos, "photo")} ${verb} recognised.${repeated}`;
 };
 
 const createClassRow = () => {
@@ -86,8 +85,8 @@ const createSuspects = () => {
   const views = new Map();
   const list = h("ul", { class: "suspects", "data-testid": "suspects" });
   const none = h("p", { class: "hint", text: "No photo looks as if it were in a wrong class." });
-  const show = ({ suspects }) => {
-    none.hidden = suspects.length > 0;
+  const show = ({ accuracy, suspects }) => {
+    none.hidden = suspects.length > 0 || accuracy === null;
     list.hidden = suspects.length === 0;
     syncChildren(list, views, suspects, suspectKey, createSuspect);
   };
@@ -130,6 +129,7 @@ export const startQuality = () => {
     body.hidden = !body.hidden;
     opener.setAttribute("aria-expanded", String(!body.hidden));
     setText(opener, body.hidden ? "Show" : "Hide");
+    opener.setAttribute("aria-label", body.hidden ? "Show how good it is" : "Hide how good it is");
     if (!body.hidden && shownVersion !== getProject()?.version) {
       setText(problem, "Computing…");
       problem.hidden = shownVersion !== null;

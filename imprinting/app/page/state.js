@@ -93,9 +93,12 @@ const connect = () => {
     if (news.version !== project?.version) refresh();
   });
   stream.addEventListener("error", () => {
-    tellConnection("lost");
-    // The browser connects again by itself after a lost connection, but not after an HTTP error.
-    if (stream.readyState !== EventSource.CLOSED) return;
+    // The browser connects again by itself after a lost connection, but not after an HTTP error,
+    // of which the project's own request knows more.
+    if (stream.readyState !== EventSource.CLOSED) {
+      tellConnection("lost");
+      return;
+    }
     refresh();
     setTimeout(connectIfVisible, RECONNECT_AFTER);
   });

@@ -11,7 +11,6 @@ const TASKS = {
   fit: "Fitting",
   zip: "Adding the photos of the zip",
   open: "Opening",
-  recompute: "Computing the photos again",
 };
 
 const summarise = (status) => {
