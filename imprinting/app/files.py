@@ -52,9 +52,7 @@ def routes(session: Session) -> list[Route]:
     async def export(request: Request) -> Response:
         name = request.path_params["name"]
         if exports.is_model_name(name):
-            return _download(
-                await session.run(project.file), name, "application/octet-stream"
-            )
+            return _download(await session.run(project.file), name, "application/octet-stream")
         if name in _SMALL:
             make, kind, headers = _SMALL[name]
             # A report takes seconds.

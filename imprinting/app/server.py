@@ -180,8 +180,8 @@ def _bound(host: str, port: int) -> socket.socket:
         found.close()
         if error.errno == errno.EADDRINUSE:
             raise OSError(
-                f"expected a free port, got {port}, which another program uses (the page may be open "
-                "already); take another with --port, or any free one with --port=0"
+                f"expected a free port, got {port}, which another program uses (or this one, "
+                "already running); take another with --port, or any free one with --port=0"
             ) from error
         raise OSError(f"expected an address of this machine, got {host}: {error}") from error
     found.setblocking(False)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import numpy as np
 import threadpoolctl
 
-
 _lock = threading.Lock()
 _users: list[object] = []
 _limits: list[threadpoolctl.threadpool_limits] = []

@@ -106,7 +106,7 @@ class KeepingTest(BrowserTestCase):
         def send(route: Route) -> None:
             # The rest waits until the server is gone.
             sent.append(route.request.url)
-            if len(sent) <= 20:
+            if len(sent) <= 20 or self.app.process.poll() is not None:
                 route.continue_()
             else:
                 waiting.append(route)
@@ -117,7 +117,6 @@ class KeepingTest(BrowserTestCase):
         until(lambda: page.wait_for_timeout(50) or waiting, "photos that wait")
         until(lambda: sum(self.classes().values()) >= 20, "some photos")
         self.app.kill()
-        page.unroute("**/api/photos?*", send)
         for route in waiting:
             route.continue_()
         expect(page.get_by_test_id("banner")).to_contain_text("The program has stopped")
@@ -126,6 +125,7 @@ class KeepingTest(BrowserTestCase):
         before = sum(self.classes(again).values())
         self.assertEqual(before, 20)
         expect(page.get_by_test_id("banner")).to_be_hidden()
+        page.unroute("**/api/photos?*", send)
         page.get_by_test_id("upload-retry").click()
         until(lambda: self.classes(again) == {"cup": 60, "mug": 60}, "all photos")
         expect(card(page, "mug").get_by_test_id("photo-count")).to_have_text("60 photos")

@@ -5,11 +5,15 @@ Time and memory are printed, since they depend on the machine:
   ./bazelw test //tests/browser:load_test --test_output=all --cache_test_results=no
 """
 
+import concurrent.futures
+import http.client
+import os
 import pathlib
 import re
 import statistics
 import threading
 import time
+import urllib.parse
 
 from absl.testing import absltest
 from playwright.sync_api import expect
@@ -63,6 +67,41 @@ class LoadTest(BrowserTestCase):
         start = time.perf_counter()
         tflite_embedder.compute(model, [split.at_embedding(model).place], paths)
         return time.perf_counter() - start
+
+    def upload(self, paths: list[str]) -> float:
+        """The seconds to send the photos to the server without a browser, four at a time."""
+        connections = threading.local()
+
+        def send(path: str) -> None:
+            if not hasattr(connections, "mine"):
+                connections.mine = http.client.HTTPConnection("127.0.0.1", self.app.port)
+            folder, name = os.path.split(path)
+            query = {"class_name": os.path.basename(folder), "name": name, "operation": "all"}
+            connections.mine.request(
+                "POST",
+                f"/api/photos?{urllib.parse.urlencode(query)}",
+                pathlib.Path(path).read_bytes(),
+                {"Authorization": f"Bearer {self.app.token}"},
+            )
+            answer = connections.mine.getresponse()
+            answer.read()
+            self.assertEqual(answer.status, 201)
+
+        start = time.perf_counter()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(send, paths))
+        return time.perf_counter() - start
+
+    def test_without_a_browser(self):
+        paths = self.write_photos()
+        before = self.bare(paths)
+        took = self.upload(paths)
+        bare = (before + self.bare(paths)) / 2
+        print(
+            f"without a browser: {took:.1f} s, {took / bare:.2f} times the bare inference "
+            f"({bare:.1f} s)"
+        )
+        self.assertEqual(self.app.get("/api/project")["numPhotos"], len(paths))
 
     def test_all_photos_arrive(self):
         paths = self.write_photos()

@@ -57,8 +57,7 @@ export const api = {
   },
   removePhoto: (id, classId) => remove(`/api/photos/${id}?${query({ class: classId })}`),
   movePhoto: (id, from, to) => post(`/api/photos/${id}/move`, { json: { from, to } }),
-  addZip: ({ name, operation, body }) =>
-    post(`/api/zip?${query({ name, operation })}`, { body }),
+  addZip: ({ name, operation, body }) => post(`/api/zip?${query({ name, operation })}`, { body }),
   undo: () => post("/api/undo"),
   redo: () => post("/api/redo"),
   saveSettings: (settings) => post("/api/settings", { json: settings }),

@@ -198,7 +198,8 @@ export const startExporting = () => {
     const nothing = !keepClasses && numPhotos === 0;
     empty.hidden = !nothing;
     all.hidden = nothing;
-    for (const { element, needsPhotos } of downloads) element.hidden = needsPhotos && numPhotos === 0;
+    for (const { element, needsPhotos } of downloads)
+      element.hidden = needsPhotos && numPhotos === 0;
     load();
   });
 };

@@ -79,7 +79,8 @@ export const startKept = () => {
     const message = keepClasses
       ? "The network's own classes are kept."
       : "Only your classes are answers now.";
-    if (!(await act(() => api.saveSettings({ keepClasses }), message))) input.checked = !keepClasses;
+    if (!(await act(() => api.saveSettings({ keepClasses }), message)))
+      input.checked = !keepClasses;
   });
   byId("keep-body").append(h("div", { class: "switch-row" }, label, input), count, details);
   let known = "";
