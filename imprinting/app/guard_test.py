@@ -157,15 +157,16 @@ class GuardTest(parameterized.TestCase):
         self.app.get("/api/project")
 
     def test_only_loopback_can_connect(self):
-        # The machine's own address in its network, if it has one.
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.connect(("192.0.2.1", 9))
-            except OSError:
-                self.skipTest("this machine has no network")
-            address = probe.getsockname()[0]
-        with self.assertRaises(OSError), socket.create_connection((address, self.app.port), 5):
+        # All addresses of 127.0.0.0/8 are this machine's; a server on 0.0.0.0 has them all.
+        with self.assertRaises(OSError), socket.create_connection(("127.0.0.2", self.app.port)):
             pass
+        other = RunningApp(self, "--host=0.0.0.0")
+        with socket.create_connection(("127.0.0.2", other.port)):
+            pass
+        # Then it can be named by any address, but still by no other name.
+        for host, status in (("192.0.2.1", 200), ("evil.example", 403)):
+            headers = {"Authorization": f"Bearer {other.token}", "Host": host}
+            self.assertEqual(other.request("GET", "/api/project", headers=headers).status, status)
 
 
 if __name__ == "__main__":
