@@ -21,11 +21,9 @@ _KINDS = {".jpg": "image/jpeg", ".png": "image/png", ".bmp": "image/bmp", ".webp
 _KINDS |= {".gif": "image/gif"}
 # A photo's number always means the same photo.
 _FOR_EVER = {"cache-control": "private, max-age=31536000, immutable"}
-LIMITS = {
+# Of files that the page need not send.
+_LIMITS = {
     "photoBytes": photo_check.MOST_BYTES,
-    "pixels": photo_check.MOST_PIXELS,
-    "photos": states.MOST_PHOTOS,
-    "classes": states.MOST_CLASSES,
     "zipBytes": zip_files.MOST_BYTES,
 }
 
@@ -70,7 +68,7 @@ def described(project: Project, task: Any) -> dict[str, Any]:
             "photosSince": len(photos - set(fit.photos)),
         },
         "task": task,
-        "limits": LIMITS,
+        "limits": _LIMITS,
     }
 
 
@@ -78,8 +76,8 @@ def routes(session: Session) -> list[Route]:
     """The routes of this part."""
     project = session.project
 
-    def changed(**more: Any) -> JSONResponse:
-        return JSONResponse({"version": project.store.now.version, **more})
+    def changed() -> JSONResponse:
+        return JSONResponse({"version": project.store.now.version})
 
     async def get_project(request: Request) -> Response:
         del request
@@ -186,7 +184,7 @@ def routes(session: Session) -> list[Route]:
         replaced = set(network.replaced([each.name for each in project.state.with_photos]))
         names = [name for i, name in enumerate(network.labels) if i not in replaced]
         found = [name for name in names if all(word in name.casefold() for word in words)]
-        return JSONResponse({"names": found[:limit], "matches": len(found), "count": len(names)})
+        return JSONResponse({"names": found[:limit], "matches": len(found)})
 
     async def thumbnail(request: Request) -> Response:
         data = await session.run(exports.thumbnail, project, request.path_params["photo"])

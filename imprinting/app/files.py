@@ -4,6 +4,7 @@ import concurrent.futures
 import functools
 import os
 import tempfile
+import uuid
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
@@ -34,12 +35,11 @@ def routes(session: Session) -> list[Route]:
     folder = str(project.store.folder)
 
     async def add_zip(request: Request) -> Response:
-        name, operation = _name(request), request.query_params.get("operation", "")[:64]
+        # Without one, each photo would be a step for Undo.
+        operation = request.query_params.get("operation", "")[:64] or uuid.uuid4().hex
         with session.task("zip") as show:
             with await requests.body_file(request, zip_files.MOST_BYTES, folder) as file:
-                found = await session.run(
-                    _add_zip, project, file, operation or name, show, pool="tasks"
-                )
+                found = await session.run(_add_zip, project, file, operation, show, pool="tasks")
         return JSONResponse({**found, "version": project.store.now.version})
 
     async def open_file(request: Request) -> Response:
@@ -52,7 +52,9 @@ def routes(session: Session) -> list[Route]:
     async def export(request: Request) -> Response:
         name = request.path_params["name"]
         if exports.is_model_name(name):
-            return _download(await session.run(project.file), name, "application/octet-stream")
+            return _download(
+                await session.run(project.classifier.file), name, "application/octet-stream"
+            )
         if name in _SMALL:
             make, kind, headers = _SMALL[name]
             # A report takes seconds.

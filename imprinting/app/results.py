@@ -11,8 +11,9 @@ from starlette.routing import Route
 from imprinting.app import requests
 from imprinting.app.session import Session
 from imprinting.project import embedding_map, photo_check, pictures
+from imprinting.project.classifier import Judgement
 from imprinting.project.embedding_map import Method
-from imprinting.project.project import Judgement, Project
+from imprinting.project.project import Project
 from imprinting.project.state import State
 
 # The picture has its own colours for light and dark pages.
@@ -32,7 +33,7 @@ class _Judge:
         if last is not None and last[0] == _key(now.state):
             # The version may be another one, for example after Undo and Redo.
             return last[1]._replace(now=now)
-        found = self._project.judge()
+        found = self._project.classifier.judge()
         self._last = _key(found.now.state), found
         return found
 
@@ -52,7 +53,7 @@ def routes(session: Session) -> list[Route]:
 
     async def classify(request: Request) -> Response:
         data = await requests.body(request, photo_check.MOST_BYTES)
-        answers = await session.run(project.classify, data, pool="answers")
+        answers = await session.run(project.classifier.classify, data, pool="answers")
         return JSONResponse(
             {
                 "answers": [
@@ -123,7 +124,6 @@ def _quality(judge: _Judge) -> dict[str, Any]:
                 "class": class_id,
                 "likely": classes[each.likely].id if is_own else None,
                 "likelyName": classes[each.likely].name if is_own else built.names[kept],
-                "margin": round(each.margin, 4),
             }
         )
     return {
@@ -135,7 +135,6 @@ def _quality(judge: _Judge) -> dict[str, Any]:
             {
                 "id": each.id,
                 "name": each.name,
-                "photos": len(each.photos),
                 "accuracy": found.accuracy(number),
             }
             for number, each in enumerate(classes)

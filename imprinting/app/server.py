@@ -21,7 +21,7 @@ from imprinting.app.requests import TooLargeError
 from imprinting.app.session import BusyError, Session
 from imprinting.base import program
 from imprinting.photos.photo_file import BadImageError
-from imprinting.project.project import NoClassesError
+from imprinting.project.classifier import NoClassesError
 from imprinting.project.state import ConflictError
 
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -28,10 +28,8 @@ def add(app: RunningApp, kind: int, number: int = 0, **parameters):
     return app.post("/api/photos", photo(kind, number), **given)
 
 
-class ServerTest(parameterized.TestCase):
-    def setUp(self):
-        super().setUp()
-        self.app = RunningApp(self)
+class _TestCase(parameterized.TestCase):
+    app: RunningApp
 
     def assert_refused(self, status, expected, method, path, body=None, **parameters):
         version = self.app.get("/api/project")["version"]
@@ -39,6 +37,21 @@ class ServerTest(parameterized.TestCase):
         self.assertEqual(answer.status, status, msg=answer.body)
         self.assertRegex(answer.json["error"], expected)
         self.assertEqual(self.app.get("/api/project")["version"], version)
+
+
+class ServerTest(_TestCase):
+    """Tests that share a server, with an empty project for each."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        holder = cls("test_zip")
+        cls.addClassCleanup(holder.doCleanups)
+        cls.app = RunningApp(holder)
+
+    def setUp(self):
+        super().setUp()
+        self.app.post("/api/new")
 
     def test_classes_and_photos(self):
         mug = self.app.post("/api/classes", {"name": "mug"})["id"]
@@ -137,7 +150,8 @@ class ServerTest(parameterized.TestCase):
             (400, "the name of an export", "GET", "/api/export/x.exe"),
             (400, "limit in the address", "GET", "/api/kept?limit=x"),
         ):
-            with self.subTest(case):
+            # Not the body, which may be long.
+            with self.subTest(case[:4]):
                 self.assert_refused(*case)
 
     def test_bad_photos(self):
@@ -170,19 +184,6 @@ class ServerTest(parameterized.TestCase):
         self.assertEqual(project["undo"], "add 6 photos to 2 classes")
         self.assertFalse(os.path.exists(os.path.join(self.app.folder, "..", "evil")))
         self.assert_refused(400, "expected a zip file", "POST", "/api/zip", b"nonsense")
-
-    def test_names_with_markup(self):
-        name = "<img src=x onerror=alert(1)>我的\"'&"
-        add(self.app, 1, class_name=name, name="../../<b>.jpg")
-        (found,) = self.app.get("/api/project")["classes"]
-        self.assertEqual(found["name"], name)
-        self.assertEqual(found["photos"][0]["name"], "../../<b>.jpg")
-        report = self.app.request("GET", "/api/export/report.html")
-        self.assertIn(b"<td>&lt;img src=x onerror=alert(1)&gt;", report.body)
-        self.assertIn("sandbox", report.headers["content-security-policy"])
-        self.assertIn("attachment", report.headers["content-disposition"])
-        (stored,) = os.listdir(os.path.join(self.app.folder, "photos"))
-        self.assertRegex(stored, r"^[0-9a-f]{32}\.jpg$")
 
     def test_exports_and_open(self):
         for kind in (1, 2):
@@ -219,14 +220,6 @@ class ServerTest(parameterized.TestCase):
         ):
             self.assert_refused(400, "expected", "POST", "/api/open", body, name="x")
 
-    def test_a_lost_photo(self):
-        photo_id = add(self.app, 1)["photo"]
-        (stored,) = os.listdir(os.path.join(self.app.folder, "photos"))
-        os.remove(os.path.join(self.app.folder, "photos", stored))
-        for path in (f"/api/photos/{photo_id}/thumbnail", f"/api/photos/{photo_id}/file"):
-            self.assert_refused(404, "No such file", "GET", path)
-        self.assertEqual(self.app.request("GET", "/api/export/report.html").status, 200)
-
     def test_a_version_means_one_state(self):
         seen: dict[int, object] = {}
         stop = threading.Event()
@@ -248,20 +241,6 @@ class ServerTest(parameterized.TestCase):
                 stop.set()
             for each in polls:
                 each.result()
-
-    def test_cancelled_uploads_are_quiet(self):
-        for path in ("/api/photos?class_name=a", "/api/zip", "/api/classify"):
-            with socket.create_connection(("127.0.0.1", self.app.port)) as connection:
-                connection.sendall(
-                    f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.app.port}\r\n"
-                    f"Authorization: Bearer {self.app.token}\r\n"
-                    "Content-Length: 100000\r\n\r\nabc".encode()
-                )
-        add(self.app, 1)
-        self.app.process.send_signal(signal.SIGINT)
-        self.app.process.wait()
-        with open(self.app.errors) as file:
-            self.assertEqual(file.read(), "")
 
     def test_news(self):
         lines: list[dict] = []
@@ -286,6 +265,49 @@ class ServerTest(parameterized.TestCase):
         version = add(self.app, 1)["version"]
         thread.join(60)
         self.assertEqual(lines[-1]["version"], version)
+
+
+class OwnServerTest(_TestCase):
+    """Tests that look into the project's folder, or end the server."""
+
+    def setUp(self):
+        super().setUp()
+        self.app = RunningApp(self)
+
+    def test_names_with_markup(self):
+        name = "<img src=x onerror=alert(1)>我的\"'&"
+        add(self.app, 1, class_name=name, name="../../<b>.jpg")
+        (found,) = self.app.get("/api/project")["classes"]
+        self.assertEqual(found["name"], name)
+        self.assertEqual(found["photos"][0]["name"], "../../<b>.jpg")
+        report = self.app.request("GET", "/api/export/report.html")
+        self.assertIn(b"<td>&lt;img src=x onerror=alert(1)&gt;", report.body)
+        self.assertIn("sandbox", report.headers["content-security-policy"])
+        self.assertIn("attachment", report.headers["content-disposition"])
+        (stored,) = os.listdir(os.path.join(self.app.folder, "photos"))
+        self.assertRegex(stored, r"^[0-9a-f]{32}\.jpg$")
+
+    def test_a_lost_photo(self):
+        photo_id = add(self.app, 1)["photo"]
+        (stored,) = os.listdir(os.path.join(self.app.folder, "photos"))
+        os.remove(os.path.join(self.app.folder, "photos", stored))
+        for path in (f"/api/photos/{photo_id}/thumbnail", f"/api/photos/{photo_id}/file"):
+            self.assert_refused(404, "No such file", "GET", path)
+        self.assertEqual(self.app.request("GET", "/api/export/report.html").status, 200)
+
+    def test_cancelled_uploads_are_quiet(self):
+        for path in ("/api/photos?class_name=a", "/api/zip", "/api/classify"):
+            with socket.create_connection(("127.0.0.1", self.app.port)) as connection:
+                connection.sendall(
+                    f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.app.port}\r\n"
+                    f"Authorization: Bearer {self.app.token}\r\n"
+                    "Content-Length: 100000\r\n\r\nabc".encode()
+                )
+        add(self.app, 1)
+        self.app.process.send_signal(signal.SIGINT)
+        self.app.process.wait()
+        with open(self.app.errors) as file:
+            self.assertEqual(file.read(), "")
 
 
 class ProcessTest(absltest.TestCase):

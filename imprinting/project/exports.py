@@ -10,7 +10,8 @@ from typing import BinaryIO
 from imprinting.base import labels
 from imprinting.photos.photo_file import BadImageError
 from imprinting.project import photo_check, pictures, report, zip_files
-from imprinting.project.project import NoClassesError, Project
+from imprinting.project.classifier import NoClassesError
+from imprinting.project.project import Project
 from imprinting.tflite import edge_tpu, inference, metadata, model_file, split
 
 THUMBNAIL_SIZE = 160
@@ -25,7 +26,7 @@ def is_model_name(name: str) -> bool:
 
 def labels_text(project: Project) -> bytes:
     """The names of all classes, one per line."""
-    return labels.text(project.built().names)
+    return labels.text(project.classifier.built().names)
 
 
 def example(model_name: str) -> str:
@@ -59,7 +60,7 @@ def edge_tpu_commands() -> dict[str, str]:
 
 def edge_tpu_zip(project: Project) -> bytes:
     """A zip file of the extractor, for the Edge TPU's compiler, the head, and what to do."""
-    built = project.built()
+    built = project.classifier.built()
     model = inference.verify(built.file(), compiled=False)
     about = metadata.about(model)
     parts = split.split(model)
@@ -112,7 +113,7 @@ def photos_zip(project: Project, file: BinaryIO) -> None:
 
 def report_html(project: Project) -> bytes:
     """The report; see report.py."""
-    judged = project.judge()
+    judged = project.classifier.judge()
     state, built, found = judged.now.state, judged.built, judged.quality
     classes, names = state.with_photos, [each.name for each in state.with_photos]
     photos = [photo for each in classes for photo in each.photos]

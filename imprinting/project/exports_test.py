@@ -8,7 +8,7 @@ from absl.testing import absltest, parameterized
 
 from imprinting.base import labels
 from imprinting.project import exports, project_testing
-from imprinting.project.project import NoClassesError
+from imprinting.project.classifier import NoClassesError
 from imprinting.tflite import inference, join, split
 
 
@@ -40,7 +40,7 @@ class ExportsTest(parameterized.TestCase):
             text = archive.read("README.txt").decode()
         for command in exports.edge_tpu_commands().values():
             self.assertIn(command, text)
-        expected = split.split(inference.verify(project.file()))
+        expected = split.split(inference.verify(project.classifier.file()))
         for part, whole in ((extractor, expected.extractor), (head, expected.head)):
             self.assertEqual(
                 [op.opcodeIndex for op in part.subgraphs[0].operators],
@@ -51,7 +51,7 @@ class ExportsTest(parameterized.TestCase):
     def test_labels(self):
         project = project_testing.project(self, one=1)
         names = labels.parse(exports.labels_text(project), "labels.txt")
-        self.assertEqual(names, project.built().names)
+        self.assertEqual(names, project.classifier.built().names)
 
     def test_the_report(self):
         project = project_testing.project(self, one=3, two=3)
@@ -85,7 +85,7 @@ class ExportsTest(parameterized.TestCase):
         project = project_testing.project(self, stripes=2)
         folder = project_testing.folder(self)
         for name, data in (
-            ("mine.tflite", project.file()),
+            ("mine.tflite", project.classifier.file()),
             ("photo.jpg", project_testing.photo(0, 5)),
             ("example.py", exports.example("mine.tflite").encode()),
         ):
@@ -99,7 +99,7 @@ class ExportsTest(parameterized.TestCase):
             text=True,
             check=True,
         )
-        best = project.classify(project_testing.photo(0, 5)).best[0]
+        best = project.classifier.classify(project_testing.photo(0, 5)).best[0]
         self.assertEqual(done.stdout, f"photo.jpg: stripes ({best.probability:.0%})\n")
 
 

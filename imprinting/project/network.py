@@ -15,7 +15,7 @@ import numpy as np
 from imprinting.embedding import unit_vectors
 from imprinting.new_classes import class_names
 from imprinting.photos.pixel_reader import PixelReader, Source
-from imprinting.project.store import Computed
+from imprinting.project.records import Computed
 from imprinting.tflite import (
     class_vectors,
     embedding_layer,

@@ -9,8 +9,9 @@ import numpy as np
 from imprinting.embedding import unit_vectors
 from imprinting.inference import default_model
 from imprinting.project.network import Fitted, Network
-from imprinting.project.state import State
-from imprinting.project.store import Computed, Store
+from imprinting.project.records import Computed
+from imprinting.project.state import Fit, State
+from imprinting.project.store import Store
 
 # Photos whose results are written to the disk at once.
 _BATCH = 32
@@ -60,16 +61,11 @@ class PhotoEmbeddings:
 
     def fitted(self, state: State) -> Fitted | None:
         """The network that was fitted to a state's photos, if one is in use."""
-        fit = state.active_fit
-        if not fit or not fit.model:
-            return None
-        return self.network(state.base).fitted(fit.model, lambda: self._store.model(fit.model))
+        return self._fitted(state.base, state.active_fit)
 
     def check(self, state: State) -> None:
         """Raises a ValueError if a state's fit was not made from its network, in use or not."""
-        fit = state.fit
-        if fit and fit.model:
-            self.network(state.base).fitted(fit.model, lambda: self._store.model(fit.model))
+        self._fitted(state.base, state.fit)
 
     def knows(self, photo: int, base: str) -> bool:
         """Whether it is known what a network computes from a photo."""
@@ -138,6 +134,11 @@ class PhotoEmbeddings:
                     embeddings = fitted.embed(features)
                 self._embeddings[photo] = unit_vectors.mean(embeddings)[0]
             return np.stack([self._embeddings[photo] for photo in photos])
+
+    def _fitted(self, base: str, fit: Fit | None) -> Fitted | None:
+        if not fit or not fit.model:
+            return None
+        return self.network(base).fitted(fit.model, lambda: self._store.model(fit.model))
 
     def _file_of(self, base: str) -> bytes:
         if base:

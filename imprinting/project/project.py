@@ -1,22 +1,18 @@
-"""A project: classes of photos, and the classifier that they make at any moment."""
+"""A project: classes of photos on the disk, and what can be done with them."""
 
+import contextlib
 import dataclasses
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
-from imprinting.embedding import unit_vectors
-from imprinting.photos.pixel_reader import PixelReader
-from imprinting.project import fitting, photo_check, quality
-from imprinting.project.network import Built, Network, NewClass
+from imprinting.project import fitting, photo_check
+from imprinting.project.classifier import Classifier, NoClassesError, numbered
+from imprinting.project.network import Network
 from imprinting.project.photo_embeddings import OnProgress, PhotoEmbeddings, ignore
-from imprinting.project.state import Fit, PhotoClass, State, check_room
-from imprinting.project.store import Computed, Snapshot, Store, StoredFile
-from imprinting.tflite import class_vectors
-from imprinting.tflite.head_runner import HeadRunner
+from imprinting.project.records import Computed, StoredFile
+from imprinting.project.state import Fit, State, check_room
+from imprinting.project.store import Store
 
 
 class Added(NamedTuple):
@@ -31,54 +27,6 @@ class Added(NamedTuple):
     photo: int
     class_id: int
     is_duplicate: bool
-
-
-class Answer(NamedTuple):
-    """A class that a photo may show.
-
-    Attributes:
-      label: the class's name.
-      probability: in [0, 1].
-      is_kept: whether it is one of the network's own classes.
-    """
-
-    label: str
-    probability: float
-    is_kept: bool
-
-
-class Answers(NamedTuple):
-    """What the classifier says about a photo.
-
-    Attributes:
-      best: the most probable classes, the most probable first.
-      is_known: whether the first of them is as probable as the project's threshold.
-      seconds: how long it took to read the photo and to run the network.
-      version: that of the project.
-    """
-
-    best: list[Answer]
-    is_known: bool
-    seconds: float
-    version: int
-
-
-class Judgement(NamedTuple):
-    """How good the classes of a project are.
-
-    Attributes:
-      now: the project at that moment; the classes are its `State.with_photos`.
-      built: its classifier.
-      quality: of the photos of these classes, in their order.
-    """
-
-    now: Snapshot
-    built: Built
-    quality: quality.Quality
-
-
-class NoClassesError(ValueError):
-    """There is nothing that a photo could show."""
 
 
 class _Adding(NamedTuple):
@@ -118,6 +66,7 @@ class Project:
     Attributes:
       store: the folder.
       photos: the embeddings of its photos.
+      classifier: what the present classes make.
     """
 
     def __init__(self, folder: str, on_change: Callable[[], None] = lambda: None) -> None:
@@ -131,8 +80,7 @@ class Project:
         self._on_change = on_change
         self._lock = threading.RLock()
         self.photos = PhotoEmbeddings(self.store, self._lock)
-        self._built: tuple[State, Built] | None = None
-        self._runner: tuple[tuple[str, str], HeadRunner, Built] | None = None
+        self.classifier = Classifier(self.store, self.photos, self._lock)
         # The last operation that added photos, for its label.
         self._adding = _Adding("", 0, frozenset(), 0)
         self.network()
@@ -243,88 +191,6 @@ class Project:
             self.photos.learn(photo, base, computed)
         return photo
 
-    def built(self) -> Built:
-        """The classifier with the present classes.
-
-        Raises:
-          NoClassesError: if there are none.
-          ValueError: if the photos of a class have nothing in common.
-        """
-        with self._lock:
-            state = self.state
-            if self._built is None or self._built[0] != state:
-                self._built = state, self._build(state)
-            return self._built[1]
-
-    def file(self) -> bytes:
-        """The present classifier as the bytes of a .tflite. Raises what `built` raises."""
-        return self.built().file()
-
-    def classify(self, photo: bytes, *, top: int = 5) -> Answers:
-        """Classifies a photo.
-
-        Args:
-          photo: the bytes of its file.
-          top: how many classes to return.
-
-        Raises:
-          BadImageError: if it cannot be read.
-          ValueError: see `built`.
-        """
-        photo_check.ending(photo)
-        network, pixels, seconds = None, np.zeros(0, np.uint8), 0.0
-        while True:
-            with self._lock:
-                if network is self.network():
-                    built, runner, now = self.built(), self._head_runner(), self.store.now
-                    start = time.perf_counter()
-                    probabilities = runner.run(pixels).probabilities
-                    seconds += time.perf_counter() - start
-                    break
-                network = self.network()
-            # Another network may be opened meanwhile, and see another part of the photo.
-            start = time.perf_counter()
-            (pixels,) = PixelReader(network.image_size, network.crop).read(photo)
-            seconds = time.perf_counter() - start
-        order = np.argsort(-probabilities, kind="stable")[:top]
-        best = [
-            Answer(built.names[i], float(probabilities[i]), bool(i < built.num_kept)) for i in order
-        ]
-        return Answers(best, best[0].probability >= now.state.threshold, seconds, now.version)
-
-    def judge(self) -> Judgement:
-        """How well the photos of the present classes are told apart.
-
-        If the embedding is fitted, it is fitted again without the photos that are left out, a
-        fifth or a half at a time. Otherwise each photo is left out alone.
-
-        Raises:
-          ValueError: see `built`.
-        """
-        with self._lock:
-            now, network, built = self.store.now, self.network(), self.built()
-            state = now.state
-            classes, fit = state.with_photos, state.active_fit
-            is_fitted = bool(classes and fit and fit.weight)
-            if not is_fitted:
-                embeddings = [self.photos.of(state, each.photos) for each in classes]
-        if not is_fitted:
-            vectors = class_vectors.read(built.tflite_model)[: built.num_kept]
-            found = quality.leave_one_out(embeddings, unit_vectors.unit(vectors))
-            return Judgement(now, built, found)
-        views = fitting.num_views([len(each.photos) for each in classes])
-        photos = [photo for each in classes for photo in each.photos]
-        computed = self.photos.complete(state.base, photos, views)
-        cosines, numbers = fitting.held_out(
-            network,
-            network.values(computed, views=views)[1],
-            _numbered(classes),
-            keep_classes=state.keep_classes,
-            weight=fit.weight if fit else 0.0,
-        )
-        found = quality.of_cosines([len(each.photos) for each in classes], cosines, numbers)
-        return Judgement(now, built, found)
-
     def fit(self, on_progress: OnProgress = ignore) -> None:
         """Fits the network to the photos, if that makes new classes more accurate.
 
@@ -347,7 +213,7 @@ class Project:
             network,
             embeddings,
             features,
-            _numbered(classes),
+            numbered(classes),
             keep_classes=state.keep_classes,
         )
         fit = Fit(
@@ -363,8 +229,9 @@ class Project:
             if self.state.base != state.base:
                 raise ValueError("expected the same network after the fit, got another; fit again")
             self.change(lambda now: dataclasses.replace(now, fit=fit), "fit the network")
-            # So that the next answer does not wait for it.
-            self._head_runner()
+            # So that the next answer does not wait for it. Meanwhile all classes may be gone.
+            with contextlib.suppress(NoClassesError):
+                self.classifier.prepare()
 
     def open_network(self, data: bytes, name: str) -> None:
         """Starts with a .tflite, whose classes are kept, and no photos.
@@ -386,7 +253,7 @@ class Project:
         """
         with self._lock:
             if state.num_photos or state.keep_classes:
-                self._build(state)
+                self.classifier.build(state)
             self.change(lambda _: state, label)
 
     def close(self) -> None:
@@ -405,29 +272,3 @@ class Project:
         if not self.photos.knows(photo, base):
             self.store.put_computed(photo, base, computed)
         return photo
-
-    def _build(self, state: State) -> Built:
-        network = self.photos.network(state.base)
-        if not state.with_photos and not (state.keep_classes and network.labels):
-            raise NoClassesError("expected at least one class with a photo, got none; add a photo")
-        new = [
-            NewClass(each.name, self.photos.of(state, each.photos)) for each in state.with_photos
-        ]
-        return network.build(new, keep_classes=state.keep_classes, fitted=self.photos.fitted(state))
-
-    def _head_runner(self) -> HeadRunner:
-        """An interpreter of the present classifier; after most changes, only its head is new."""
-        built, fit = self.built(), self.state.active_fit
-        key = self.state.base, fit.model if fit else ""
-        if self._runner is None or self._runner[0] != key:
-            self._runner = key, HeadRunner(built.tflite_model), built
-        elif self._runner[2] is not built:
-            self._runner[1].replace_head(built.tflite_model)
-            self._runner = key, self._runner[1], built
-        return self._runner[1]
-
-
-def _numbered(classes: Sequence[PhotoClass]) -> dict[str, list[int]]:
-    """The numbers of each class's photos among all photos, by its name."""
-    numbers = iter(range(sum(len(each.photos) for each in classes)))
-    return {each.name: [next(numbers) for _ in each.photos] for each in classes}

@@ -6,21 +6,14 @@ from unittest import mock
 import numpy as np
 from absl.testing import absltest
 
-from imprinting.inference.photo_classifier import PhotoClassifier
 from imprinting.new_classes.embedding_fit import FitEmbedding
 from imprinting.photos.photo_file import BadImageError
 from imprinting.project import fitting, project_testing
 from imprinting.project.network import Network
-from imprinting.project.project import Added, Answer, NoClassesError, Project
+from imprinting.project.project import Added, Project
 from imprinting.project.store import Store
-from imprinting.tflite import model_file
-from imprinting.tflite.imprinting import ImprintingEngine
 
 photo = project_testing.photo
-
-
-def keep(project: Project, value: bool) -> None:
-    project.change(lambda s: dataclasses.replace(s, keep_classes=value), "keep")
 
 
 class ProjectTest(absltest.TestCase):
@@ -30,71 +23,6 @@ class ProjectTest(absltest.TestCase):
         values, _ = network.values([network.compute(photo(kind))], views=1)
         found = project.photos.of(project.state, [added.photo])
         np.testing.assert_array_equal(found, values[:, 0])
-
-    def test_a_class_exists_as_soon_as_its_first_photo_does(self):
-        project = project_testing.project(self)
-        before = project.classify(photo(1, 9))
-        self.assertTrue(all(each.is_kept for each in before.best))
-        project.add_photo(photo(1), "a.jpg", class_name="stripes")
-        after = project.classify(photo(1, 9))
-        self.assertEqual((after.best[0].label, after.best[0].is_kept), ("stripes", False))
-        self.assertGreater(after.version, before.version)
-        project.undo()
-        self.assertEqual(project.classify(photo(1, 9)).best, before.best)
-        project.redo()
-        self.assertEqual(project.classify(photo(1, 9)).best, after.best)
-
-    def test_the_file_gives_the_same_answers(self):
-        project = project_testing.project(self, one=3, two=2)
-        for fits in (False, True):
-            if fits:
-                project.fit()
-            classifier = PhotoClassifier(project.file())
-            self.assertEqual(classifier.labels[-2:], ("one", "two"))
-            path = project_testing.folder(self) + "/photo.jpg"
-            for kind in range(3):
-                with open(path, "wb") as file:
-                    file.write(photo(kind, 7))
-                (answers,), _ = classifier.classify([path], top=5)
-                mine = project.classify(photo(kind, 7)).best
-                self.assertEqual(
-                    [(a.label, a.probability) for a in answers],
-                    [(a.label, a.probability) for a in mine],
-                )
-
-    def test_a_class_is_the_mean_of_its_photos(self):
-        project = project_testing.project(self, one=3)
-        keep(project, False)
-        network = project.network()
-        engine = ImprintingEngine(network.classifier, keep_classes=False)
-        embeddings = []
-        for number in range(3):
-            values, _ = network.values([network.compute(photo(0, number))], views=1)
-            embeddings.append(values[0, 0])
-        engine.add(0, np.stack(embeddings))
-        expected = model_file.serialise(engine.build().tflite_model)
-        self.assertEqual(model_file.serialise(project.built().tflite_model), expected)
-
-    def test_a_class_of_the_network_with_the_same_name_is_replaced(self):
-        project = project_testing.project(self)
-        self.assertIn("lemon", project.built().names)
-        project.add_photo(photo(1), "a.jpg", class_name="Lemon")
-        built = project.built()
-        self.assertLen(built.names, 1000)
-        self.assertNotIn("lemon", built.names)
-        self.assertEqual((built.names[-1], built.num_kept), ("Lemon", 999))
-
-    def test_without_classes(self):
-        project = project_testing.project(self)
-        keep(project, False)
-        with self.assertRaisesRegex(NoClassesError, "at least one class with a photo"):
-            project.classify(photo(1))
-        with self.assertRaises(NoClassesError):
-            project.fit()
-        self.assertEqual(project.add_class("empty"), (1, True))
-        self.assertEqual(project.add_class("empty"), (1, False))
-        with self.assertRaises(NoClassesError):
-            project.file()
 
     def test_bad_photos_change_nothing(self):
         project = project_testing.project(self, one=1)
@@ -132,24 +60,6 @@ class ProjectTest(absltest.TestCase):
                 project.add_photo(photo(7), "a.jpg", class_id=one.id)
         self.check_embedding(project, project.add_photo(photo(8), "b.jpg", class_name="three"), 8)
 
-    def test_all_classes_of_the_network_are_replaced(self):
-        project = project_testing.project(self, cat=2, dog=2)
-        keep(project, False)
-        project.open_network(project.file(), "cats.tflite")
-        for kind, name in enumerate(("cat", "dog")):
-            project.add_photo(photo(kind + 5), "a.jpg", class_name=name)
-        self.assertEqual(project.built().names, ("cat", "dog"))
-        self.assertEqual(project.classify(photo(5)).best[0], Answer("cat", mock.ANY, False))
-        project.fit()
-        self.assertEqual(project.built().names, ("cat", "dog"))
-
-    def test_results_without_photos_after_a_fit(self):
-        project = project_testing.project(self, one=1)
-        project.fit()
-        (one,) = project.state.classes
-        project.change(lambda s: s.remove_class(one.id), "remove")
-        self.assertIsNone(project.judge().quality.accuracy())
-
     def test_the_same_photo_twice(self):
         project = project_testing.project(self, one=1)
         state = project.state
@@ -174,19 +84,19 @@ class ProjectTest(absltest.TestCase):
 
     def test_a_fit(self):
         project = project_testing.project(self, one=4, two=4, three=4)
-        before = project.file()
+        before = project.classifier.file()
         project.fit()
         fit = project.state.fit
         self.assertLen(fit.photos, 12)
         self.assertBetween(fit.before, 0, 1)
         self.assertGreaterEqual(fit.after, fit.before)
         self.assertIn("held-out photos were recognised", fit.description)
-        self.assertEqual(project.judge().quality.num_photos, 12)
-        keep(project, False)
+        self.assertEqual(project.classifier.judge().quality.num_photos, 12)
+        project_testing.keep(project, False)
         self.assertIsNone(project.state.active_fit)
-        keep(project, True)
+        project_testing.keep(project, True)
         project.change(lambda s: s.without_fit(), "remove the fit")
-        self.assertEqual(project.file(), before)
+        self.assertEqual(project.classifier.file(), before)
         project.undo()
         self.assertEqual(project.state.active_fit, fit)
 
@@ -202,47 +112,44 @@ class ProjectTest(absltest.TestCase):
         self.assertLess((after * before).sum(axis=1).max(), 0.99)
         # A photo that the fit has not seen has fewer views.
         project.add_photo(photo(0, 9), "a.jpg", class_name="one")
-        self.assertEqual(project.judge().quality.num_photos, 9)
-        self.assertEqual(project.classify(photo(0, 8)).best[0].label, "one")
+        self.assertEqual(project.classifier.judge().quality.num_photos, 9)
+        self.assertEqual(project.classifier.classify(photo(0, 8)).best[0].label, "one")
 
     def test_opening_a_model(self):
         project = project_testing.project(self, one=2)
-        data = project.file()
+        data = project.classifier.file()
         other = project_testing.project(self, two=2)
         other.open_network(data, "mine.tflite")
         self.assertEqual(other.state.classes, ())
         self.assertEqual(other.state.base, hashlib.sha256(data).hexdigest())
-        self.assertEqual(other.file(), data)
-        answers = other.classify(photo(0, 5)).best
+        self.assertEqual(other.classifier.file(), data)
+        answers = other.classifier.classify(photo(0, 5)).best
         self.assertEqual((answers[0].label, answers[0].is_kept), ("one", True))
         other.undo()
         self.assertEqual([each.name for each in other.state.classes], ["two"])
-        self.assertEqual(other.classify(photo(0, 5)).best[0].label, "two")
+        self.assertEqual(other.classifier.classify(photo(0, 5)).best[0].label, "two")
         with self.assertRaises(ValueError):
             other.open_network(b"nonsense", "x.tflite")
         self.assertEqual(other.store.now.undo_label, "add 1 photo to two")
 
     def test_everything_is_there_after_opening_again(self):
-        folder = project_testing.folder(self) + "/project"
-        project = Project(folder)
-        for number in range(3):
-            project.add_photo(photo(0, number), "a.jpg", class_name="one")
-        project.fit()
-        data, state = project.file(), project.state
-        # Not closed, as after a crash: the lock of the database ends with the process.
+        project = project_testing.fitted_project(self)
+        project.add_photo(photo(0, 7), "a.jpg", class_name="one")
+        data, state = project.classifier.file(), project.state
+        # Not the project, as after a crash: the lock of the database ends with the process.
         project.store._database.close()
-        again = Project(folder)
+        again = Project(str(project.store.folder))
         self.addCleanup(again.close)
-        self.assertEqual((again.state, again.file()), (state, data))
+        self.assertEqual((again.state, again.classifier.file()), (state, data))
 
     def test_photos_of_which_nothing_is_known_are_computed(self):
         project = project_testing.project(self, one=2)
-        data = project.file()
-        project.store._execute("DELETE FROM computed")
+        data = project.classifier.file()
+        project.store._database.execute("DELETE FROM computed")
         project.close()
         again = Project(str(project.store.folder))
         self.addCleanup(again.close)
-        self.assertEqual(again.file(), data)
+        self.assertEqual(again.classifier.file(), data)
 
     def test_several_threads(self):
         project = project_testing.project(self, one=1)
@@ -252,7 +159,7 @@ class ProjectTest(absltest.TestCase):
             try:
                 for number in range(5):
                     project.add_photo(photo(kind, number), "a.jpg", class_name=f"class {kind}")
-                    project.classify(photo(kind))
+                    project.classifier.classify(photo(kind))
             except Exception as error:
                 errors.append(error)
 

@@ -1,6 +1,9 @@
 """Projects and photos for tests."""
 
+import dataclasses
+import functools
 import io
+import shutil
 import tempfile
 
 import numpy as np
@@ -50,3 +53,30 @@ def project(test: absltest.TestCase, **classes: int) -> Project:
         for number in range(count):
             found.add_photo(photo(kind, number), f"{name}_{number}.jpg", class_name=name)
     return found
+
+
+@functools.cache
+def _fitted_folder() -> tempfile.TemporaryDirectory:
+    """The folder of a fitted project; a fit takes seconds."""
+    found = tempfile.TemporaryDirectory()
+    project = Project(found.name + "/project")
+    for kind, name in enumerate(("one", "two")):
+        for number in range(3):
+            project.add_photo(photo(kind, number), f"{name}_{number}.jpg", class_name=name)
+    project.fit()
+    project.close()
+    return found
+
+
+def fitted_project(test: absltest.TestCase) -> Project:
+    """A project of its own for the test, with three photos of two classes, and a fit to them."""
+    place = folder(test) + "/project"
+    shutil.copytree(_fitted_folder().name + "/project", place)
+    found = Project(place)
+    test.addCleanup(found.close)
+    return found
+
+
+def keep(project: Project, value: bool) -> None:
+    """Turns the switch for the network's own classes."""
+    project.change(lambda state: dataclasses.replace(state, keep_classes=value), "keep")

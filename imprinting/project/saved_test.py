@@ -34,15 +34,14 @@ def open_into(project: Project, data: bytes) -> None:
 
 class SavedTest(parameterized.TestCase):
     def test_another_project_becomes_the_same(self):
-        project = project_testing.project(self, one=3, two=2)
-        project.fit()
+        project = project_testing.fitted_project(self)
         other = project_testing.project(self)
         other.add_photo(project_testing.photo(9), "a.jpg", class_name="three")
         open_into(other, written(project))
-        self.assertEqual(other.file(), project.file())
+        self.assertEqual(other.classifier.file(), project.classifier.file())
         self.assertEqual(
             [(each.name, len(each.photos)) for each in other.state.classes],
-            [("one", 3), ("two", 2)],
+            [("one", 3), ("two", 3)],
         )
         self.assertEqual(other.state.fit.description, project.state.fit.description)
         self.assertEqual(other.store.photo(other.state.classes[0].photos[0]).name, "one_0.jpg")
@@ -51,11 +50,11 @@ class SavedTest(parameterized.TestCase):
 
     def test_with_an_opened_network(self):
         project = project_testing.project(self, one=2)
-        project.open_network(project.file(), "mine.tflite")
+        project.open_network(project.classifier.file(), "mine.tflite")
         project.add_photo(project_testing.photo(3), "a.jpg", class_name="two")
         other = project_testing.project(self)
         open_into(other, written(project))
-        self.assertEqual(other.file(), project.file())
+        self.assertEqual(other.classifier.file(), project.classifier.file())
         self.assertEqual(other.state.base_name, "mine.tflite")
 
     def test_the_same_bytes(self):
@@ -70,12 +69,11 @@ class SavedTest(parameterized.TestCase):
         self.assertEqual(other.state.num_photos, 1)
 
     def test_a_fit_of_another_network(self):
-        project = project_testing.project(self, one=3, two=3)
-        project.fit()
+        project = project_testing.fitted_project(self)
         stranger = project_testing.project(self, three=1)
-        digest = stranger.store.add_model(stranger.file())
+        digest = stranger.store.add_model(stranger.classifier.file())
         fit = dataclasses.replace(project.state.fit, model=digest)
-        project.store.add_model(stranger.file())
+        project.store.add_model(stranger.classifier.file())
         for keeps in (True, False):
             bad = dataclasses.replace(fit, keeps_classes=keeps)
             project.change(lambda s, bad=bad: dataclasses.replace(s, fit=bad), "fit")
@@ -84,8 +82,7 @@ class SavedTest(parameterized.TestCase):
                 open_into(other, written(project))
 
     def test_bad_files_change_nothing(self):
-        project = project_testing.project(self, one=2)
-        project.fit()
+        project = project_testing.fitted_project(self)
         data = written(project)
         photo = f"photos/{project.store.photo(1).path.name}"
         described = json.loads(zipfile.ZipFile(io.BytesIO(data)).read("project.json"))

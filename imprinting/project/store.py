@@ -11,18 +11,16 @@ does not know are kept, since it may be the database that is incomplete.
 """
 
 import contextlib
-import errno
 import hashlib
-import os
 import pathlib
 import secrets
-import sqlite3
-import threading
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from imprinting.base import atomic_files
 from imprinting.project import state as states
+from imprinting.project.database import Database
+from imprinting.project.records import Computed, Photo, StoredFile
 from imprinting.project.state import State
 
 _FORMAT = 1
@@ -63,46 +61,6 @@ class Snapshot(NamedTuple):
     redo_label: str | None
 
 
-class Photo(NamedTuple):
-    """A photo of a project.
-
-    Attributes:
-      id: its number, which no other photo of the project ever gets.
-      name: the name of the file that it was added from.
-      path: its file.
-    """
-
-    id: int
-    name: str
-    path: pathlib.Path
-
-
-class StoredFile(NamedTuple):
-    """The file of a photo in the project's folder.
-
-    Attributes:
-      digest: the SHA-256 of its contents.
-      name: its name.
-    """
-
-    digest: str
-    name: str
-
-
-class Computed(NamedTuple):
-    """What a network computed from a photo: quanta, one row for each view of it.
-
-    Attributes:
-      views: the number of views.
-      embeddings: the bytes of its embeddings.
-      features: those of the features before these.
-    """
-
-    views: int
-    embeddings: bytes
-    features: bytes
-
-
 class Store:
     """The folder of a project. Several threads may use it; `change` is for one at a time.
 
@@ -123,25 +81,14 @@ class Store:
         self.folder = pathlib.Path(folder).absolute()
         _check_folder(self.folder)
         self.folder.mkdir(exist_ok=True)
-        self._lock = threading.RLock()
-        self._depth = 0
+        self._is_changing = False
         self._now = Snapshot(State(), 0, None, None)
-        # What `_now` becomes when the present transaction ends.
+        # What `_now` becomes when the present change ends.
         self._next = self._now
         self._position, self._operation = 0, ""
         # The names of all photos, which pages ask for several times a second.
         self._names: dict[int, str] = {}
-        with self._errors():
-            self._database = sqlite3.connect(
-                self.folder / "project.sqlite",
-                isolation_level=None,
-                check_same_thread=False,
-                timeout=1,
-            )
-            self._execute("PRAGMA locking_mode=EXCLUSIVE")
-            self._execute("PRAGMA journal_mode=WAL")
-            self._execute("PRAGMA synchronous=FULL")
-            self._database.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+        self._database = Database(self.folder / "project.sqlite", _SCHEMA)
         # After the database, without which they would be another program's.
         for each in (self._photos, self._models):
             each.mkdir(exist_ok=True)
@@ -172,25 +119,23 @@ class Store:
         Raises:
           OSError: if it cannot be written.
         """
-        with self._lock, self._errors():
-            if self._depth:
+        with self._database.lock:
+            if self._is_changing:
                 yield
                 return
             before = self._position, self._operation
-            self._execute("BEGIN IMMEDIATE")
-            self._depth += 1
+            self._is_changing = True
             try:
-                yield
-                self._execute("COMMIT")
+                with self._database.transaction():
+                    yield
                 self._now = self._next
             except BaseException:
                 self._next, (self._position, self._operation) = self._now, before
-                with contextlib.suppress(sqlite3.Error):
-                    self._execute("ROLLBACK")
+                with contextlib.suppress(OSError, ValueError):
                     self._read_names()
                 raise
             finally:
-                self._depth -= 1
+                self._is_changing = False
 
     def put(self, state: State, label: str, operation: str = "") -> None:
         """Makes a state the present one; what was undone cannot be redone any more.
@@ -202,12 +147,14 @@ class Store:
         """
         with self.change():
             if self._next.redo_label is not None:
-                self._execute("DELETE FROM states WHERE number > ?", self._position)
+                self._database.execute("DELETE FROM states WHERE number > ?", self._position)
             if not operation or operation != self._operation:
                 self._position += 1
-                self._execute("DELETE FROM states WHERE number < ?", self._position - MOST_UNDONE)
+                self._database.execute(
+                    "DELETE FROM states WHERE number < ?", self._position - MOST_UNDONE
+                )
             self._operation = operation
-            self._execute(
+            self._database.execute(
                 "INSERT OR REPLACE INTO states VALUES (?, ?, ?, ?)",
                 *(self._position, operation, label, state.to_json()),
             )
@@ -219,7 +166,7 @@ class Store:
 
     def redo(self) -> None:
         """Makes the change again that was undone. Raises a ValueError if there is none."""
-        self._step(1, "do again")
+        self._step(1, "redo")
 
     def write_photo(self, data: bytes, ending: str) -> StoredFile:
         """Writes the file of a photo, unless it is there already; several threads may do so.
@@ -243,14 +190,14 @@ class Store:
           name: the name of the file that it was added from.
         """
         with self.change():
-            found = self._execute("SELECT id FROM photos WHERE digest = ?", stored.digest)
+            found = self._database.execute("SELECT id FROM photos WHERE digest = ?", stored.digest)
             if found:
                 return int(found[0][0])
-            self._execute(
+            self._database.execute(
                 "INSERT INTO photos (digest, name, file) VALUES (?, ?, ?)",
                 *(stored.digest, name, stored.name),
             )
-            ((photo,),) = self._execute("SELECT last_insert_rowid()")
+            ((photo,),) = self._database.execute("SELECT last_insert_rowid()")
             self._names[photo] = name
             return int(photo)
 
@@ -262,7 +209,7 @@ class Store:
         """
         found = []
         if abs(photo_id) <= _GREATEST:
-            found = self._execute("SELECT name, file FROM photos WHERE id = ?", photo_id)
+            found = self._database.execute("SELECT name, file FROM photos WHERE id = ?", photo_id)
         if not found:
             raise ValueError(f"expected the number of a photo, got {photo_id}, which is none")
         return Photo(photo_id, found[0][0], self._photos / found[0][1])
@@ -270,7 +217,7 @@ class Store:
     @property
     def key(self) -> str:
         """A text that no other project has."""
-        ((value,),) = self._execute("SELECT value FROM numbers WHERE name = 'key'")
+        ((value,),) = self._database.execute("SELECT value FROM numbers WHERE name = 'key'")
         return f"{value:x}"
 
     def names(self) -> dict[int, str]:
@@ -286,13 +233,13 @@ class Store:
           computed: the results.
         """
         with self.change():
-            self._execute(
+            self._database.execute(
                 "INSERT OR REPLACE INTO computed VALUES (?, ?, ?, ?, ?)", photo_id, base, *computed
             )
 
     def computed(self, base: str) -> dict[int, Computed]:
         """What a network computed from photos, by the photos' ids."""
-        found = self._execute(
+        found = self._database.execute(
             "SELECT photo, views, embeddings, features FROM computed WHERE base = ?", base
         )
         return {photo: Computed(*values) for photo, *values in found}
@@ -304,7 +251,7 @@ class Store:
         with self.change():
             if not path.exists():
                 atomic_files.write_atomically(str(path), data, durable=True)
-            self._execute("INSERT OR IGNORE INTO models VALUES (?)", digest)
+            self._database.execute("INSERT OR IGNORE INTO models VALUES (?)", digest)
         return digest
 
     def model(self, digest: str) -> bytes:
@@ -313,12 +260,11 @@ class Store:
 
     def close(self) -> None:
         """Lets other programs open the project."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def _start(self) -> None:
         with self.change():
-            numbers = dict(self._execute("SELECT name, value FROM numbers"))
+            numbers = dict(self._database.execute("SELECT name, value FROM numbers"))
             if numbers.get("format", _FORMAT) != _FORMAT:
                 raise ValueError(
                     f"expected a project of format {_FORMAT}, got {numbers['format']} in "
@@ -335,7 +281,7 @@ class Store:
         for path in unused:
             path.unlink(missing_ok=True)
         # Otherwise a new project would be only in the log, until it has some size.
-        self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._database.write_log()
 
     def _create(self) -> None:
         known = [path for folder in (self._photos, self._models) for path in folder.iterdir()]
@@ -345,10 +291,12 @@ class Store:
                 f"{len(known)} files; restore project.sqlite, with project.sqlite-wal if there is "
                 "one, from a backup, or name another folder and add the photos to it"
             )
-        self._execute("INSERT INTO states VALUES (0, '', '', ?)", self._next.state.to_json())
-        self._execute("INSERT INTO numbers VALUES ('format', ?)", _FORMAT)
+        self._database.execute(
+            "INSERT INTO states VALUES (0, '', '', ?)", self._next.state.to_json()
+        )
+        self._database.execute("INSERT INTO numbers VALUES ('format', ?)", _FORMAT)
         # Pages keep the pictures of a project, and two may follow each other on the same port.
-        self._execute("INSERT INTO numbers VALUES ('key', ?)", secrets.randbits(48))
+        self._database.execute("INSERT INTO numbers VALUES ('key', ?)", secrets.randbits(48))
         self._move(self._next.state, None, None)
 
     def _forget_unused(self) -> list[pathlib.Path]:
@@ -359,7 +307,7 @@ class Store:
         """
         unused = [p for f in (self._photos, self._models) for p in f.glob("*.partial-*")]
         photos, models = set[int](), set[str]()
-        for (text,) in self._execute("SELECT state FROM states"):
+        for (text,) in self._database.execute("SELECT state FROM states"):
             try:
                 state = states.from_json(text)
             except ValueError:
@@ -367,19 +315,19 @@ class Store:
                 return unused
             photos |= {*state.photos()}
             models |= {state.base, state.fit.model if state.fit else ""}
-        for photo, file in self._execute("SELECT id, file FROM photos"):
+        for photo, file in self._database.execute("SELECT id, file FROM photos"):
             if photo not in photos:
-                self._execute("DELETE FROM photos WHERE id = ?", photo)
-                self._execute("DELETE FROM computed WHERE photo = ?", photo)
+                self._database.execute("DELETE FROM photos WHERE id = ?", photo)
+                self._database.execute("DELETE FROM computed WHERE photo = ?", photo)
                 unused.append(self._photos / file)
-        for (digest,) in self._execute("SELECT digest FROM models"):
+        for (digest,) in self._database.execute("SELECT digest FROM models"):
             if digest not in models:
-                self._execute("DELETE FROM models WHERE digest = ?", digest)
+                self._database.execute("DELETE FROM models WHERE digest = ?", digest)
                 unused.append(self._models / f"{digest}.tflite")
         return unused
 
     def _read_names(self) -> None:
-        self._names = dict(self._execute("SELECT id, name FROM photos"))
+        self._names = dict(self._database.execute("SELECT id, name FROM photos"))
 
     def _step(self, step: int, what: str) -> None:
         with self.change():
@@ -390,7 +338,7 @@ class Store:
     def _go(self, step: int) -> None:
         """Goes to another state of the history."""
         self._position += step
-        found = self._execute(
+        found = self._database.execute(
             "SELECT operation, state FROM states WHERE number = ?", self._position
         )
         if not found:
@@ -409,39 +357,14 @@ class Store:
     def _move(self, state: State, undo_label: str | None, redo_label: str | None) -> None:
         version = self._next.version + 1
         self._next = Snapshot(state, version, undo_label, redo_label)
-        self._execute(
+        self._database.execute(
             "INSERT OR REPLACE INTO numbers VALUES ('position', ?), ('version', ?)",
             *(self._position, version),
         )
 
     def _label(self, number: int) -> str | None:
-        found = self._execute("SELECT label FROM states WHERE number = ?", number)
+        found = self._database.execute("SELECT label FROM states WHERE number = ?", number)
         return found[0][0] if found else None
-
-    def _execute(self, statement: str, *values: object) -> list[tuple]:
-        with self._lock:
-            return self._database.execute(statement, values).fetchall()
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """Turns errors of SQLite into ones that users understand."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error):
-                raise OSError(
-                    f"expected a project that no other program has open, got {self.folder}; close "
-                    "the other one, or name another folder"
-                ) from error
-            path = str(self.folder / "project.sqlite")
-            if "full" in str(error):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path) from error
-            raise OSError(f"{path} cannot be written: {error}") from error
-        except sqlite3.DatabaseError as error:
-            raise ValueError(
-                f"expected a project in {self.folder}, got a file project.sqlite that is damaged "
-                f"or of another program ({error}); name another folder"
-            ) from error
 
 
 def _check_folder(folder: pathlib.Path) -> None:

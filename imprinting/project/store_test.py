@@ -6,8 +6,9 @@ import sqlite3
 from absl.testing import absltest
 
 from imprinting.project import project_testing
+from imprinting.project.records import Computed
 from imprinting.project.state import PhotoClass, State
-from imprinting.project.store import MOST_UNDONE, Computed, Store
+from imprinting.project.store import MOST_UNDONE, Store
 
 
 def named(name: str, *photos: int) -> State:
@@ -168,7 +169,7 @@ class StoreTest(absltest.TestCase):
     def test_a_damaged_state_of_the_past(self):
         self.store.put(named("mug"), "add")
         self.store.put(named("cup"), "rename")
-        self.store._execute("UPDATE states SET state = '{}' WHERE number = 1")
+        self.store._database.execute("UPDATE states SET state = '{}' WHERE number = 1")
         self.reopen()
         self.assertEqual(self.store.state, named("cup"))
         with self.assertRaisesRegex(ValueError, "expected the description of a project"):
