@@ -139,7 +139,7 @@ def report_html(project: Project) -> bytes:
             confusion=pictures.confusion(*found.table(names)),
             suspects=[
                 (
-                    f"is in {names[found.labels[each.photo]]}, but looks more like "
+                    f"This photo is in {names[found.labels[each.photo]]}, but looks more like "
                     f"{answers[each.likely]}.",
                     picture,
                 )

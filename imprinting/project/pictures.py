@@ -88,4 +88,11 @@ def _shortened(name: str) -> str:
 
 def _width(text: str) -> float:
     """A bound of the width of a text, in units of its font's size."""
-    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.62 for c in text)
+    return sum(_character_width(character) for character in text)
+
+
+def _character_width(character: str) -> float:
+    # Those of DejaVu Sans, which is wider than other fonts.
+    if unicodedata.east_asian_width(character) in "WF" or character in "MWmw@%":
+        return 1.0
+    return 0.8 if character.isupper() else 0.64

@@ -7,14 +7,19 @@ from xml.etree import ElementTree
 
 _STYLE = """
 :root{color-scheme:light dark}
-body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;
-overflow-wrap:anywhere}
-table{border-collapse:collapse}
-th,td{text-align:left;padding:.3rem 1rem .3rem 0;border-bottom:1px solid #8886;vertical-align:top}
-td.number{text-align:right;font-variant-numeric:tabular-nums}
-img{border-radius:4px;margin:0 4px 4px 0;max-width:100%}
-.photos img{height:72px}
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}
+table{border-collapse:collapse;width:100%}
+th,td{text-align:left;padding:.5rem 0;border-bottom:1px solid #8886;vertical-align:top}
+th+th,td+td{text-align:right;padding-left:1rem;white-space:nowrap;width:1%}
+td,p{overflow-wrap:anywhere}
+td+td{font-variant-numeric:tabular-nums}
+img{border-radius:4px;max-width:100%}
+.photos{display:flex;flex-wrap:wrap;gap:4px;margin-top:.25rem}
+.photos img{height:64px}
+.suspect{display:flex;gap:1rem;align-items:center;margin:.25rem 0}
+.suspect img{height:96px;max-width:40%}
 .picture{overflow-x:auto}
+.picture img{max-width:none}
 """
 
 
@@ -88,7 +93,10 @@ def html(contents: Contents) -> bytes:
     if contents.suspects:
         _add(body, "h2", "Photos that may be in the wrong class")
         for sentence, photo in contents.suspects:
-            _image(_add(body, "p", ""), "image/jpeg", photo, sentence).tail = f" {sentence}"
+            suspect = ElementTree.SubElement(body, "div", {"class": "suspect"})
+            # The sentence beside it says what matters.
+            _image(suspect, "image/jpeg", photo, "")
+            _add(suspect, "p", sentence)
     text = ElementTree.tostring(page, encoding="unicode", method="html")
     return b"<!DOCTYPE html>\n" + text.encode()
 
@@ -101,14 +109,15 @@ def _summary(body: ElementTree.Element, contents: Contents) -> None:
         body,
         "p",
         f"The network is {contents.network}, with {classes} from {photos}{kept}. A photo is "
-        f"unknown if its best class has a probability of less than {contents.threshold:.0%}.",
+        f"unknown if its best class has a probability of less than {_percent(contents.threshold)}.",
     )
     if contents.accuracy is not None:
+        left_out = _counted(contents.num_left_out, "photo is", "photos are")
         _add(
             body,
             "p",
-            f"{contents.accuracy:.1%} of {contents.num_left_out:,} photos are recognised by a "
-            "classifier that was made without them.",
+            f"{_percent(contents.accuracy, 1)} of {left_out} recognised by a classifier that was "
+            "made without them.",
         )
     if contents.fit:
         _add(body, "p", contents.fit)
@@ -117,18 +126,19 @@ def _summary(body: ElementTree.Element, contents: Contents) -> None:
 def _classes(body: ElementTree.Element, rows: Sequence[Row]) -> None:
     table = ElementTree.SubElement(body, "table")
     heading = ElementTree.SubElement(table, "tr")
-    for text in ("Class", "Photos", "Recognised", ""):
+    for text in ("Class", "Photos", "Recognised"):
         _add(heading, "th", text).set("scope", "col")
     for row in rows:
         line = ElementTree.SubElement(table, "tr")
-        _add(line, "td", row.name)
-        accuracy = "–" if row.accuracy is None else f"{row.accuracy:.0%}"  # noqa: RUF001
-        for text in (f"{row.num_photos:,}", accuracy):
-            _add(line, "td", text).set("class", "number")
-        photos = _add(line, "td", "")
-        photos.set("class", "photos")
+        photos = ElementTree.SubElement(_add(line, "td", row.name), "div", {"class": "photos"})
         for photo in row.thumbnails:
             _image(photos, "image/jpeg", photo, f"A photo of {row.name}")
+        _add(line, "td", f"{row.num_photos:,}")
+        _add(line, "td", "–" if row.accuracy is None else _percent(row.accuracy))  # noqa: RUF001
+
+
+def _percent(share: float, digits: int = 0) -> str:
+    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def _counted(count: int, one: str, several: str) -> str:

@@ -41,7 +41,7 @@ class ReportTest(absltest.TestCase):
         text = " ".join(page.text)
         for expected in (
             "2 new classes from 6 photos and 1,000 classes of its own",
-            "80.0% of 5 photos",
+            "80.0\N{NO-BREAK SPACE}% of 5 photos are recognised",
             "<script>alert(1)</script>",
             "我的杯子",
             "Embedding: fitted.",
@@ -51,7 +51,8 @@ class ReportTest(absltest.TestCase):
         self.assertNotIn("script", page.tags)
         self.assertLen(page.images, 3)
         self.assertTrue(all(image["src"].startswith("data:image/") for image in page.images))
-        self.assertTrue(all(image["alt"] for image in page.images))
+        self.assertTrue(all("alt" in image for image in page.images))
+        self.assertLen([image for image in page.images if image["alt"]], 2)
 
     def test_without_results(self):
         row = report.Row("mug", 1, None, [])

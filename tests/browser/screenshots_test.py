@@ -110,6 +110,20 @@ class ScreenshotsTest(BrowserTestCase):
 
         self.each_look("results", show)
 
+    def test_the_report(self):
+        self.two_classes()
+        self.add("<b>我的</b> " + "W" * 100, [part(1, 95), part(1, 96)])
+        self.add("flower", [part(0, 70)])
+        report = self.root / "report.html"
+        report.write_bytes(self.app.request("GET", "/api/export/report.html").body)
+        for size, theme in _LOOKS:
+            page = self.browser.new_page(
+                viewport={"width": size[0], "height": size[1]}, color_scheme=theme
+            )
+            page.goto(report.as_uri())
+            self.look(page, f"report_{size[0]}_{theme}")
+            page.close()
+
     def test_dialogs_and_menus(self):
         self.two_classes()
         photo = self.photo(1, 0)
