@@ -44,6 +44,20 @@ class Fold(NamedTuple):
     bias: tf.Tensor
 
 
+class Moments(NamedTuple):
+    """What is known of the channels of a batch of activations.
+
+    Attributes:
+      mean: float32 [channels].
+      variance: float32 [channels], the unbiased one.
+      count: float32, the number of values of each channel.
+    """
+
+    mean: tf.Tensor
+    variance: tf.Tensor
+    count: tf.Tensor
+
+
 class Statistics:
     """Batch norm's variables: gamma g, beta b, moving mean m and moving variance v."""
 
@@ -76,7 +90,7 @@ class Statistics:
             multiplier = self._gamma * tf.rsqrt(variance)
         return Fold((multiplier,), None, self._beta - self._mean * multiplier)
 
-    def fold_with_batch(self, raw: tf.Tensor) -> Fold:
+    def fold_with_batch(self, moments: Moments) -> Fold:
         """Uses the mean mb and the variance vb of a batch, and moves the moving statistics.
 
         The folded kernel is still W g rsqrt(v + eps), so that its range does not jump from
@@ -85,10 +99,9 @@ class Statistics:
         bit can change how a fake-quant node rounds.
 
         Args:
-          raw: the convolution with the original kernel, whose statistics are used.
+          moments: those of the convolution with the original kernel.
         """
-        mean, unbiased = batch_moments(raw)
-        count = _count(raw)
+        mean, unbiased, count = moments
         variance = unbiased * ((count - 1.0) / count)
         inverse = tf.rsqrt(variance + self._params.epsilon)
         correction = tf.rsqrt(self._variance + self._params.epsilon) / inverse
@@ -112,9 +125,8 @@ def _count(net: tf.Tensor) -> tf.Tensor:
     return tf.cast(tf.reduce_prod(tf.shape(net)[:3]), tf.float32)
 
 
-@tf.custom_gradient
-def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
-    """Mean and unbiased variance of each channel, in one pass, with their gradients.
+def batch_moments(net: tf.Tensor) -> Moments:
+    """The moments of each channel, in one pass, with their gradients.
 
     TensorFlow's fused batch norm returns both, but does not have their gradients. For N
     values x of a channel with mean m, these are 1 / N and 2 (x - m) / (N - 1).
@@ -122,26 +134,73 @@ def batch_moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable
     Args:
       net: float32 [batch, height, width, channels]. For a single value per channel, the
         variance is 0.
-
-    Returns:
-      Mean and variance, float32 [channels] each.
     """
     channels = net.shape[-1]
-    _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=net,
-        scale=tf.ones([channels]),
-        offset=tf.zeros([channels]),
-        mean=[],
-        variance=[],
-        is_training=True,
-    )
+    count = _count(net)
 
-    def gradient(d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
-        count = _count(net)
-        slope = d_variance * 2.0 / tf.maximum(count - 1.0, 1.0)
-        return _affine(net, slope, d_mean / count - mean * slope)
+    @tf.custom_gradient
+    def moments(net: tf.Tensor) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
+        _, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=net,
+            scale=tf.ones([channels]),
+            offset=tf.zeros([channels]),
+            mean=[],
+            variance=[],
+            is_training=True,
+        )
 
-    return (mean, variance), gradient
+        def gradient(d_mean: tf.Tensor, d_variance: tf.Tensor) -> tf.Tensor:
+            slope = d_variance * 2.0 / tf.maximum(count - 1.0, 1.0)
+            return _affine(net, slope, d_mean / count - mean * slope)
+
+        return (mean, variance), gradient
+
+    return Moments(*moments(net), count)
+
+
+def pointwise_moments(net: tf.Tensor, kernel: tf.Tensor) -> Moments:
+    """The moments of each channel of a pointwise convolution, without the convolution.
+
+    The results of the convolution are linear in its inputs x. With their mean m, their covariance
+    C and the kernel W, the means are m'W, and the variances the diagonal of W'CW. C takes as many
+    operations as a convolution with as many outputs as inputs, and so does the gradient; the
+    gradients of a convolution take twice as many, and its results are memory to read again.
+
+    Args:
+      net: float32 [batch, height, width, inputs].
+      kernel: float32 [1, 1, inputs, outputs].
+
+    Returns:
+      The moments of the outputs; the variance of a single value is 0.
+    """
+    inputs, outputs = kernel.shape[-2:]
+    count = _count(net)
+
+    @tf.custom_gradient
+    def moments(
+        rows: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tuple[tf.Tensor, tf.Tensor], Callable]:
+        mean = tf.reduce_mean(rows, axis=0)
+        # The sums of products themselves, minus those of the means, would lose digits of variances
+        # that are small next to the means.
+        centred = rows - mean
+        divisor = tf.maximum(count - 1.0, 1.0)
+        covariance = tf.matmul(centred, centred, transpose_a=True) / divisor
+        weighted = tf.matmul(covariance, weights)
+        mean_out = tf.linalg.matvec(weights, mean, transpose_a=True)
+        variance_out = tf.reduce_sum(weights * weighted, axis=0)
+
+        def gradient(d_mean: tf.Tensor, d_variance: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            d_covariance = tf.matmul(weights * d_variance, weights, transpose_b=True)
+            slope = 2.0 * d_covariance / divisor
+            offset = tf.linalg.matvec(weights, d_mean) / count - tf.linalg.matvec(slope, mean)
+            d_weights = mean[:, tf.newaxis] * d_mean + 2.0 * weighted * d_variance
+            return tf.nn.bias_add(tf.matmul(rows, slope), offset), d_weights
+
+        return (mean_out, variance_out), gradient
+
+    found = moments(tf.reshape(net, [-1, inputs]), tf.reshape(kernel, [inputs, outputs]))
+    return Moments(*found, count)
 
 
 @tf.custom_gradient

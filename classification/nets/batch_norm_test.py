@@ -84,7 +84,7 @@ class StatisticsTest(_BatchTestCase):
         np.testing.assert_allclose(bias, beta - mean * expected, rtol=1e-5, atol=1e-6)
 
     def test_batch_statistics(self):
-        fold = self.build().fold_with_batch(self.inputs)
+        fold = self.build().fold_with_batch(batch_norm.batch_moments(self.inputs))
         beta, gamma, _, variance = self.start()
         factors, output, bias = self.session.run(fold)
         # The factors of the kernel depend only on the moving variance.
@@ -99,7 +99,7 @@ class StatisticsTest(_BatchTestCase):
         )
 
     def test_batch_moves_averages(self):
-        self.build().fold_with_batch(self.inputs)
+        self.build().fold_with_batch(batch_norm.batch_moments(self.inputs))
         *untouched, mean, variance = self.start()
         self.session.run(tf.get_collection(tf.GraphKeys.UPDATE_OPS))
         values = self.session.run(tf.global_variables())
@@ -113,12 +113,14 @@ class StatisticsTest(_BatchTestCase):
 
 class BatchMomentsTest(_BatchTestCase):
     def test_values(self):
-        mean, variance = self.session.run(batch_norm.batch_moments(self.inputs))
+        mean, variance, count = self.session.run(batch_norm.batch_moments(self.inputs))
+        self.assertEqual(count, _COUNT)
         np.testing.assert_allclose(mean, self.values.mean(0), rtol=1e-5)
         np.testing.assert_allclose(variance, self.values.var(0, ddof=1), rtol=1e-5)
 
     def test_gradients_equal_nn_moments(self):
-        ours, theirs = batch_norm.batch_moments(self.inputs), tf.nn.moments(self.inputs, [0, 1, 2])
+        ours = batch_norm.batch_moments(self.inputs)[:2]
+        theirs = tf.nn.moments(self.inputs, [0, 1, 2])
         slope = self.draw([_CHANNELS])
         # TensorFlow divides the variance by N, we divide by N - 1.
         factors = (1, _COUNT / (_COUNT - 1))
@@ -130,7 +132,7 @@ class BatchMomentsTest(_BatchTestCase):
 
     def test_gradients_equal_finite_differences(self):
         loss = tf.add_n(
-            [tf.reduce_sum(value**2) for value in batch_norm.batch_moments(self.inputs)]
+            [tf.reduce_sum(value**2) for value in batch_norm.batch_moments(self.inputs)[:2]]
         )
         gradient = self.session.run(tf.gradients(loss, self.inputs)[0])
         change = self.draw(self.batch.shape)
@@ -142,12 +144,58 @@ class BatchMomentsTest(_BatchTestCase):
 
     def test_single_value_per_channel(self):
         net = tf.constant(self.batch[:1, :1, :1])
-        mean, variance = batch_norm.batch_moments(net)
+        mean, variance, _ = batch_norm.batch_moments(net)
         gradient = tf.gradients([mean, variance], net)[0]
         mean, variance, gradient = self.session.run([mean, variance, gradient])
         np.testing.assert_array_equal(mean, self.batch[0, 0, 0])
         np.testing.assert_array_equal(variance, np.zeros(_CHANNELS))
         np.testing.assert_array_equal(gradient, np.ones([1, 1, 1, _CHANNELS]))
+
+
+class PointwiseMomentsTest(_BatchTestCase):
+    """The moments without the convolution, against those of its results."""
+
+    _OUTPUTS = 5
+
+    def setUp(self):
+        super().setUp()
+        self.kernel = tf.constant(self.draw([1, 1, _CHANNELS, self._OUTPUTS]))
+
+    def both(self, inputs):
+        convolved = tf.nn.conv2d(inputs, self.kernel, strides=1, padding="SAME")
+        moments = batch_norm.pointwise_moments(inputs, self.kernel)
+        return moments, batch_norm.batch_moments(convolved)
+
+    def test_values(self):
+        for ours, expected in zip(*self.session.run(self.both(self.inputs)), strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-5)
+
+    def test_gradients(self):
+        d_mean, d_variance = self.draw([self._OUTPUTS]), self.draw([self._OUTPUTS])
+        found = [
+            tf.gradients([mean, variance], [self.inputs, self.kernel], [d_mean, d_variance])
+            for mean, variance, _ in self.both(self.inputs)
+        ]
+        for ours, expected in zip(*self.session.run(found), strict=True):
+            np.testing.assert_allclose(ours, expected, rtol=1e-4, atol=1e-6)
+
+    def test_small_variance_next_to_the_mean(self):
+        inputs = tf.constant(6 + 1e-3 * self.batch)
+        ours, _ = self.session.run(self.both(inputs))
+        values = np.float64(self.session.run(inputs)).reshape([_COUNT, _CHANNELS])
+        expected = (values @ np.float64(self.session.run(self.kernel)[0, 0])).var(0, ddof=1)
+        np.testing.assert_allclose(ours.variance, expected, rtol=1e-3)
+
+    def test_single_value(self):
+        inputs = tf.constant(self.batch[:1, :1, :1])
+        ours, _ = self.both(inputs)
+        gradient = tf.gradients([ours.mean, ours.variance], inputs)[0]
+        mean, variance, gradient, kernel = self.session.run(
+            [ours.mean, ours.variance, gradient, self.kernel]
+        )
+        np.testing.assert_allclose(mean, self.batch[0, 0, 0] @ kernel[0, 0], rtol=1e-6)
+        np.testing.assert_array_equal(variance, np.zeros(self._OUTPUTS))
+        np.testing.assert_allclose(gradient[0, 0, 0], kernel[0, 0].sum(axis=1), rtol=1e-6)
 
 
 class AffineTest(_BatchTestCase):

@@ -15,11 +15,20 @@ from collections.abc import Callable
 import tensorflow.compat.v1 as tf
 
 from classification.nets import fake_quant
-from classification.nets.batch_norm import BatchNorm, Statistics, affine
+from classification.nets.batch_norm import (
+    BatchNorm,
+    Moments,
+    Statistics,
+    affine,
+    batch_moments,
+    pointwise_moments,
+)
 from classification.nets.fake_quant import Quantization, Range
 from third_party.tf_slim.slim import slim
 
 Convolve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# Returns the moments of a convolution's results, from its inputs and its kernel.
+ComputeMoments = Callable[[tf.Tensor, tf.Tensor], Moments]
 
 
 class Mode(enum.Enum):
@@ -128,6 +137,7 @@ def conv2d(
             weights,
             _multiply if is_product else functools.partial(_convolve, stride),
             options,
+            moments=pointwise_moments if _has_fast_moments(inputs, weights, stride) else None,
             scale_kernel=lambda w, scale: w * scale,
             channels=num_outputs,
             relu6=relu6,
@@ -186,6 +196,17 @@ def _multiply(inputs: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     return net[:, tf.newaxis, tf.newaxis, :]
 
 
+def _has_fast_moments(inputs: tf.Tensor, kernel: tf.Tensor, stride: int) -> bool:
+    """Whether `pointwise_moments` takes fewer operations than a convolution and its gradients."""
+    height, width, num_inputs, num_outputs = kernel.shape
+    if not height == width == stride == 1 or None in inputs.shape[:3].as_list():
+        return False
+    positions = inputs.shape[:3].num_elements()
+    # Depthwise convolutions have no such form: each channel's variance would need the products of
+    # all pairs of a kernel's nine positions, and the convolution has nine products.
+    return 2 * num_inputs * (positions + num_outputs) < 3 * positions * num_outputs
+
+
 def _kernel(
     name: str, shape: list[int], options: LayerOptions, *, weight_decay: float = 0.0
 ) -> tf.Variable:
@@ -207,6 +228,7 @@ def _layer(
     convolve: Convolve,
     options: LayerOptions,
     *,
+    moments: ComputeMoments | None = None,
     scale_kernel: Callable[[tf.Tensor, tf.Tensor], tf.Tensor],
     channels: int,
     relu6: bool,
@@ -249,7 +271,8 @@ def _layer(
         with tf.variable_scope(batch_norm_scope):
             statistics = Statistics(channels, batch_norm, mode.is_trainable)
             if mode.is_training and not batch_norm.freeze:
-                fold = statistics.fold_with_batch(convolve(inputs, weights))
+                moments = moments or (lambda x, w: batch_moments(convolve(x, w)))
+                fold = statistics.fold_with_batch(moments(inputs, weights))
             else:
                 # In the reference's networks, with one range for each kernel, it is rsqrt.
                 per_channel = quantization is not None and quantization.per_channel

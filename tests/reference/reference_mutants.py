@@ -27,23 +27,23 @@ def _biased_variance() -> Iterator[None]:
     """Updates the moving variance with the biased variance of a batch, without n / (n - 1)."""
     fused, move = slim_layers.nn.fused_batch_norm, batch_norm.Statistics._move
 
-    def biased(value: tf.Tensor, net: tf.Tensor) -> tf.Tensor:
-        count = float(net.shape[:3].num_elements())
+    def biased(value: tf.Tensor, count: tf.Tensor | float) -> tf.Tensor:
         return value * ((count - 1) / count)
 
     def fused_biased(x: tf.Tensor, *args: Any, is_training: bool = True, **more: Any) -> Any:
         outputs, mean, variance = fused(x, *args, is_training=is_training, **more)
-        return outputs, mean, biased(variance, x) if is_training else variance
+        count = float(x.shape[:3].num_elements())
+        return outputs, mean, biased(variance, count) if is_training else variance
 
     fold = batch_norm.Statistics.fold_with_batch
 
-    def fold_biased(self: batch_norm.Statistics, raw: tf.Tensor) -> batch_norm.Fold:
+    def fold_biased(self: batch_norm.Statistics, moments: batch_norm.Moments) -> batch_norm.Fold:
         def move_biased(_: Any, variable: tf.Variable, value: tf.Tensor) -> None:
             is_variance = variable.op.name.endswith("variance")
-            move(self, variable, biased(value, raw) if is_variance else value)
+            move(self, variable, biased(value, moments.count) if is_variance else value)
 
         with mock.patch.object(batch_norm.Statistics, "_move", move_biased):
-            return fold(self, raw)
+            return fold(self, moments)
 
     with (
         mock.patch.object(slim_layers.nn, "fused_batch_norm", fused_biased),
