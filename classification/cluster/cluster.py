@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow.compat.v1 as tf
+from tensorflow.core.protobuf import rewriter_config_pb2
 
 from classification.cluster.cluster_spec import Task
 
@@ -65,11 +66,20 @@ class Cluster:
             return None
         return tf.train.replica_device_setter(ps_tasks=self.num_ps, worker_device=self._device)
 
-    def session_config(self) -> tf.ConfigProto:
-        """The configuration of sessions, which wait for parameter servers but not for workers."""
+    def session_config(self, *, fuse: bool = False) -> tf.ConfigProto:
+        """The configuration of sessions, which wait for parameter servers but not for workers.
+
+        Args:
+          fuse: see `session_creator`.
+        """
         config = tf.ConfigProto(device_filters=["/job:ps", self._device] if self.num_ps else [])
-        # The meta-optimizer takes half of the starting time of training, and makes no step faster.
-        config.graph_options.rewrite_options.disable_meta_optimizer = True
+        rewriting = config.graph_options.rewrite_options
+        if fuse:
+            rewriting.optimizers.append("remap")
+            rewriting.meta_optimizer_iterations = rewriter_config_pb2.RewriterConfig.ONE
+        else:
+            # All optimizers together take half of the starting time, and make no step faster.
+            rewriting.disable_meta_optimizer = True
         return config
 
     def session_creator(
@@ -80,6 +90,7 @@ class Cluster:
         ended: Callable[[], bool],
         on_return: Callable[[tf.Session], None] | None = None,
         say: Callable[[str], None],
+        fuse: bool = False,
     ) -> tf.train.SessionCreator:
         """Creates the sessions of a `tf.train.MonitoredSession`, also after a failure.
 
@@ -95,8 +106,10 @@ class Cluster:
             It may also raise an error to end the waiting.
           on_return: called with the session when a restarted chief continues from such values.
           say: called with a line when a session begins to wait.
+          fuse: whether convolutions are fused with the bias and the Relu6 that follow. Steps with a
+            frozen base take a fifth less time with it; if all is trained, nothing can be fused.
         """
-        config = self.session_config()
+        config = self.session_config(fuse=fuse)
         chief = None
         if self.is_chief:
             chief = tf.train.ChiefSessionCreator(
@@ -104,7 +117,7 @@ class Cluster:
             )
             if not self.master:
                 return chief
-        return _WaitingSessionCreator(self, scaffold, chief, ended, on_return, say)
+        return _WaitingSessionCreator(self, scaffold, chief, config, ended, on_return, say)
 
     def leave(self) -> None:
         """Informs the running parameter servers that this worker no longer needs them."""
@@ -133,6 +146,7 @@ class _WaitingSessionCreator(tf.train.SessionCreator):
         cluster: Cluster,
         scaffold: tf.train.Scaffold,
         chief: tf.train.ChiefSessionCreator | None,
+        config: tf.ConfigProto,
         ended: Callable[[], bool],
         on_return: Callable[[tf.Session], None] | None,
         say: Callable[[str], None],
@@ -144,7 +158,7 @@ class _WaitingSessionCreator(tf.train.SessionCreator):
         self._say = say
         self._waiting_for = ""
         self._worker = tf.train.WorkerSessionCreator(
-            scaffold, cluster.master, config=cluster.session_config(), max_wait_secs=0
+            scaffold, cluster.master, config=config, max_wait_secs=0
         )
 
     def create_session(self) -> tf.Session:

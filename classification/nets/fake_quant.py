@@ -113,10 +113,27 @@ def _fake_quant_activations(
 
 
 def _delayed(quantized: tf.Tensor, inputs: tf.Tensor, quantization: Quantization) -> tf.Tensor:
+    """The quantised tensor from the delay on, and the tensor itself before."""
     if not quantization.delay:
         return quantized
-    started = tf.train.get_or_create_global_step() >= quantization.delay
-    return tf.cond(started, lambda: quantized, lambda: inputs, name="delayed")
+    with tf.name_scope("delayed"):
+        started = _has_started(quantization.delay)
+        # Of the two, only one is passed on, without a copy. For each tf.cond, TensorFlow would trace
+        # two functions and as many for their gradients: a third of the time to build a graph.
+        _, after = tf.raw_ops.Switch(data=quantized, pred=started)
+        before, _ = tf.raw_ops.Switch(data=inputs, pred=started)
+        return tf.raw_ops.Merge(inputs=[before, after]).output
+
+
+def _has_started(delay: int) -> tf.Tensor:
+    """Whether the global step has reached the delay; the same tensor for all of a graph."""
+    name = f"quantization_has_started_{delay}"
+    try:
+        return tf.get_default_graph().get_tensor_by_name(f"{name}:0")
+    except KeyError:
+        step = tf.train.get_or_create_global_step()
+        with tf.name_scope(None), tf.control_dependencies(None):
+            return tf.greater_equal(step, tf.constant(delay, step.dtype), name=name)
 
 
 def quantize_weights(

@@ -26,6 +26,8 @@ from classification.nets.batch_norm import (
 from classification.nets.fake_quant import Quantization, Range
 from third_party.tf_slim.slim import slim
 
+# Returns initial values of a shape and a type.
+Initializer = Callable[..., tf.Tensor]
 Convolve = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # Returns the moments of a convolution's results, from its inputs and its kernel.
 ComputeMoments = Callable[[tf.Tensor, tf.Tensor], Moments]
@@ -79,7 +81,7 @@ class LayerOptions:
     mode: Mode = Mode.TRAINING
     batch_norm: BatchNorm | None = None
     quantization: Quantization | None = None
-    initializer: tf.keras.initializers.Initializer | None = None
+    initializer: Initializer | None = None
     weight_decay: float = 0.0
     range_prefix: str = ""
     kernel_name: str = "weights"

@@ -103,7 +103,7 @@ class Network:
     num_classes: int
     embedding_size: int
     build_base: BuildBase
-    initializer: Callable[[], tf.keras.initializers.Initializer]
+    initializer: Callable[[], Callable[..., tf.Tensor]]
     features_range: str
     published: PublishedClassifier
     calibrate: Callable[[Mapping[str, np.ndarray]], Calibration] | None = None

@@ -111,6 +111,7 @@ def run(
         ended=ended,
         on_return=_on_return(graph),
         say=display.say,
+        fuse=config.freeze_base_model and not config.cache_features,
     )
     reached = 0
     try:

@@ -25,6 +25,14 @@ class QuietTest(absltest.TestCase):
         )
         self.assertEqual(_stderr(code), "mine")
 
+    def test_keras_is_imported_only_if_it_is_used(self):
+        code = (
+            "import third_party.tensorflow.quiet, sys, tensorflow as tf; "
+            "assert 'keras' not in sys.modules; "
+            "assert 'keras' in tf.keras.layers.Dense.__module__"
+        )
+        self.assertEqual(_stderr(code), "")
+
     def test_other_messages_are_printed(self):
         code = (
             "import os, sys, types\n"
