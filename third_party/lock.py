@@ -32,8 +32,12 @@ WHEELS = {
     "third_party/lint/requirements": True,
     "third_party/pip/mediapipe": False,
     "third_party/pip/requirements": True,
+    # After the lock whose versions it has to share.
+    "third_party/pip/gpu": True,
     "third_party/pip/scikit_learn": False,
 }
+# Lock files that are used together with another, and so need the same versions.
+TOGETHER = {"third_party/pip/gpu": "third_party/pip/requirements"}
 DEBIAN = (
     "third_party/cc/debian.lock",
     "third_party/fonts/debian.lock",
@@ -123,8 +127,12 @@ def changes(old: str, new: str) -> list[str]:
     return found
 
 
-def resolve_wheels(stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool) -> str:
+def resolve_wheels(
+    stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool, together: pathlib.Path | None = None
+) -> str:
     """Resolves the requirements in `stem`.txt with pip, and returns the lock file's text.
+
+    The versions in `together`.lock are taken for the same packages.
 
     Raises:
       LockError: if pip fails, after it has printed why.
@@ -133,6 +141,8 @@ def resolve_wheels(stem: pathlib.Path, *, pip: str, upgrade: bool, deps: bool) -
     with tempfile.TemporaryDirectory() as folder:
         pins = pathlib.Path(folder, "constraints.txt")
         old = lock.read_text() if lock.exists() and not upgrade else ""
+        if together is not None:
+            old = together.with_suffix(".lock").read_text()
         pins.write_text("\n".join(constraints(old, requirements.read_text())))
         command = [sys.executable, "-I", "-B", f"{pip}/pip", "install", "--isolated", "--dry-run"]
         command += ["--quiet", "--ignore-installed", "--only-binary=:all:", "--no-input"]
@@ -195,7 +205,10 @@ def main() -> None:
     try:
         for name, deps in WHEELS.items():
             stem = root / name
-            text = resolve_wheels(stem, pip=str(pip), upgrade=options.upgrade, deps=deps)
+            together = root / TOGETHER[name] if name in TOGETHER else None
+            text = resolve_wheels(
+                stem, pip=str(pip), upgrade=options.upgrade, deps=deps, together=together
+            )
             write(stem.with_suffix(".lock"), text)
         locks = [root / name for name in DEBIAN]
         for lock, text in resolve_debian(locks, here / "debian/apt.sh").items():

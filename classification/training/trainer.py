@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow.compat.v1 as tf
-from tensorflow import config as tf_config
 
 from classification.base import runner
 from classification.cluster.cluster import Cluster
@@ -17,7 +16,14 @@ from classification.data.dataset import Dataset
 from classification.nets import checkpoints
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from classification.training import cached_features, run_folder, train_loop, train_step, warm_start
+from classification.training import (
+    cached_features,
+    devices,
+    run_folder,
+    train_loop,
+    train_step,
+    warm_start,
+)
 from classification.training.best_checkpoint import BestCheckpoint
 from classification.training.cached_features import Features
 from classification.training.step_display import Display
@@ -120,7 +126,7 @@ def train(
     with contextlib.ExitStack() as stack:
         stack.enter_context(signals)
         start = _find_start(run, stack)
-        tf_config.experimental.enable_op_determinism()
+        devices.make_deterministic(run.display.say)
         try:
             if _is_done(config, start.newest):
                 return _finish(run, start.newest)

@@ -35,10 +35,10 @@ def _requirements(text):
             found.append((" ".join(words), hashes))
     return found
 
-def _fetch_wheels(rctx):
-    """Copies or downloads each wheel of the lock file to wheels/SHA256.whl."""
+def _fetch_wheels(rctx, requirements):
+    """Copies or downloads each wheel to wheels/SHA256.whl."""
     missing = []
-    for line, hashes in _requirements(rctx.read(rctx.attr.lock)):
+    for line, hashes in requirements:
         if not hashes:
             fail("%s: expected a --hash for %s, got none; update the file with //third_party:lock" % (rctx.attr.lock, line))
         if not any([from_cache(rctx, h, "wheels/%s.whl" % h) for h in hashes]):
@@ -76,8 +76,20 @@ def _finish(rctx, build):
     rctx.file("BUILD", build, executable = False)
     rctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % rctx.name, executable = False)
 
+def _locked(rctx):
+    """Returns the requirements, with TensorFlow for CPUs or for GPUs, as --repo_env=TENSORFLOW says."""
+    locked = _requirements(rctx.read(rctx.attr.lock))
+    kind = rctx.os.environ.get("TENSORFLOW", "cpu")
+    if not rctx.attr.gpu_lock or kind == "cpu":
+        return locked
+    if kind != "gpu":
+        fail("expected --repo_env=TENSORFLOW=cpu or gpu, got %s" % kind)
+    others = [(line, hashes) for line, hashes in locked if not line.startswith("tensorflow-cpu==")]
+    known = {line: True for line, _ in others}
+    return others + [r for r in _requirements(rctx.read(rctx.attr.gpu_lock)) if r[0] not in known]
+
 def _pip_repository_impl(rctx):
-    _fetch_wheels(rctx)
+    _fetch_wheels(rctx, _locked(rctx))
     rctx.report_progress("unpacking the wheels")
     args = [str(rctx.path(rctx.attr._unpack)), str(rctx.path(rctx.attr._pip))]
     if rctx.attr.compile:
@@ -102,12 +114,17 @@ every runfiles tree and sandbox.
             allow_single_file = True,
             doc = "more targets: a file that is appended to the BUILD file",
         ),
+        gpu_lock = attr.label(
+            allow_single_file = True,
+            doc = "the wheels to use instead of tensorflow-cpu with --repo_env=TENSORFLOW=gpu",
+        ),
         _unpack = attr.label(default = "//third_party/pip:unpack.py"),
     ),
+    environ = ["TENSORFLOW"],
 )
 
 def _wheel_files_impl(rctx):
-    _fetch_wheels(rctx)
+    _fetch_wheels(rctx, _requirements(rctx.read(rctx.attr.lock)))
     for wheel in rctx.path("wheels").readdir():
         _python(rctx, ["-m", "zipfile", "-e", str(wheel), "all"], "unpacking " + rctx.name)
     for path, name in rctx.attr.files.items():

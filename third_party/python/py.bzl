@@ -7,7 +7,7 @@ _RUNNER = "//third_party/python:run_tests.py"
 _TEST_DEPS = [
     "@pypi//:absl_py",
     "@pypi//:numpy",
-    "@pypi//:tensorflow_cpu",
+    "@pypi//:tensorflow",
 ]
 
 # Marks the tests that `py_package` runs in one process.
