@@ -51,8 +51,7 @@ class Dataset:
         """
         return hashlib.sha256(f"{self.num_classes} {self._content()}".encode()).hexdigest()
 
-    # No function of the pipeline has Python's `if` or `for` on tensors. To look for them takes a fifth
-    # of a second.
+    # The pipeline's functions have no `if` or `for` on tensors, and looking for them takes 0.2 s.
     @tf.autograph.experimental.do_not_convert
     def batches(
         self,

@@ -155,7 +155,8 @@ def batch_moments(net: tf.Tensor) -> Moments:
 
         return (mean, variance), gradient
 
-    return Moments(*moments(net), count)
+    mean, variance = moments(net)
+    return Moments(mean, variance, count)
 
 
 def pointwise_moments(net: tf.Tensor, kernel: tf.Tensor) -> Moments:
@@ -199,8 +200,8 @@ def pointwise_moments(net: tf.Tensor, kernel: tf.Tensor) -> Moments:
 
         return (mean_out, variance_out), gradient
 
-    found = moments(tf.reshape(net, [-1, inputs]), tf.reshape(kernel, [inputs, outputs]))
-    return Moments(*found, count)
+    mean, variance = moments(tf.reshape(net, [-1, inputs]), tf.reshape(kernel, [inputs, outputs]))
+    return Moments(mean, variance, count)
 
 
 @tf.custom_gradient

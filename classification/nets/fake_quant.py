@@ -118,8 +118,8 @@ def _delayed(quantized: tf.Tensor, inputs: tf.Tensor, quantization: Quantization
         return quantized
     with tf.name_scope("delayed"):
         started = _has_started(quantization.delay)
-        # Of the two, only one is passed on, without a copy. For each tf.cond, TensorFlow would trace
-        # two functions and as many for their gradients: a third of the time to build a graph.
+        # Only one of the two is passed on, without a copy. For each tf.cond, TensorFlow would trace
+        # two functions, and as many for their gradients: a third of the time to build a graph.
         _, after = tf.raw_ops.Switch(data=quantized, pred=started)
         before, _ = tf.raw_ops.Switch(data=inputs, pred=started)
         return tf.raw_ops.Merge(inputs=[before, after]).output

@@ -29,9 +29,6 @@ median itself. Ratios of rows depend little on the machine.
 """
 
 import io
-import os
-import platform
-import re
 import statistics
 import sys
 from collections.abc import Collection, Mapping
@@ -157,17 +154,6 @@ def show(
     console.print(_scale(rates), soft_wrap=True)
 
 
-def machine() -> str:
-    """Returns the processor's name, the number of usable cores, and the memory, as text."""
-    with open("/proc/cpuinfo") as file:
-        information = file.read()
-    found = re.search(r"^model name\s*: (.*)$", information, re.MULTILINE)
-    name = found[1] if found else platform.machine()
-    vectors = " with AVX-512" if re.search(r"\bavx512f\b", information) else ""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{name}{vectors}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
-
-
 def run(setting: Setting, names: Collection[str]) -> None:
     """Measures, and prints the machine and the results.
 
@@ -178,7 +164,7 @@ def run(setting: Setting, names: Collection[str]) -> None:
     Raises:
       ValueError, OSError, ArithmeticError, tf.errors.OpError: see `training_speed.measure`.
     """
-    print(machine(), flush=True)
+    print(training_speed.machine(), flush=True)
     measured, rates = {}, {}
     # In this process, since it would change the peak memory of a row's process.
     after = training_speed.matrix_product()

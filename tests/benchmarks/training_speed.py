@@ -5,15 +5,17 @@ process, so that the peak memory of that process is the measurement's.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import functools
 import multiprocessing
 import os
+import platform
 import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 
 import third_party.tensorflow.quiet  # noqa: F401
@@ -33,7 +35,7 @@ from classification.training.step_display import Display, Step
 from classification.training.stop_signals import StopSignals
 from classification.training.train_step import Graph
 from classification.training.training_config import TrainingConfig
-from tests.benchmarks import jpeg_images
+from tests.benchmarks import jpeg_images, reference_step
 
 _WARM_UP = 3
 # A step on cached features takes milliseconds, so more of them are measured.
@@ -109,6 +111,17 @@ def measure(name: str, setting: Setting) -> Measured:
             ) from error
 
 
+def machine() -> str:
+    """Returns the processor's name, the number of usable cores, and the memory, as text."""
+    with open("/proc/cpuinfo") as file:
+        information = file.read()
+    found = re.search(r"^model name\s*: (.*)$", information, re.MULTILINE)
+    name = found[1] if found else platform.machine()
+    vectors = " with AVX-512" if re.search(r"\bavx512f\b", information) else ""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{name}{vectors}, {len(os.sched_getaffinity(0))} cores, {memory:.0f} GiB"
+
+
 def matrix_product(size: int = 4096, runs: int = 3) -> float:
     """Returns the rate of the fastest of several float32 products [size, size] in FLOP/s."""
     matrix = np.random.default_rng(0).random([size, size], np.float32)
@@ -134,16 +147,34 @@ def _peak() -> int:
     return int(found[1]) * 1024
 
 
-def _step(setting: Setting, *, quantize: bool, freeze_base: bool) -> list[float]:
-    """Measures training steps on a constant batch, without an input pipeline."""
-    with tf.Graph().as_default():
+@contextlib.contextmanager
+def step(
+    setting: Setting, *, quantize: bool, freeze_base: bool, reference: bool = False
+) -> Iterator[Callable[[], object]]:
+    """A function that takes a training step on a constant batch, without an input pipeline.
+
+    Args:
+      setting: the network and the batch.
+      quantize: whether the network is quantised.
+      freeze_base: whether only the layers above the base are trained.
+      reference: whether graph and session are those of TensorFlow 1's tools.
+    """
+    config = None if reference else Cluster().session_config(fuse=freeze_base)
+    form = reference_step.built() if reference else contextlib.nullcontext()
+    with tf.Graph().as_default(), form:
         graph = _build(setting, TrainingConfig(freeze_base_model=freeze_base), quantize=quantize)
-        with tf.Session() as session:
+        with tf.Session(config=config) as session:
             session.run(tf.global_variables_initializer())
             # The local variables of a frozen base are computed from the global ones.
             session.run(tf.local_variables_initializer())
             session.run(graph.initialize)
-            return _time(lambda: session.run([graph.step, graph.loss]), setting.steps)
+            yield lambda: session.run([graph.step, graph.loss])
+
+
+def _step(setting: Setting, *, quantize: bool, freeze_base: bool) -> list[float]:
+    """Measures training steps."""
+    with step(setting, quantize=quantize, freeze_base=freeze_base) as take:
+        return _time(take, setting.steps)
 
 
 def _cached_step(setting: Setting, *, quantize: bool) -> list[float]:

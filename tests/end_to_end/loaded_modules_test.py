@@ -1,7 +1,7 @@
 """Tests that programs load only what they use, since users wait for it: what --help loads.
 
-The tables have the packages from elsewhere that a program loads, without those that TensorFlow itself
-needs, and the folders of `classification`.
+The tables have the packages from elsewhere that a program loads, without those that TensorFlow
+itself needs, and the folders of `classification`.
 """
 
 import functools

@@ -10,7 +10,8 @@ from third_party.cc import tensorflow_probe
 
 class TensorflowProbeTest(absltest.TestCase):
     def test_extension_alone(self):
-        self.assertEqual(tensorflow_probe.version(), importlib.metadata.version("tensorflow-cpu"))
+        (wheel,) = importlib.metadata.packages_distributions()["tensorflow"]
+        self.assertEqual(tensorflow_probe.version(), importlib.metadata.version(wheel))
         self.assertTrue(tensorflow_probe.is_op("Conv2D"))
         self.assertFalse(tensorflow_probe.is_op("NoSuchOp"))
 
