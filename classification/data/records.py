@@ -83,6 +83,13 @@ def count(path: str) -> int:
         return sum(1 for _ in _spans(path, read_at, size))
 
 
+def spans(path: str) -> list[tuple[int, int]]:
+    """The offset and the length of each record in bytes, checksums included; see `count`."""
+    with storage.opened(path) as (read_at, size):
+        frame = _HEAD_BYTES + _TAIL_BYTES
+        return [(o - _HEAD_BYTES, length + frame) for o, length in _spans(path, read_at, size)]
+
+
 def count_each(paths: Sequence[str]) -> dict[str, int]:
     """The number of records in each of several files. Raises what `count` raises."""
     return dict(zip(paths, storage.each(count, paths), strict=True))

@@ -30,6 +30,11 @@ class RecordsTest(parameterized.TestCase):
         self.assertEqual(records.count(path), 2)
         self.assertEqual(records.read_first(path), b"a" * 70_000)
 
+    def test_spans(self):
+        path = self.write("train-0", [b"a" * 70_000, b"", b"b" * 300])
+        self.assertEqual(records.spans(path), [(0, 70_016), (70_016, 16), (70_032, 316)])
+        self.assertEqual(records.spans(self.write("train-1", [])), [])
+
     def test_counts_each_file(self):
         paths = [self.write(f"train-{i}", [b"x"] * i) for i in range(12)]
         self.assertEqual(list(records.count_each(paths)), paths)

@@ -10,24 +10,34 @@ photos (Qi, Brown and Lowe, arXiv 1712.07136, section 3.2).
 OUT has the form of a trained network that is ready for deployment. Continue with
 `eval --checkpoint_dir=OUT --dataset_dir=DATA`, with `CHECKPOINT=OUT ./bazelw build frozen_tflite`,
 with `imprint --checkpoint=OUT --keep_classes`, or with `train --fine_tune_checkpoint=OUT`.
+
+For a large data set, several tasks can compute the features together, on as many machines as you
+like: run each with --task=I --num_tasks=N, I from 0 to N - 1. Slurm, AWS Batch and Cloud Run set
+both numbers themselves, and Kubernetes sets I. The tasks may run one after another, be killed, and
+be run again. The one that finds all features complete fits, and writes OUT, with the same bytes as
+without tasks. Until then, the features are in OUT.tasks-1.
 """
 
 import dataclasses
 import os
 import time
+from collections.abc import Mapping
 
 import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
 import numpy as np
+import tensorflow.compat.v1 as tf
 from absl import flags
 
-from classification.base import runner
+from classification.base import runner, task_flags, task_folder
+from classification.base.task_flags import Task
 from classification.data import dataset_info
 from classification.data.dataset import Dataset, open_dataset
 from classification.deployment import base_values, deployable
-from classification.fitting import fitted_classifier, view_features
+from classification.fitting import fitted_classifier, task_features, view_features
 from classification.fitting.fitted_classifier import Fitted
+from classification.fitting.view_features import ViewFeatures
 from classification.nets import checkpoints, model_config, networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
@@ -36,6 +46,7 @@ from imprinting.base import atomic_files, path_flags, program
 from imprinting.base.progress_bar import ProgressBar
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(task_flags)
 
 path_flags.define(
     "dataset_dir",
@@ -90,6 +101,7 @@ def main() -> None:
         raise ValueError(f"expected --views of at least 1, got {FLAGS.views}")
     atomic_files.check_replaceable(FLAGS.output_dir, deployable.FILE_NAMES)
     begin = time.monotonic()
+    task = task_flags.chosen()
     dataset, names = _open_data()
     checkpoint = _find_checkpoint()
     model = _model(checkpoint, dataset, names)
@@ -102,6 +114,9 @@ def main() -> None:
         sep="\n",
         flush=True,
     )
+    if task is not None:
+        _run_task(task, base, model, dataset, views)
+        return
     folder = os.path.dirname(os.path.realpath(FLAGS.output_dir)) or "."
     with (
         ProgressBar() as progress,
@@ -110,11 +125,65 @@ def main() -> None:
         ) as found,
     ):
         progress.close()
-        print(f"Features: computed in {found.seconds:.1f} s. Fitting.", flush=True)
-        fitted = fitted_classifier.fit(found.features, found.labels, names, model)
-        seconds = found.seconds
-    deployable.write(FLAGS.output_dir, model, deployable.with_room(base | fitted.values, model))
-    _report(dataset, fitted, views, in_network=seconds, seconds=time.monotonic() - begin)
+        fitted = _fit(found, base, model, FLAGS.output_dir)
+        in_network = found.seconds
+    seconds, count = time.monotonic() - begin, dataset.num_examples
+    _report(
+        fitted,
+        f"{seconds:.1f} s, of which {in_network:.1f} s to compute features "
+        f"({count / in_network:.0f} photos/s, {count * views / in_network:.0f} images/s).",
+    )
+
+
+def _run_task(
+    task: Task, base: Mapping[str, np.ndarray], model: ModelConfig, dataset: Dataset, views: int
+) -> None:
+    """Computes the features of this task, and fits if those of all tasks are complete."""
+    plan = task_features.plan(base, model, dataset, views=views, task=task)
+    folder = task_folder.opened(FLAGS.output_dir, plan)
+    title = f"Task {task.index} of {task.count}"
+    complete = f"{title}: {FLAGS.output_dir} is complete, there is nothing to do."
+    if folder.is_complete():
+        folder.clean()
+        print(complete)
+        return
+    try:
+        with ProgressBar() as progress:
+            missing = task_features.compute(
+                folder, base, model, dataset, views=views, task=task, on_progress=progress.show
+            )
+        if missing:
+            print(
+                f"{title}: its features are ready; {missing:,} parts of other tasks are missing, "
+                f"and the task that computes the last one fits, and writes {FLAGS.output_dir}."
+            )
+            return
+        with (
+            task_features.joined(folder, dataset, views=views, task=task) as found,
+            folder.scratch() as scratch,
+        ):
+            path = os.path.join(scratch, "model")
+            fitted = _fit(found, base, model, path)
+            atomic_files.check_replaceable(FLAGS.output_dir, deployable.FILE_NAMES)
+            folder.publish(path)
+            in_network = found.seconds
+    except (OSError, tf.errors.OpError):
+        # Another process of the same task may have been faster, and the parts are gone.
+        if not folder.is_complete():
+            raise
+        print(complete)
+        return
+    _report(fitted, f"{in_network:.1f} s in all tasks to compute features.")
+
+
+def _fit(
+    found: ViewFeatures, base: Mapping[str, np.ndarray], model: ModelConfig, folder: str
+) -> Fitted:
+    """Fits, and writes the network to a folder."""
+    print(f"Features: computed in {found.seconds:.1f} s. Fitting.", flush=True)
+    fitted = fitted_classifier.fit(found.features, found.labels, model.labels or (), model)
+    deployable.write(folder, model, deployable.with_room(dict(base) | fitted.values, model))
+    return fitted
 
 
 def _open_data() -> tuple[Dataset, tuple[str, ...]]:
@@ -175,9 +244,7 @@ def _model(checkpoint: Checkpoint, dataset: Dataset, names: tuple[str, ...]) -> 
     )
 
 
-def _report(
-    dataset: Dataset, fitted: Fitted, views: int, *, in_network: float, seconds: float
-) -> None:
+def _report(fitted: Fitted, seconds: str) -> None:
     held_out = fitted.held_out
     if held_out is None:
         print(
@@ -195,11 +262,9 @@ def _report(
             f"{fitted.calibration_error:.3f} with the scale factor {fitted.scale_factor:g}.",
             sep="\n",
         )
-    count = dataset.num_examples
     print(
         f"Written to {FLAGS.output_dir}",
-        f"{seconds:.1f} s, of which {in_network:.1f} s to compute features "
-        f"({count / in_network:.0f} photos/s, {count * views / in_network:.0f} images/s).",
+        seconds,
         f"Next: ./bazelw run eval -- --checkpoint_dir={FLAGS.output_dir} "
         f"--dataset_dir={FLAGS.dataset_dir}",
         sep="\n",

@@ -2,6 +2,9 @@
 
 import os
 import pathlib
+import subprocess
+import time
+from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -10,8 +13,8 @@ from absl.testing import absltest, parameterized
 from classification.base.program_testing import run_program
 from classification.data import testing
 from classification.data.dataset import open_dataset
-from classification.deployment import deployable
-from classification.fitting import fit_embedding
+from classification.deployment import deployable, features
+from classification.fitting import fit_embedding, fitted_classifier
 from classification.nets import factory, model_config, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.testing.digits_networks import DIGITS, images_and_labels, write_network
@@ -19,6 +22,7 @@ from imprinting.base import pixel_scaling
 from tests import runfiles
 
 _BASE = str(runfiles.path("classification/digits_network"))
+_PROGRAM = runfiles.path("classification/fitting/fit_embedding")
 _NAMES = tuple("0123456789")
 
 
@@ -132,6 +136,52 @@ class FitEmbeddingTest(parameterized.TestCase):
             "--depth_multiplier=0.25",
             "--image_size=32",
         )
+
+    def test_tasks_that_are_killed_and_run_twice(self):
+        self.output.mkdir()
+        for name in deployable.FILE_NAMES:
+            (self.output / name).write_text("earlier")
+        earlier = self.contents()
+        flags = [f"--dataset_dir={self.data}", f"--output_dir={self.output}", "--num_tasks=2"]
+        command = [str(_PROGRAM), *flags, "--task=0", f"--fine_tune_checkpoint={self.base}"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
+            while not list(self.output.parent.glob("out.tasks-1/scratch-*/features-0-*")):
+                self.assertIsNone(killed.poll())
+                time.sleep(0.005)
+            killed.kill()
+        status, output, errors = self.fit("--num_tasks=2", "--task=1")
+        self.assertIsNone(status, errors)
+        self.assertIn("Task 1 of 2: its features are ready; 1 parts of other tasks are", output)
+        status, _, errors = self.fit("--num_tasks=2", "--task=1", "--views=2")
+        self.assertEqual(status, 1)
+        self.assertRegex(errors, "^prog: expected the same input and flags .* got views 2 instead")
+        self.assertEqual(self.contents(), earlier)
+        original = fitted_classifier.fit
+
+        def fit_twice(*arguments):
+            # A copy of the task is faster.
+            with mock.patch.object(fitted_classifier, "fit", original):
+                fit_embedding.main()
+            return original(*arguments)
+
+        with mock.patch.object(fitted_classifier, "fit", fit_twice):
+            status, output, errors = self.fit("--num_tasks=2", "--task=0")
+        self.assertIsNone(status, errors)
+        self.assertRegex(output, r"\d s in all tasks to compute features\.\nNext: ")
+        # A task that is run again has nothing to compute.
+        with mock.patch.object(features, "of_images", side_effect=AssertionError):
+            status, output, errors = self.fit("--num_tasks=2", "--task=1")
+        self.assertIsNone(status, errors)
+        self.assertIn("is complete, there is nothing to do.\n", output)
+        parts = pathlib.Path(f"{self.output}.tasks-1")
+        self.assertCountEqual(os.listdir(parts), ["plan.json", "replaced", "result.json"])
+        self.assertCountEqual(os.listdir(self.output.parent), ["out", parts.name])
+        found = self.contents()
+        self.fit()
+        self.assertEqual(found, self.contents())
+
+    def contents(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.output.iterdir()}
 
     def test_output_folder_in_use(self):
         self.output.mkdir()

@@ -4,9 +4,10 @@ import concurrent.futures
 import contextlib
 import itertools
 import os
+import shutil
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +27,10 @@ _MANY_PHOTOS = 20
 _VIEWS, _VIEWS_OF_MANY = 6, 4
 # Views that the network computes at once.
 _BATCH_SIZE = 32
+_COPIED_AT_ONCE = 16 << 20
+
+# A file, the number of a record in it, and the record.
+Record = tuple[str, int, bytes]
 
 
 class ViewFeatures(NamedTuple):
@@ -46,6 +51,11 @@ def number_of_views(dataset: Dataset) -> int:
     """The number of views of each photo that suits a data set's number of photos."""
     photos = dataset.num_examples / dataset.num_classes
     return _VIEWS_OF_MANY if photos >= _MANY_PHOTOS else _VIEWS
+
+
+def photos_per_batch(views: int) -> int:
+    """The number of photos that the network computes at once."""
+    return max(1, _BATCH_SIZE // views)
 
 
 @contextlib.contextmanager
@@ -80,16 +90,14 @@ def computed(
     total, labels = dataset.num_examples, list[int]()
     shape: tuple[int, ...] = ()
     begin = time.monotonic()
+    found = batches(values, model, dataset, records.iterate(dataset.files), views=views)
     with atomic_files.name_path_in_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
-        images = _batches(model, dataset, views, labels)
-        batches = features.of_images(values, model, images)
-        # After an error, too, TensorFlow's graphs must be left in the reverse order.
-        with contextlib.closing(batches), contextlib.closing(images):
-            for batch in batches:
-                _check_finite(batch, model)
-                shape = (views, batch.shape[1])
+        with contextlib.closing(found):
+            for batch in found:
+                shape = batch.features.shape[1:]
                 # Not through a memory mapping: a full disk would then kill the process.
-                file.write(batch.astype("<f4").tobytes())
+                file.write(batch.features.tobytes())
+                labels += batch.labels
                 if on_progress is not None:
                     on_progress(len(labels), total)
         if len(labels) != total:
@@ -101,12 +109,83 @@ def computed(
         yield ViewFeatures(mapped, np.array(labels, np.int64), time.monotonic() - begin)
 
 
-def _batches(
-    model: ModelConfig, dataset: Dataset, views: int, labels: list[int]
+@contextlib.contextmanager
+def joined(
+    paths: Sequence[str], labels: Sequence[int], *, views: int, seconds: float, folder: str
+) -> Iterator[ViewFeatures]:
+    """Joins files of features to one without a name, which is kept until the context ends.
+
+    Args:
+      paths: the files, of consecutive photos, as little-endian float32 [n, v, d].
+      labels: those of all photos.
+      views: the number of views of each photo.
+      seconds: how long computing took.
+      folder: where the file is.
+
+    Raises:
+      OSError: if a file cannot be read or written.
+    """
+    with atomic_files.name_path_in_errors(folder), tempfile.TemporaryFile(dir=folder) as file:
+        for path in paths:
+            with open(path, "rb") as part:
+                shutil.copyfileobj(part, file, _COPIED_AT_ONCE)
+        file.flush()
+        mapped = np.memmap(file, "<f4", "r").reshape(len(labels), views, -1)
+        yield ViewFeatures(mapped, np.array(labels, np.int64), seconds)
+
+
+class Batch(NamedTuple):
+    """What the network computes at once.
+
+    Attributes:
+      features: little-endian float32 [n, v, d].
+      labels: of the photos.
+    """
+
+    features: np.ndarray
+    labels: list[int]
+
+
+def batches(
+    values: Mapping[str, np.ndarray],
+    model: ModelConfig,
+    dataset: Dataset,
+    found: Generator[Record, None, None],
+    *,
+    views: int,
+) -> Generator[Batch, None, None]:
+    """Computes features of photos, `photos_per_batch` at once; see `computed`.
+
+    On some processors, the last bits of a photo's features may depend on the size of its batch.
+
+    Args:
+      values: those of the base's variables.
+      model: the network.
+      dataset: the data set of the photos.
+      found: the photos' records, as `records.iterate` yields them.
+      views: the number of parts of each photo.
+    """
+    labels = list[int]()
+    images = _images(model, dataset, found, views, labels)
+    computed_features = features.of_images(values, model, images)
+    # After an error, too, TensorFlow's graphs must be left in the reverse order.
+    with contextlib.closing(computed_features), contextlib.closing(images):
+        for batch in computed_features:
+            _check_finite(batch, model)
+            yield Batch(batch.astype("<f4").reshape(len(labels), views, -1), labels.copy())
+            labels.clear()
+
+
+def _images(
+    model: ModelConfig,
+    dataset: Dataset,
+    found: Generator[Record, None, None],
+    views: int,
+    labels: list[int],
 ) -> Generator[np.ndarray, None, None]:
     """Views of photos, uint8 [photos * views, size, size, 3]; appends the photos' labels."""
 
-    def read(record: tuple[str, int, bytes]) -> tuple[np.ndarray, int]:
+    def read(record: Record) -> tuple[np.ndarray, int]:
         path, index, payload = record
         try:
             encoded, label = imagenet.labelled_image(payload, num_classes=dataset.num_classes)
@@ -119,9 +198,9 @@ def _batches(
     reader = PixelReader(model.image_size, networks.get(model.network).crop)
     with (
         concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool,
-        contextlib.closing(records.iterate(dataset.files)) as found,
+        contextlib.closing(found),
     ):
-        while some := list(itertools.islice(found, max(1, _BATCH_SIZE // views))):
+        while some := list(itertools.islice(found, photos_per_batch(views))):
             images, known = zip(*pool.map(read, some), strict=True)
             labels += known
             yield np.concatenate(images)

@@ -19,26 +19,38 @@ is not changed. From others, for example rotated by EXIF, in CMYK or transparent
 made of what a viewer shows: a PNG, or a JPEG of quality 95 if the old file is a JPEG or WebP. All
 images are decoded once, to check them. Files that are not named like images are listed and
 ignored.
+
+Several tasks can convert one folder together, on as many machines as you like:
+
+  ./bazelw run convert_images -- --images_dir=DIR --output_dir=OUT --task=I --num_tasks=N
+
+with I from 0 to N - 1. Slurm, AWS Batch and Cloud Run set both numbers themselves, and Kubernetes
+sets I. The tasks may run one after another, be killed, and be run again. OUT appears when all are
+done, with the same bytes as without tasks. Until then, their files are in OUT.tasks-1.
 """
 
 import shlex
 import time
 import warnings
 from collections.abc import Collection
+from typing import Any
 
 import third_party.tensorflow.quiet  # noqa: F401
 
 # isort: split
 from absl import flags
 
-from classification.base import runner
+from classification.base import runner, task_flags
+from classification.base.task_flags import Task
 from classification.data.dataset_info import DatasetInfo
-from classification.images import image_conversion
+from classification.images import image_conversion, task_conversion
+from classification.images.task_conversion import Converted
 from imprinting.base import path_flags, program
 from imprinting.base.progress_bar import ProgressBar
 from imprinting.photos import image_folder
 
 FLAGS = flags.FLAGS
+flags.adopt_module_key_flags(task_flags)
 
 # The number of steps for fine-tuning the new layers: at least as many as for README's figures, and
 # enough for this number of epochs.
@@ -75,27 +87,53 @@ def main() -> None:
     # Warnings about damaged EXIF data, large images and so on, which users need not repair.
     warnings.filterwarnings("ignore", module="PIL")
     start = time.monotonic()
+    task = task_flags.chosen()
     with ProgressBar() as progress:
-        info = image_conversion.convert(
-            FLAGS.images_dir,
-            FLAGS.output_dir,
-            seed=FLAGS.seed,
-            skip_bad_images=FLAGS.skip_bad_images,
-            on_progress=progress.show,
+        options: dict[str, Any] = {
+            "seed": FLAGS.seed,
+            "skip_bad_images": FLAGS.skip_bad_images,
+            "on_progress": progress.show,
             **program.given(["validation_fraction"]),
+        }
+        if task is None:
+            info = image_conversion.convert(FLAGS.images_dir, FLAGS.output_dir, **options)
+            done = Converted(_total(info), sum(map(len, info.splits.values())), 0, info)
+        else:
+            done = task_conversion.convert(FLAGS.images_dir, FLAGS.output_dir, task, **options)
+    seconds = time.monotonic() - start
+    if task is not None:
+        _report_task(done, task)
+    if done.info is not None:
+        _report(done.info, "Wrote {}" if task is None else "{} is complete")
+    if done.files:
+        print(f"{done.images:,} images in {seconds:.1f} s, {done.images / seconds:,.0f} images/s.")
+    if done.info is not None:
+        print(_following(FLAGS.output_dir, done.info.num_examples("train")))
+
+
+def _total(info: DatasetInfo) -> int:
+    return sum(map(info.num_examples, info.splits)) + len(info.skipped)
+
+
+def _report_task(done: Converted, task: Task) -> None:
+    did = f"wrote {done.files:,} files" if done.files else "there was nothing to write"
+    rest = "all tasks are done"
+    if done.missing:
+        rest = (
+            f"{done.missing:,} files of other tasks are missing, and the task that writes the "
+            f"last one completes {FLAGS.output_dir}"
         )
-    _report(info, seconds=time.monotonic() - start)
+    print(f"Task {task.index} of {task.count}: {did}; {rest}.")
 
 
-def _report(info: DatasetInfo, *, seconds: float) -> None:
-    output_dir = FLAGS.output_dir
+def _report(info: DatasetInfo, title: str) -> None:
     num_classes = len(info.class_counts["train"])
     parts = [
         f"{split} {info.num_examples(split):,} images in {len(shards)} files"
         for split, shards in info.splits.items()
     ]
-    total = sum(map(info.num_examples, info.splits)) + len(info.skipped)
-    print(f"Wrote {output_dir}, {num_classes:,} classes: {'; '.join(parts)}.")
+    title = title.format(FLAGS.output_dir)
+    print(f"{title}, {num_classes:,} classes: {'; '.join(parts)}.")
     if info.split_folders:
         folders = [f"{split} from {folder}" for split, folder in info.split_folders.items()]
         print(f"Splits: {', '.join(folders)}.")
@@ -104,8 +142,6 @@ def _report(info: DatasetInfo, *, seconds: float) -> None:
         [f"{name}: {why}" for name, why in info.skipped.items()],
     )
     _list("Ignored because they are hidden, left by a system or not images by name", info.ignored)
-    print(f"{total:,} images in {seconds:.1f} s, {total / seconds:,.0f} images/s.")
-    print(_following(output_dir, info.num_examples("train")))
 
 
 def _following(output_dir: str, images: int) -> str:

@@ -12,9 +12,10 @@ from absl.testing import absltest
 from PIL import Image
 
 from classification.base import program_testing
+from classification.data import dataset_info
 from classification.data import testing as data_testing
 from classification.data.dataset import open_dataset
-from classification.images import convert_images
+from classification.images import convert_images, image_conversion
 from tests import runfiles
 
 _PROGRAM = runfiles.path("classification/images/convert_images")
@@ -102,6 +103,35 @@ class ConvertImagesTest(absltest.TestCase):
         self.assertIn('"validation_fraction": 0.5', text)
         self.assertIn('"b/bad.jpg": "it is empty"', text)
 
+    def test_tasks(self):
+        self.add(*(f"{name}/{index}.png" for name in "ab" for index in range(10)))
+        flags = ["--images_dir=images", "--output_dir=out", "--num_tasks=2", "--task"]
+        status, out, err = run(*flags, "1")
+        self.assertEqual((status, err), (None, ""))
+        self.assertRegex(
+            out,
+            r"^Task 1 of 2: wrote 6 files; 6 files of other tasks are missing, and the task that "
+            r"writes the last one completes out\.\n10 images in .* images/s\.\n$",
+        )
+        status, out, err = run(*flags, "0")
+        self.assertEqual((status, err), (None, ""))
+        first, second, rate, following, *_ = out.splitlines()
+        self.assertEqual(first, "Task 0 of 2: wrote 6 files; all tasks are done.")
+        self.assertStartsWith(second, "out is complete, 2 classes: train 16 images in 8 files;")
+        self.assertStartsWith(rate, "10 images in ")
+        self.assertStartsWith(following, "Next, ")
+        _, out, _ = run(*flags, "0")
+        self.assertStartsWith(
+            out, "Task 0 of 2: there was nothing to write; all tasks are done.\nout is complete, "
+        )
+        status, out, err = run(*flags, "2")
+        self.assertEqual((status, out), (1, ""))
+        self.assertRegex(err, r"^prog: expected --task in 0\.\.1 with --num_tasks=2, got 2\n$")
+        status, out, err = run(*flags, "0", "--seed=1")
+        self.assertEqual((status, err), (None, ""))
+        status, out, err = run(*flags, "1")
+        self.assertRegex(err, "^prog: expected the same input and flags as of .* seed 0 instead of")
+
     def test_refuses_bad_images(self):
         self.add("a/1.png", "a/2.png", "b/1.png", "b/2.png")
         pathlib.Path("images/a/3.jpg").write_bytes(b"")
@@ -155,25 +185,29 @@ class ProcessTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
         self.folder = pathlib.Path(self.create_tempdir().full_path)
+
+    def add(self, count: int) -> None:
         # Slow to decode, so that there is time to interrupt the program.
         image = self.folder / "image.png"
         pixels = np.random.default_rng(0).integers(0, 256, [1500, 1500, 3])
         Image.fromarray(pixels.astype(np.uint8)).save(image, compress_level=1)
         for name in "ab":
             (self.folder / "images" / name).mkdir(parents=True)
-            for index in range(300):
+            for index in range(count):
                 os.link(image, self.folder / "images" / name / f"{index}.png")
 
-    def start(self) -> subprocess.Popen:
+    def start(self, *flags: str, **variables: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [_PROGRAM, "--images_dir=images", "--output_dir=out"],
+            [_PROGRAM, "--images_dir=images", "--output_dir=out", *flags],
             cwd=self.folder,
+            env={**os.environ, **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
     def test_interruption_leaves_nothing(self):
+        self.add(300)
         with self.start() as process:
             while not list(self.folder.glob("out.partial-*/train-*")):
                 self.assertIsNone(process.poll())
@@ -185,6 +219,38 @@ class ProcessTest(absltest.TestCase):
         self.assertRegex(err, r"(?m)^convert_images: interrupted\n\Z")
         self.assertNotIn("Traceback", err)
         self.assertCountEqual(os.listdir(self.folder), ["image.png", "images"])
+
+    def test_tasks_that_are_killed_and_run_twice(self):
+        self.add(10)
+        images, out, single = (str(self.folder / name) for name in ("images", "out", "single"))
+        image_conversion.convert(images, out, seed=9)
+        processes = [
+            self.start("--num_tasks=3", JOB_COMPLETION_INDEX="1"),
+            self.start("--num_tasks=3", JOB_COMPLETION_INDEX="1"),
+            self.start(CLOUD_RUN_TASK_INDEX="2", CLOUD_RUN_TASK_COUNT="3"),
+        ]
+        with self.start("--task=0", "--num_tasks=3") as process:
+            while not list(self.folder.glob("out.tasks-1/scratch-*/train-00000-*")):
+                self.assertIsNone(process.poll())
+                time.sleep(0.005)
+            process.kill()
+        for process in processes:
+            # The time only prevents a hang.
+            output, errors = process.communicate(timeout=120)
+            self.assertEqual(process.returncode, 0, errors)
+            self.assertRegex(output, r"Task \d of 3: .* files of other tasks are missing")
+        self.assertIn(b'"seed": 9', pathlib.Path(out, dataset_info.FILE_NAME).read_bytes())
+        flags = (f"--images_dir={images}", f"--output_dir={out}", "--task=0", "--num_tasks=3")
+        status, output, errors = run(*flags)
+        self.assertEqual((status, errors), (None, ""))
+        self.assertIn(f"\n{out} is complete, 2 classes: ", output)
+        image_conversion.convert(images, single)
+        self.assertEqual(
+            *(
+                {path.name: path.read_bytes() for path in pathlib.Path(folder).iterdir()}
+                for folder in (out, single)
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -1,34 +1,19 @@
 """Converts a folder of images to a data set: record files in slim's form, and their description.
 
-A record is a tf.train.Example with these features of slim's ImageNet: `image/encoded`,
-`image/format`, `image/height`, `image/width`, `image/channels`, `image/colorspace`,
-`image/filename`, `image/class/label` and `image/class/text`. `labels.txt` has the classes' names,
-and `dataset.json` describes the record files (see `dataset_info`).
+`labels.txt` has the classes' names, and `dataset.json` describes the record files (see
+`record_shards` and `dataset_info`).
 """
 
 import collections
-import concurrent.futures
-import itertools
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-
-import tensorflow.compat.v1 as tf
+from collections.abc import Callable, Mapping, Sequence
 
 from classification.data import dataset_info, records, storage
 from classification.data.dataset_info import DatasetInfo, Shard
-from classification.images import image_files
-from classification.images.image_files import EncodedImage
+from classification.images import record_shards
 from imprinting.base import atomic_files, labels
 from imprinting.photos import class_folders, image_folder, photo_file
-from imprinting.photos.image_folder import ImageFile, ImageFolder
-from imprinting.photos.photo_file import BadImageError
-
-# Several files, so that several workers can read them, each small enough to copy in seconds.
-_LEAST_SHARDS = 8
-_SHARD_BYTES = 100 << 20
-# The number of images that each thread reads ahead of writing.
-_READ_AHEAD = 4
-_COLOR_SPACES = {1: b"Grayscale", 3: b"RGB"}
+from imprinting.photos.image_folder import ImageFolder
 
 
 def convert(
@@ -67,43 +52,76 @@ def convert(
       MemoryError: there is too little memory for an image.
       tf.errors.OpError: a file cannot be written.
     """
-
-    def scan() -> ImageFolder:
-        return image_folder.scan(
-            images_dir, seed=seed, validation_fraction=validation_fraction, without=skipped
-        )
-
-    _check_local(output_dir)
+    check_local(output_dir)
     skipped: dict[str, str] = {}
-    folder = scan()
-    _check_apart(images_dir, output_dir)
-    with atomic_files.atomic_folder(output_dir, _earlier_names(output_dir)) as partial:
+    folder = image_folder.scan(images_dir, seed=seed, validation_fraction=validation_fraction)
+    check_apart(images_dir, output_dir)
+    with atomic_files.atomic_folder(output_dir, earlier_names(output_dir)) as partial:
         while True:
-            splits, bad, faulty = _write_splits(partial, folder, on_progress)
+            shards = record_shards.divide(folder, record_shards.image_sizes(folder))
+            written = list(record_shards.write(partial, folder, shards, on_progress))
+            bad = {name: why for shard in written for name, why in shard.bad.items()}
             if not bad:
                 break
             if not skip_bad_images:
-                raise ValueError(_complaint(folder, bad))
+                raise ValueError(complaint(folder, bad))
             for name in os.listdir(partial):
                 os.remove(os.path.join(partial, name))
             skipped |= bad
-            try:
-                folder = scan()
-            except ValueError as error:
-                raise ValueError(f"with {_describe(skipped)} left out, {error}") from error
-        for name, complaint in sorted(faulty.items()):
-            photo_file.warn(os.path.join(folder.path, name), complaint)
-        info = _info(folder, splits, skipped)
-        atomic_files.write_atomically(
-            os.path.join(partial, dataset_info.FILE_NAME), info.to_json().encode()
+            folder = scan_without(
+                images_dir, skipped, seed=seed, validation_fraction=validation_fraction
+            )
+        warn_of_faulty(folder, {n: why for shard in written for n, why in shard.faulty.items()})
+        return describe(partial, folder, [shard.shard for shard in written], skipped)
+
+
+def scan_without(
+    images_dir: str, bad: Mapping[str, str], *, seed: int, validation_fraction: float | None
+) -> ImageFolder:
+    """Scans the folder again, as if images that cannot be read did not exist.
+
+    Raises:
+      ValueError: without them, the folder is not as `image_folder.scan` expects.
+    """
+    try:
+        return image_folder.scan(
+            images_dir, seed=seed, validation_fraction=validation_fraction, without=bad
         )
-        atomic_files.write_atomically(
-            os.path.join(partial, records.LABELS_FILE), labels.numbered_text(folder.class_names)
-        )
+    except ValueError as error:
+        raise ValueError(f"with {_describe(bad)} left out, {error}") from error
+
+
+def warn_of_faulty(folder: ImageFolder, faulty: Mapping[str, str]) -> None:
+    """Warns of images that are damaged but have all their pixels."""
+    for name, damage in sorted(faulty.items()):
+        photo_file.warn(os.path.join(folder.path, name), damage)
+
+
+def describe(
+    path: str, folder: ImageFolder, shards: Sequence[Shard], skipped: Mapping[str, str]
+) -> DatasetInfo:
+    """Writes `dataset.json` and `labels.txt` in a folder.
+
+    Args:
+      path: the folder.
+      folder: the images, without those that were left out.
+      shards: the record files, in order.
+      skipped: the images that were left out, and why.
+
+    Returns:
+      The content of `dataset.json`.
+    """
+    info = _info(folder, shards, skipped)
+    atomic_files.write_atomically(
+        os.path.join(path, dataset_info.FILE_NAME), info.to_json().encode()
+    )
+    atomic_files.write_atomically(
+        os.path.join(path, records.LABELS_FILE), labels.numbered_text(folder.class_names)
+    )
     return info
 
 
-def _check_local(output_dir: str) -> None:
+def check_local(output_dir: str) -> None:
     """Refuses a path with a scheme, which would become a local folder named after the scheme."""
     if not storage.is_local(output_dir):
         raise ValueError(
@@ -112,7 +130,7 @@ def _check_local(output_dir: str) -> None:
         )
 
 
-def _check_apart(images_dir: str, output_dir: str) -> None:
+def check_apart(images_dir: str, output_dir: str) -> None:
     """Refuses an output folder inside the images, where the next conversion would find it."""
     images, output = os.path.realpath(images_dir), os.path.realpath(output_dir)
     if os.path.commonpath([images, output]) == images:
@@ -122,7 +140,7 @@ def _check_apart(images_dir: str, output_dir: str) -> None:
         )
 
 
-def _earlier_names(folder: str) -> list[str]:
+def earlier_names(folder: str) -> list[str]:
     """The names of the files of an earlier data set in a folder."""
     earlier = dataset_info.read(folder)
     if earlier is None:
@@ -131,7 +149,8 @@ def _earlier_names(folder: str) -> list[str]:
     return [dataset_info.FILE_NAME, records.LABELS_FILE, *shards]
 
 
-def _complaint(folder: ImageFolder, bad: Mapping[str, str]) -> str:
+def complaint(folder: ImageFolder, bad: Mapping[str, str]) -> str:
+    """What is wrong with images that cannot be read, and what to do."""
     return (
         f"expected images that can be read in {folder.path}, got {_describe(bad)} among "
         f"{_count(folder)}; repair or remove them, or leave them out by --skip_bad_images"
@@ -147,16 +166,17 @@ def _count(folder: ImageFolder) -> int:
     return sum(len(images) for images in folder.splits.values())
 
 
-def _info(
-    folder: ImageFolder, splits: Mapping[str, tuple[Shard, ...]], skipped: Mapping[str, str]
-) -> DatasetInfo:
+def _info(folder: ImageFolder, shards: Sequence[Shard], skipped: Mapping[str, str]) -> DatasetInfo:
     numbers = range(len(folder.class_names))
     counts = {
         split: collections.Counter(image.label for image in images)
         for split, images in folder.splits.items()
     }
     return DatasetInfo(
-        splits=splits,
+        splits={
+            split: tuple(shard for shard in shards if shard.path.startswith(f"{split}-"))
+            for split in folder.splits
+        },
         class_counts={
             split: tuple(count[label] for label in numbers) for split, count in counts.items()
         },
@@ -168,115 +188,3 @@ def _info(
         skipped={class_folders.printable(name): why for name, why in sorted(skipped.items())},
         ignored=tuple(map(class_folders.printable, folder.ignored)),
     )
-
-
-def _write_splits(
-    path: str, folder: ImageFolder, on_progress: Callable[[int, int], None] | None
-) -> tuple[dict[str, tuple[Shard, ...]], dict[str, str], dict[str, str]]:
-    """Writes the record files of all splits.
-
-    Returns:
-      The record files; the images that cannot be read, with reasons; and those that are damaged
-      but have all their pixels, with descriptions of the damage.
-    """
-    bad: dict[str, str] = {}
-    faulty: dict[str, str] = {}
-    total = _count(folder)
-    done = itertools.count(1)
-    num_threads = len(os.sched_getaffinity(0))
-    # Threads are enough, because the decoders release Python's lock.
-    with (
-        image_files.Reader() as reader,
-        concurrent.futures.ThreadPoolExecutor(num_threads) as pool,
-    ):
-
-        def read(image: ImageFile) -> bytes | BadImageError:
-            try:
-                encoded = reader.read(os.path.join(folder.path, image.name))
-            except BadImageError as error:
-                return error
-            if encoded.complaint:
-                faulty[image.name] = encoded.complaint
-            return _example(image, encoded, folder.class_names[image.label])
-
-        def examples(images: Sequence[ImageFile]) -> Iterator[bytes | None]:
-            """Yields a record for each image, or None if it cannot be read."""
-            waiting: collections.deque[concurrent.futures.Future] = collections.deque()
-            for index, image in enumerate(images):
-                upcoming = images[index + len(waiting) : index + _READ_AHEAD * num_threads]
-                waiting.extend(pool.submit(read, ahead) for ahead in upcoming)
-                result = waiting.popleft().result()
-                if on_progress is not None:
-                    on_progress(next(done), total)
-                if isinstance(result, BadImageError):
-                    bad[image.name] = str(result)
-                    yield None
-                else:
-                    yield result
-
-        splits = {
-            split: _write_split(
-                os.path.join(path, split),
-                examples(images),
-                num_images=len(images),
-                num_bytes=sum(_size(os.path.join(folder.path, image.name)) for image in images),
-            )
-            for split, images in folder.splits.items()
-        }
-    return splits, bad, faulty
-
-
-def _size(path: str) -> int:
-    try:
-        return os.path.getsize(path)
-    except OSError:
-        # It will be reported as unreadable.
-        return 0
-
-
-def _write_split(
-    prefix: str, examples: Iterator[bytes | None], *, num_images: int, num_bytes: int
-) -> tuple[Shard, ...]:
-    """Writes the record files of a split.
-
-    Args:
-      prefix: the start of the files' paths.
-      examples: a record for each image, in order, or None for one that cannot be read.
-      num_images: the number of images.
-      num_bytes: the size of all their files together.
-    """
-    num_shards = min(num_images, max(_LEAST_SHARDS, -(-num_bytes // _SHARD_BYTES)))
-    shards = []
-    for index in range(num_shards):
-        path = f"{prefix}-{index:05d}-of-{num_shards:05d}"
-        start, stop = (num_images * end // num_shards for end in (index, index + 1))
-        count = 0
-        with tf.io.TFRecordWriter(path) as writer:
-            for example in itertools.islice(examples, stop - start):
-                if example is not None:
-                    writer.write(example)
-                    count += 1
-        shards.append(Shard(os.path.basename(path), count, os.path.getsize(path)))
-    return tuple(shards)
-
-
-def _example(image: ImageFile, encoded: EncodedImage, class_name: str) -> bytes:
-    example = tf.train.Example()
-    for name, value in {
-        "image/encoded": encoded.encoded,
-        "image/format": encoded.format.encode(),
-        "image/height": encoded.height,
-        "image/width": encoded.width,
-        "image/channels": encoded.channels,
-        "image/colorspace": _COLOR_SPACES[encoded.channels],
-        "image/filename": os.fsencode(image.name),
-        "image/class/label": image.label,
-        "image/class/text": class_name.encode(),
-    }.items():
-        feature = example.features.feature[name]
-        if isinstance(value, bytes):
-            feature.bytes_list.value.append(value)
-        else:
-            feature.int64_list.value.append(value)
-    # Otherwise the order of the features, which are a map, is arbitrary.
-    return example.SerializeToString(deterministic=True)
