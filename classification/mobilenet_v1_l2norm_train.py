@@ -150,7 +150,8 @@ path_flags.define(
     "cache_features",
     "",
     "With --freeze_base_model: compute the base's features of each image only once, without "
-    "distortion, and keep them in `memory`, or in this folder for later runs, too.",
+    "distortion, and keep them in `memory`, or in this folder for later runs, too. More than 64 MB "
+    "of `memory` are a temporary file.",
 )
 flags.DEFINE_enum("optimizer", TrainingConfig.optimizer, optimizers.NAMES, "The optimiser.")
 flags.DEFINE_float(

@@ -5,9 +5,10 @@ fine-tuning after imprinting.
 """
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -16,7 +17,7 @@ from classification.deployment import deployable
 from classification.nets import factory, networks, variable_names, variable_values
 from classification.nets.fake_quant import TFLITE_L2_NORM_RANGE
 from classification.nets.model_config import ModelConfig
-from imprinting.base import pixel_scaling
+from imprinting.base import large_arrays, pixel_scaling
 from imprinting.embedding.unit_vectors import unit
 from imprinting.new_classes.computed import Computed
 from imprinting.photos.photo_file import BadImageError
@@ -36,27 +37,92 @@ def compute(
 ) -> Computed:
     """Computes embeddings and features of image files, preprocessed as in evaluation.
 
+    What memory holds does not grow with the number of files; see `large_arrays.gather`.
+
     Args:
       values: those of the network's variables, by name, as `deployable.read_values` returns them.
       model: the network.
-      paths: JPEG, PNG, BMP, WebP or GIF files.
+      paths: JPEG, PNG, BMP, WebP or GIF files, at least one.
       views: the number of parts of each image; see `PixelReader.read`.
       round_activations: see `fake_quant.Quantization`; for a quantised network.
       on_progress: called with the number of images done and the total number.
+
+    Raises:
+      OSError: if there is no space for the results.
+    """
+    bad: dict[int, str] = {}
+
+    def results() -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+        done = 0
+        batches = _batches(values, model, paths, views, round_activations)
+        with contextlib.closing(batches):
+            for embeddings, features, reasons in batches:
+                bad.update({done + index: reason for index, reason in reasons.items()})
+                done += len(embeddings)
+                yield embeddings, features
+                if on_progress is not None:
+                    on_progress(done, len(paths))
+
+    # After an error, too, TensorFlow's graphs must be left in the reverse order.
+    with contextlib.closing(results()) as found:
+        embeddings, features = large_arrays.gather(found)
+    return Computed(embeddings, features, bad)
+
+
+def each(
+    values: Mapping[str, np.ndarray],
+    model: ModelConfig,
+    paths: Sequence[str],
+    *,
+    views: int = 1,
+    round_activations: bool = True,
+) -> Generator[np.ndarray | str, None, None]:
+    """Computes embeddings of one file after another; see `compute`.
+
+    Yields:
+      For each file, its embeddings, float32 [views, e], or the reason why it cannot be read.
+    """
+    batches = _batches(values, model, paths, views, round_activations)
+    with contextlib.closing(batches):
+        for embeddings, _, reasons in batches:
+            for index, found in enumerate(embeddings):
+                yield reasons.get(index, found)
+
+
+def embed(
+    values: Mapping[str, np.ndarray],
+    model: ModelConfig,
+    paths: Sequence[str],
+    *,
+    views: int = 1,
+) -> tuple[np.ndarray, dict[int, str]]:
+    """The embeddings that `compute` computes, and the reasons why files cannot be read."""
+    computed = compute(values, model, paths, views=views)
+    return computed.embeddings, dict(computed.bad)
+
+
+def _batches(
+    values: Mapping[str, np.ndarray],
+    model: ModelConfig,
+    paths: Sequence[str],
+    views: int,
+    round_activations: bool,
+) -> Generator[tuple[np.ndarray, np.ndarray, dict[int, str]], None, None]:
+    """Embeddings [n, views, e] and features [n, views, d] of some files at a time.
+
+    Those of files that cannot be read are 0; the reasons are given by their indices in the batch.
     """
     network = networks.get(model.network)
-    batches: list[tuple[np.ndarray, ...]] = []
-    bad: dict[int, str] = {}
     size = model.image_size
 
-    def read(index: int) -> np.ndarray:
+    def read(path: str) -> np.ndarray | str:
         try:
-            return reader.read(paths[index], views=views)
+            return reader.read(path, views=views)
         except BadImageError as error:
-            bad[index] = str(error)
-            return np.zeros([views, size, size, 3], np.uint8)
+            return str(error)
 
     reader = PixelReader(size, network.crop)
+    none = np.zeros([views, size, size, 3], np.uint8)
     with tf.Graph().as_default(), tf.Session() as session:
         tf.set_random_seed(0)
         images = tf.placeholder(tf.uint8, [None, size, size, 3])
@@ -68,36 +134,15 @@ def compute(
         variable_values.load(session, {v: values[v.op.name] for v in tf.global_variables()})
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             for begin in range(0, len(paths), _BATCH_SIZE):
-                end = min(begin + _BATCH_SIZE, len(paths))
-                pixels = np.concatenate(list(pool.map(read, range(begin, end))))
-                computed = session.run(outputs, {images: pixels})
-                batches.append(tuple(c.reshape(end - begin, views, -1) for c in computed))
-                if on_progress is not None:
-                    on_progress(end, len(paths))
-    embeddings, features = map(np.concatenate, zip(*batches, strict=True))
-    embeddings[list(bad)] = features[list(bad)] = 0
-    return Computed(embeddings, features, bad)
-
-
-def embed(
-    values: Mapping[str, np.ndarray],
-    model: ModelConfig,
-    paths: Sequence[str],
-    *,
-    views: int = 1,
-    round_activations: bool = True,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[np.ndarray, dict[int, str]]:
-    """The embeddings that `compute` computes, and the reasons why files cannot be read."""
-    computed = compute(
-        values,
-        model,
-        paths,
-        views=views,
-        round_activations=round_activations,
-        on_progress=on_progress,
-    )
-    return computed.embeddings, dict(computed.bad)
+                found = list(pool.map(read, paths[begin : begin + _BATCH_SIZE]))
+                bad = {index: why for index, why in enumerate(found) if isinstance(why, str)}
+                pixels = np.concatenate([none if isinstance(f, str) else f for f in found])
+                embeddings, features = (
+                    computed.reshape(len(found), views, -1)
+                    for computed in session.run(outputs, {images: pixels})
+                )
+                embeddings[list(bad)] = features[list(bad)] = 0
+                yield embeddings, features, bad
 
 
 def class_vectors(values: Mapping[str, np.ndarray], model: ModelConfig) -> np.ndarray:

@@ -11,7 +11,6 @@ from classification.nets import networks
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.l2norm_network import SCALE_FACTOR_START
 from classification.nets.model_config import ModelConfig
-from imprinting.embedding import unit_vectors
 from imprinting.embedding.linear_embedding import LinearEmbedding
 from imprinting.new_classes import kept_classes, photo_imprinting
 from imprinting.new_classes.computed import Computed
@@ -95,8 +94,7 @@ class CheckpointNetwork:
                 values, model, unrelated_photos.paths(), views=kept_classes.PARTS
             )
         values, embedding, fit_text = self._fit(values, computed, others, readable)
-        embeddings = computed.embedded(embedding)
-        new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
+        new = computed.by_class(readable, embedding)
         comparison = ""
         if options.keep_classes:
             kept = checkpoint_imprinting.class_vectors(values, model)

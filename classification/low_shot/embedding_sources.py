@@ -1,9 +1,10 @@
 """Sources of embeddings to learn from: a .tflite, or a checkpoint's network."""
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -26,16 +27,12 @@ UNROUNDED = "float activations"
 
 
 class Compute(Protocol):
-    """Computes embeddings, as `tflite_embedder.embed` returns them."""
+    """Computes embeddings of one image file after another."""
 
     def __call__(
-        self,
-        paths: list[str],
-        *,
-        views: int = 1,
-        on_progress: Callable[[int, int], None] | None = None,
-    ) -> tuple[np.ndarray, dict[int, str]]:
-        """See `tflite_embedder.embed`."""
+        self, paths: Sequence[str], *, views: int
+    ) -> Generator[np.ndarray | str, None, None]:
+        """Yields those of each file, float32 [views, d], or the reason why it cannot be read."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -93,7 +90,7 @@ def of_model(path: str) -> Source:
         vectors=tflite_method.base_vectors(tflite_model),
         scale=class_vectors.scale_factor(tflite_model),
         key=_model_key(tflite_model),
-        compute=functools.partial(tflite_embedder.embed, tflite_model),
+        compute=functools.partial(_embeddings, tflite_model),
         classify=tflite_method.classifier(tflite_model),
         deployed=tflite_method.Deployed(tflite_model),
     )
@@ -145,10 +142,21 @@ def _of_values(
         scale=float(values[names.scale_factor]),
         key=digest.digest(),
         compute=functools.partial(
-            checkpoint_imprinting.embed, values, model, round_activations=round_activations
+            checkpoint_imprinting.each, values, model, round_activations=round_activations
         ),
         classify=lambda embeddings: embeddings @ vectors.T,
     )
+
+
+def _embeddings(
+    tflite_model: Model, paths: Sequence[str], *, views: int
+) -> Generator[np.ndarray | str, None, None]:
+    """See `Compute`."""
+    place = split.at_embedding(tflite_model).place
+    found = tflite_embedder.each(tflite_model, [place], paths, views=views)
+    with contextlib.closing(found):
+        for values in found:
+            yield values if isinstance(values, str) else values[0]
 
 
 def _model_key(tflite_model: Model) -> bytes:

@@ -30,11 +30,11 @@ def imprint_fitted(task: Task) -> Classifier:
     Returns:
       Cosines in the fitted embedding, float [n, classes].
     """
-    is_novel = task.examples.labels >= task.num_base
-    embeddings = task.examples.embeddings[is_novel]
+    examples = task.novel
+    embeddings = examples.embeddings
     if embeddings.ndim == 2:
         embeddings = embeddings[:, np.newaxis]
-    samples = Samples(embeddings, task.examples.labels[is_novel] - task.num_base)
+    samples = Samples(embeddings, examples.labels - task.num_base)
     depth = embeddings.shape[-1]
     given = LinearEmbedding(np.eye(depth), np.zeros(depth))
     kept = Kept(task.base_vectors, np.zeros(task.num_base, bool))

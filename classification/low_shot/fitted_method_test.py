@@ -6,7 +6,8 @@ import numpy as np
 from absl.testing import absltest, parameterized
 
 from classification.low_shot import fitted_method, protocol
-from classification.low_shot.protocol import Embedded, Task
+from classification.low_shot.embedded import Embedded
+from classification.low_shot.protocol import Task
 from imprinting.embedding import unit_vectors
 
 _BASE, _CLASSES, _DEPTH, _NUISANCES = 3, 8, 40, 8

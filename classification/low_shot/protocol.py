@@ -4,7 +4,8 @@ A network that knows base classes gets n examples of each novel class. Four accu
 images follow, after Qi, Brown and Lowe, arXiv 1712.07136, section 4, and a harmonic mean of two.
 
 All methods learn class vectors from embeddings of unit length, which are computed once for each
-image.
+image. These may be in a file that is mapped to memory: what memory holds does not grow with the
+images, but for 40 bytes each for labels and the like.
 """
 
 import dataclasses
@@ -14,40 +15,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+from classification.low_shot.embedded import Embedded
 from imprinting.embedding import unit_vectors
 
 # For fine-tuning: Adam's learning rate, relative to the components of a unit vector, and the number
 # of steps, each with all examples. On groceries, three times as many steps are not more accurate.
 _RATE = 0.03
 _STEPS = 200
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Embedded:
-    """The embeddings and labels of images.
-
-    Attributes:
-      embeddings: float32 [n, d] of unit length, or [n, v, d] of v views of each image; the first
-        view is the image as evaluation sees it.
-      labels: int [n], the images' classes; numbers of base classes come first.
-    """
-
-    embeddings: np.ndarray
-    labels: np.ndarray
-
-    @property
-    def plain(self) -> np.ndarray:
-        """Float32 [n, d], embeddings of the images as evaluation sees them."""
-        return self.embeddings if self.embeddings.ndim == 2 else self.embeddings[:, 0]
-
-    @property
-    def averaged(self) -> np.ndarray:
-        """Float32 [n, d] of unit length, the mean over the views of each image."""
-        return self.plain if self.embeddings.ndim == 2 else unit_vectors.mean(self.embeddings)
-
-    def take(self, indices: np.ndarray) -> "Embedded":
-        """Some of the images."""
-        return Embedded(self.embeddings[indices], self.labels[indices])
 
 
 class Accuracies(NamedTuple):
@@ -125,13 +99,18 @@ class Task:
         """The number of base classes."""
         return len(self.base_vectors)
 
+    @property
+    def novel(self) -> Embedded:
+        """The examples of the novel classes."""
+        return self.examples.of_classes(self.num_base, self.num_classes)
+
     def without_base(self) -> "Task":
         """The same task with only the novel classes, numbered from 0."""
-        novel = self.examples.take(np.flatnonzero(self.examples.labels >= self.num_base))
+        novel = self.novel
         return dataclasses.replace(
             self,
             base_vectors=self.base_vectors[:0],
-            examples=Embedded(novel.embeddings, novel.labels - self.num_base),
+            examples=dataclasses.replace(novel, labels=novel.labels - self.num_base),
             num_classes=self.num_classes - self.num_base,
         )
 
@@ -184,11 +163,54 @@ def accuracies(
       novel_scores: float or int [n, novel classes], the scores among these classes; None means
         the last columns of `scores`.
     """
+    return _of_right(labels, num_base, *_right(scores, labels, num_base, novel_scores))
+
+
+def measure(
+    classify: Classifier,
+    test: Embedded,
+    *,
+    num_base: int,
+    classify_novel: Classifier | None = None,
+) -> Accuracies:
+    """The accuracies of a classifier, which is given some images at a time; see `accuracies`.
+
+    Args:
+      classify: the classifier.
+      test: images of both base and novel classes.
+      num_base: the number of base classes.
+      classify_novel: tells the novel classes apart; None means `classify`.
+    """
+    right, among_novel = [], []
+    for some in test.pieces():
+        novel_scores = classify_novel(some.plain) if classify_novel else None
+        found = _right(classify(some.plain), some.labels, num_base, novel_scores)
+        right.append(found[0])
+        among_novel.append(found[1])
+    return _of_right(test.labels, num_base, np.concatenate(right), np.concatenate(among_novel))
+
+
+def accuracy(classify: Classifier, test: Embedded) -> float:
+    """The fraction of images that are classified correctly, some at a time, in 0..1."""
+    right = [classify(some.plain).argmax(axis=1) == some.labels for some in test.pieces()]
+    return float(np.concatenate(right).mean())
+
+
+def _right(
+    scores: np.ndarray, labels: np.ndarray, num_base: int, novel_scores: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which images are right among all classes, bool [n]; and of the novel ones, among these."""
     if novel_scores is None:
         novel_scores = scores[:, num_base:]
     is_novel = labels >= num_base
-    right = scores.argmax(axis=1) == labels
     among_novel = novel_scores[is_novel].argmax(axis=1) + num_base == labels[is_novel]
+    return scores.argmax(axis=1) == labels, among_novel
+
+
+def _of_right(
+    labels: np.ndarray, num_base: int, right: np.ndarray, among_novel: np.ndarray
+) -> Accuracies:
+    is_novel = labels >= num_base
     novel_among_all, base_among_all = (float(right[kind].mean()) for kind in (is_novel, ~is_novel))
     return Accuracies(
         novel=float(among_novel.mean()),
@@ -213,8 +235,9 @@ def templates(examples: Embedded, first: int, last: int) -> np.ndarray:
     Returns:
       float32 [last - first, d].
     """
-    vectors = examples.averaged
-    means = [vectors[examples.labels == label].mean(axis=0) for label in range(first, last)]
+    means = [
+        examples.of_classes(label, label + 1).averaged.mean(axis=0) for label in range(first, last)
+    ]
     return unit_vectors.unit(np.stack(means))
 
 
@@ -226,13 +249,15 @@ def imprint(task: Task) -> Classifier:
 
 def nearest_neighbour(task: Task) -> Classifier:
     """Nearest neighbour: the class of the closest example."""
-    examples, labels = task.examples.plain, task.examples.labels
 
     def classify(embeddings: np.ndarray) -> np.ndarray:
-        cosines = embeddings @ examples.T
-        return np.stack(
-            [cosines[:, labels == label].max(axis=1) for label in range(task.num_classes)], axis=1
-        )
+        closest = np.full([len(embeddings), task.num_classes], -np.inf, np.float32)
+        for some in task.examples.pieces(row_bytes=4 * len(embeddings)):
+            cosines = embeddings @ some.plain.T
+            for label in np.unique(some.labels):
+                best = cosines[:, some.labels == label].max(axis=1)
+                closest[:, label] = np.maximum(closest[:, label], best)
+        return closest
 
     return classify
 
@@ -268,17 +293,30 @@ def _fine_tuned(task: Task, vectors: np.ndarray) -> np.ndarray:
     """Class vectors, trained on all examples; all classes have the same weight."""
     labels = task.examples.labels
     weights = 1.0 / np.bincount(labels, minlength=task.num_classes)[labels]
+    weights /= weights.sum()
     with tf.Graph().as_default(), tf.Session() as session:
         variable = tf.Variable(vectors.astype(np.float32))
         normalised = tf.nn.l2_normalize(variable, axis=1)
-        logits = task.scale * tf.matmul(
-            tf.constant(task.examples.plain), normalised, transpose_b=True
-        )
+        given = tf.placeholder(tf.float32, [None, vectors.shape[1]])
+        given_labels = tf.placeholder(tf.int64, [None])
+        given_weights = tf.placeholder(tf.float32, [None])
+        logits = task.scale * tf.matmul(given, normalised, transpose_b=True)
         loss = tf.losses.sparse_softmax_cross_entropy(
-            labels, logits, weights=weights / weights.sum(), reduction=tf.losses.Reduction.SUM
+            given_labels, logits, weights=given_weights, reduction=tf.losses.Reduction.SUM
         )
-        step = tf.train.AdamOptimizer(_RATE / vectors.shape[1] ** 0.5).minimize(loss)
+        (gradient,) = tf.gradients(loss, variable)
+        given_gradient = tf.placeholder(tf.float32, vectors.shape)
+        step = tf.train.AdamOptimizer(_RATE / vectors.shape[1] ** 0.5).apply_gradients(
+            [(given_gradient, variable)]
+        )
         session.run(tf.global_variables_initializer())
         for _ in range(_STEPS):
-            session.run(step)
+            total = np.zeros(vectors.shape, np.float32)
+            begin = 0
+            for some in task.examples.pieces():
+                end = begin + len(some.labels)
+                feed = {given: some.plain, given_labels: some.labels}
+                total += session.run(gradient, {**feed, given_weights: weights[begin:end]})
+                begin = end
+            session.run(step, {given_gradient: total})
         return session.run(normalised)

@@ -1,10 +1,15 @@
 """Learns new classes from embeddings made up around known directions."""
 
+import tracemalloc
+from unittest import mock
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
 from classification.low_shot import protocol
-from classification.low_shot.protocol import Accuracies, Embedded, Task
+from classification.low_shot.embedded import Embedded
+from classification.low_shot.protocol import Accuracies, Task
+from imprinting.base import large_arrays
 from imprinting.embedding import unit_vectors
 
 _BASE, _CLASSES, _DEPTH = 4, 7, 32
@@ -98,6 +103,50 @@ class LowShotTest(parameterized.TestCase):
         np.testing.assert_array_equal(
             protocol.templates(plain, 0, 2), protocol.templates(single, 0, 2)
         )
+
+    @parameterized.parameters(*protocol.METHODS)
+    def test_pieces_change_nothing_but_the_last_digits(self, name):
+        test, task = _images(10, noise=1.0, seed=2), _task(_images(9, noise=1.0, seed=1))
+        scores, found = [], []
+        for piece in (1 << 30, 1000):
+            with mock.patch.object(large_arrays, "_PIECE_BYTES", piece):
+                classify = protocol.METHODS[name](task)
+                scores.append(classify(test.plain))
+                found.append(protocol.measure(classify, test, num_base=_BASE))
+        np.testing.assert_allclose(scores[1], scores[0], atol=1e-5)
+        self.assertEqual(found[1], found[0])
+        expected = protocol.accuracies(scores[0], test.labels, num_base=_BASE)
+        self.assertEqual(found[0], expected)
+        novel = protocol.METHODS[name](task.without_base())
+        self.assertEqual(
+            protocol.measure(classify, test, num_base=_BASE, classify_novel=novel),
+            protocol.accuracies(
+                scores[1], test.labels, num_base=_BASE, novel_scores=novel(test.plain)
+            ),
+        )
+
+    def test_memory_does_not_grow_with_the_images(self):
+        peaks = []
+        for count in (200, 2000):
+            path = self.create_tempfile().full_path
+            _images(count, noise=1.0, seed=1, num_views=8).embeddings.tofile(path)
+            mapped = np.memmap(path, np.float32, "r").reshape(-1, 8, _DEPTH)
+            images = Embedded(mapped, np.repeat(np.arange(_CLASSES), count))
+            task = Task(
+                mapped[: _BASE * count : count, 0],
+                protocol.draw(images, num_base=_BASE, shots=2, seed=0),
+                _CLASSES,
+                _SCALE,
+                0,
+            )
+            with mock.patch.object(large_arrays, "_PIECE_BYTES", 100_000):
+                tracemalloc.start()
+                for method in protocol.METHODS.values():
+                    protocol.measure(method(task), images, num_base=_BASE)
+                peaks.append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.stop()
+        # The embeddings of an image have 1,024 bytes.
+        self.assertLess(peaks[1] - peaks[0], 150 * _CLASSES * (2000 - 200))
 
     @parameterized.parameters(*protocol.METHODS)
     def test_every_method_learns_what_is_easy(self, name):

@@ -35,7 +35,7 @@ class Deployed:
                 f"expected a model of the {task.num_base} base classes, got one of "
                 f"{engine.num_classes}"
             )
-        vectors, labels = task.examples.averaged, task.examples.labels
+        vectors, labels = task.novel.averaged, task.novel.labels
         for label in range(task.num_base, task.num_classes):
             engine.add(label, vectors[labels == label])
         return classifier(engine.build().tflite_model, kernels=self._kernels)

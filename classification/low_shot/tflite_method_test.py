@@ -4,7 +4,8 @@ import numpy as np
 from absl.testing import absltest
 
 from classification.low_shot import protocol, tflite_method
-from classification.low_shot.protocol import Embedded, Task
+from classification.low_shot.embedded import Embedded
+from classification.low_shot.protocol import Task
 from imprinting.tflite import class_vectors, inference, model_file, model_graph
 from imprinting.tflite.inference import Kernels
 from transforms.conversion import testing

@@ -21,9 +21,10 @@ from classification.low_shot import (
     labelled_photos,
     protocol,
 )
+from classification.low_shot.embedded import Embedded
 from classification.low_shot.embedding_sources import Source
 from classification.low_shot.labelled_photos import LabelledPhotos
-from classification.low_shot.protocol import Embedded, Method, Results, Task, Trial
+from classification.low_shot.protocol import Method, Results, Task, Trial
 from imprinting.photos import image_folder
 
 _IMPRINTING, _DEPLOYED, _FITTED = "imprinting", "imprinting, deployed", "imprinting, fitted"
@@ -121,9 +122,8 @@ def run(
         is_first = source is sources[0]
         methods = _methods(source, settings.views) if is_first else _imprinting(source)
         trials += _measure(source, methods, train, test, len(names), settings)
-        is_base = test.labels < len(source.labels)
-        predicted = source.classify(test.plain[is_base]).argmax(axis=1)
-        alone[source.name] = float((predicted == test.labels[is_base]).mean())
+        base = test.of_classes(0, len(source.labels))
+        alone[source.name] = protocol.accuracy(source.classify, base)
     return Results(trials, alone, _steps(sources))
 
 
@@ -163,12 +163,14 @@ def _embed(
     on_progress: OnProgress | None,
 ) -> tuple[Embedded, LabelledPhotos]:
     """The embeddings of the photos that can be read, and these photos."""
-    embeddings, bad = embedding_cache.embed(
-        lambda paths: source.compute(list(paths), views=views, on_progress=on_progress),
+    embeddings = embedding_cache.embed(
+        lambda paths: source.compute(paths, views=views),
         photos.paths,
         key=f"{views} ".encode() + source.key,
         folder=settings.cache_dir,
+        on_progress=on_progress,
     )
+    bad = embeddings.bad
     described = image_folder.shorten(
         f"{photos.names[index]}: {why}" for index, why in sorted(bad.items())
     )
@@ -180,8 +182,8 @@ def _embed(
     if bad:
         say(f"Skipped because they cannot be read: {len(bad):,} ({described}).")
     kept = labelled_photos.without(photos, bad)
-    embeddings = np.delete(embeddings, list(bad), axis=0)
-    return Embedded(embeddings, np.array(kept.labels)), kept
+    rows = embeddings.rows[embeddings.rows >= 0]
+    return Embedded(embeddings.values, np.array(kept.labels), rows), kept
 
 
 def _measure(
@@ -200,14 +202,14 @@ def _measure(
             for seed in range(settings.num_seeds):
                 examples = protocol.draw(train, num_base=num_base, shots=n, seed=seed)
                 task = Task(source.vectors, examples, num_classes, source.scale, seed)
-                accuracies = protocol.accuracies(
-                    method(task)(test.plain),
-                    test.labels,
+                accuracies = protocol.measure(
+                    method(task),
+                    test,
                     num_base=num_base,
                     # Among all classes, quanta do not separate the novel ones from each other; a
                     # model of the novel classes alone does. A fit may also change more if no base
                     # classes suffer from it.
-                    novel_scores=method(task.without_base())(test.plain) if differs_alone else None,
+                    classify_novel=method(task.without_base()) if differs_alone else None,
                 )
                 found.append(Trial(name, n, seed, accuracies))
     return found
@@ -258,7 +260,6 @@ def _of_whole(method: Method) -> Method:
     """A method that gets only the first view of each photo, which is the one of evaluation."""
 
     def learn(task: Task) -> protocol.Classifier:
-        plain = Embedded(task.examples.plain, task.examples.labels)
-        return method(Task(task.base_vectors, plain, task.num_classes, task.scale, task.seed))
+        return method(dataclasses.replace(task, examples=task.examples.whole))
 
     return learn

@@ -15,12 +15,10 @@ from classification.low_shot.trials import Settings
 def _source(labels=("red", "green")):
     """Embeds an image as its mean colour."""
 
-    def compute(paths, *, views=1, on_progress=None):
-        colours = np.array([np.asarray(Image.open(path)).mean((0, 1)) for path in paths])
-        if on_progress is not None:
-            on_progress(len(paths), len(paths))
-        unit = colours / np.linalg.norm(colours, axis=1, keepdims=True)
-        return np.repeat(unit[:, np.newaxis], views, axis=1).astype(np.float32), {}
+    def compute(paths, *, views):
+        for path in paths:
+            colour = np.asarray(Image.open(path)).mean((0, 1), keepdims=True)[0]
+            yield np.repeat(colour / np.linalg.norm(colour), views, axis=0).astype(np.float32)
 
     vectors = np.eye(3, dtype=np.float32)[:2]
     return Source(

@@ -4,14 +4,14 @@ A frozen base always computes the same features for the same image, if the image
 Training of the layers above it therefore needs to run the base only once for each image.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator
-from typing import IO
+from collections.abc import Callable, Generator, Iterator
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -20,7 +20,7 @@ from classification.data.dataset import Dataset
 from classification.nets import factory, networks, variable_values
 from classification.nets.checkpoint import Checkpoint
 from classification.nets.model_config import ModelConfig
-from imprinting.base import atomic_files
+from imprinting.base import atomic_files, large_arrays
 
 MEMORY = "memory"
 
@@ -33,6 +33,9 @@ _BATCH_SIZE = 32
 @dataclasses.dataclass(frozen=True)
 class Features:
     """Features and labels of a data set's images, in its order.
+
+    For each image, memory holds its label and, in `batches`, its place in the order of an epoch: 40
+    bytes. The features of many images are in files that are mapped to memory.
 
     Attributes:
       values: float32 [images, depth].
@@ -57,8 +60,8 @@ class Features:
         took = f"{self.seconds:.1f} s ({count / self.seconds:.0f} images/s)"
         if self.was_kept:
             return f"Features of {count:,} images: kept in {store} by an earlier run, in {took}."
-        place = "memory" if store == MEMORY else store
-        return f"Features of {count:,} images: computed in {took}, and kept in {place}."
+        place = "until training ends" if store == MEMORY else f"in {store}"
+        return f"Features of {count:,} images: computed in {took}, and kept {place}."
 
     def describe_saving(self, images: int) -> str:
         """How much time the features of that many images would have taken, in a sentence."""
@@ -108,9 +111,10 @@ def get(
     Images are preprocessed as in evaluation.
 
     Args:
-      store: `MEMORY`, or a folder to keep features in, which is created if it does not exist. The
-        key is everything that the features depend on: the base's variables, the network's form, and
-        the data's content.
+      store: `MEMORY` for this process alone: up to 64 MB in memory, more in a temporary file (see
+        `large_arrays.gather`). Or a folder to keep features in, which is created if it does not
+        exist. The key is everything that the features depend on: the base's variables, the
+        network's form, and the data's content.
       model: the network.
       checkpoint: one that holds the complete base.
       dataset: the images.
@@ -118,36 +122,49 @@ def get(
 
     Raises:
       ValueError: if the checkpoint lacks a part of the base, or the kept features are damaged.
-      OSError: if the folder cannot be written.
+      OSError: if the features cannot be written.
     """
-    compute = functools.partial(_compute, model, checkpoint, dataset, on_progress)
-    if store == MEMORY:
-        found: list[np.ndarray] = []
-        labels, seconds = compute(lambda _, batch: found.append(batch))
-        return Features(np.concatenate(found), labels, seconds)
-    folder = os.path.join(store, _key(model, checkpoint, dataset))
-    was_kept = os.path.isdir(folder)
-    if not was_kept:
-        os.makedirs(store, exist_ok=True)
-        with (
-            atomic_files.name_path_in_errors(folder),
-            atomic_files.atomic_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
-            open(os.path.join(partial, _FEATURES), "wb") as file,
-        ):
-            # Not through a memory mapping: a full disk would then kill the process.
-            labels, seconds = compute(functools.partial(_write, file, dataset.num_examples))
-            np.save(os.path.join(partial, _LABELS), labels)
-            np.save(os.path.join(partial, _SECONDS), seconds)
+    seconds = 0.0
+
+    def batches() -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
+        nonlocal seconds
+        seconds = yield from _compute(model, checkpoint, dataset, on_progress)
+
+    # After an error, too, TensorFlow's graphs must be left in the reverse order.
+    with contextlib.closing(batches()) as computed:
+        if store == MEMORY:
+            values, labels = large_arrays.gather(computed)
+            return Features(values, labels, seconds)
+        folder = os.path.join(store, _key(model, checkpoint, dataset))
+        was_kept = os.path.isdir(folder)
+        if not was_kept:
+            os.makedirs(store, exist_ok=True)
+            with (
+                atomic_files.name_path_in_errors(folder),
+                atomic_files.atomic_folder(folder, (_FEATURES, _LABELS, _SECONDS)) as partial,
+            ):
+                path = os.path.join(partial, _FEATURES)
+                np.save(os.path.join(partial, _LABELS), _write(path, computed, dataset))
+                np.save(os.path.join(partial, _SECONDS), seconds)
     values, known, took = (_open(folder, name) for name in (_FEATURES, _LABELS, _SECONDS))
     return Features(values, np.array(known), float(took), was_kept)
 
 
-def _write(file: IO[bytes], total: int, done: int, batch: np.ndarray) -> None:
-    """Appends rows to a file of numpy's format that will have `total` rows."""
-    if not done:
-        header = {"descr": "<f4", "fortran_order": False, "shape": (total, batch.shape[1])}
-        np.lib.format.write_array_header_1_0(file, header)
-    file.write(batch.astype("<f4").tobytes())
+def _write(
+    path: str, batches: Iterator[tuple[np.ndarray, np.ndarray]], dataset: Dataset
+) -> np.ndarray:
+    """Writes features to a file of numpy's format; returns the labels, int64 [images]."""
+    labels: list[np.ndarray] = []
+    # Not through a memory mapping: a full disk would then kill the process.
+    with open(path, "wb") as file:
+        for batch, known in batches:
+            if not labels:
+                shape = (dataset.num_examples, batch.shape[1])
+                header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
+            file.write(batch.astype("<f4").tobytes())
+            labels.append(known)
+    return np.concatenate(labels)
 
 
 def _open(folder: str, name: str) -> np.ndarray:
@@ -188,15 +205,16 @@ def _compute(
     checkpoint: Checkpoint,
     dataset: Dataset,
     on_progress: Callable[[int, int], None] | None,
-    keep: Callable[[int, np.ndarray], None],
-) -> tuple[np.ndarray, float]:
-    """Computes features; calls `keep` for each batch, with the number of images before it.
+) -> Generator[tuple[np.ndarray, np.ndarray], None, float]:
+    """Computes features.
+
+    Yields:
+      Of each batch, the features, float32 [n, depth], and the labels, int64 [n].
 
     Returns:
-      The labels, int64 [images], and how many seconds it took.
+      How many seconds it took, with what was done with the batches.
     """
-    total = dataset.num_examples
-    labels: list[int] = []
+    done, total = 0, dataset.num_examples
     with tf.Graph().as_default(), tf.Session() as session:
         # Deterministic operations need a seed, even for initial values that are never used.
         tf.set_random_seed(0)
@@ -210,16 +228,15 @@ def _compute(
         output = _build(batch["image"], model)
         variable_values.load(session, checkpoint.read_all(_base()))
         begin = time.monotonic()
-        while len(labels) < total:
+        while done < total:
             try:
-                computed, some = session.run([output, batch["label"]])
+                computed, labels = session.run([output, batch["label"]])
             except tf.errors.OutOfRangeError:
                 raise ValueError(
-                    f"expected {total} images in {dataset.source}, got {len(labels)}: it has "
-                    "changed"
+                    f"expected {total} images in {dataset.source}, got {done}: it has changed"
                 ) from None
-            keep(len(labels), computed[:, 0, 0, :])
-            labels.extend(some)
+            yield computed[:, 0, 0, :], labels.astype(np.int64)
+            done += len(labels)
             if on_progress is not None:
-                on_progress(len(labels), total)
-    return np.array(labels, np.int64), time.monotonic() - begin
+                on_progress(done, total)
+        return time.monotonic() - begin

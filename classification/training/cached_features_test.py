@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import tempfile
+from unittest import mock
 
 import numpy as np
 import tensorflow.compat.v1 as tf
@@ -18,6 +19,7 @@ from classification.nets.model_config import ModelConfig
 from classification.testing.digits_networks import DIGITS, images_and_labels, write_network
 from classification.training import cached_features
 from classification.training.cached_features import Features
+from imprinting.base import large_arrays
 
 
 class GetTest(absltest.TestCase):
@@ -50,8 +52,21 @@ class GetTest(absltest.TestCase):
         self.assertEqual(found.depth, 256)
         self.assertFalse(found.was_kept)
         self.assertRegex(
-            found.describe(cached_features.MEMORY), "360 images: computed in .* kept in mem"
+            found.describe(cached_features.MEMORY),
+            "360 images: computed in .* kept until training ends",
         )
+
+    def test_many_are_in_a_temporary_file(self):
+        expected = self._get(cached_features.MEMORY)
+        with mock.patch.object(large_arrays, "_MOST_IN_MEMORY", 100_000):
+            found = self._get(cached_features.MEMORY)
+        np.testing.assert_array_equal(found.values, expected.values)
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        # What is in memory can be changed.
+        self.assertTrue(expected.values.flags.writeable)
+        self.assertFalse(found.values.flags.writeable)
+        batches = [next(f.batches(8, seed=1, start=3)) for f in (found, expected)]
+        np.testing.assert_array_equal(batches[0][0], batches[1][0])
 
     def test_folder_keeps_them_by_base_and_data(self):
         first, second = self._get(self.store), self._get(self.store)

@@ -35,7 +35,8 @@ path_flags.define("output", "", "The .tflite to write.")
 path_flags.define_multi(
     "images",
     "Photo, or folder of photos, like those that the classifier was made for; may be repeated. At "
-    f"least {grafting.LEAST_WHITENED}, better 500.",
+    f"least {grafting.LEAST_WHITENED}, better 500; of more than {grafting.MOST_PHOTOS:,}, so many "
+    "are used, spread evenly.",
 )
 path_flags.define(
     "labels",

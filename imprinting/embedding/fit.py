@@ -7,16 +7,21 @@ identity: a regularised linear discriminant analysis (see linear_embedding.py). 
 of each photo as samples, Sw can be estimated even from one photo of each class.
 
 The weight w is chosen by cross-validation from a few that cost kept classes little.
+
+What memory holds does not grow with the photos; see `samples`. If there are more than 64 MB of
+features, a function of them as large is in a file.
 """
 
 import dataclasses
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
+from imprinting.base import large_arrays
 from imprinting.embedding import linear_embedding, symmetric, unit_vectors
 from imprinting.embedding.linear_embedding import LinearEmbedding
-from imprinting.embedding.samples import Samples
+from imprinting.embedding.samples import ClassVectors, Samples
 
 # With kept classes, for fewer classes than these, and for more. For 66 classes, 0.2 cost no
 # accuracy on ImageNet's photos, 0.3 half a point and 0.5 one to two; for three classes, 0.1 cost
@@ -30,6 +35,8 @@ _DEVIATIONS = 6.0
 # metric can be computed from it exactly enough.
 _MAX_CONDITION = 1e5
 _SEED = 0
+# With so many photos, the standard error of an accuracy is below one percent.
+_MOST_HELD_OUT = 4000
 # Below this fraction of the greatest eigenvalue, that of a covariance is only rounding error.
 _LEAST_EIGENVALUE = 1e-6
 
@@ -92,8 +99,10 @@ class Fitter:
         self._imprinted = kept.imprinted
         # In these coordinates, the network's metric is the identity.
         self._to_points = (vectors * np.sqrt(values)) @ vectors.T
-        centred = samples.features - embedding.mean.astype(np.float32)
-        self._points = centred @ self._to_points.astype(np.float32)
+        mean, to_points = (a.astype(np.float32) for a in (embedding.mean, self._to_points))
+        (self._points,) = large_arrays.gather(
+            [(features - mean) @ to_points] for features, _ in samples.pieces(samples.features)
+        )
         to_rows = embedding.kernel @ ((vectors / np.sqrt(values)) @ vectors.T)
         self._rows = kept.vectors.astype(np.float32) @ to_rows.astype(np.float32)
 
@@ -107,11 +116,11 @@ class Fitter:
         usual = _WEIGHTS[samples.num_classes >= _MANY_CLASSES]
         if weights is None:
             weights = usual if kept else _WEIGHTS_OF_NEW_CLASSES_ALONE
-        if not samples.folds(_SEED):
+        if not samples.folds(_SEED, most=_MOST_HELD_OUT):
             weight = usual[-1] if samples.varies else 0.0
             none = np.zeros([0, kept + samples.num_classes], np.float32)
             return Choice(weight, None, None, none, np.zeros(0, np.int64))
-        cosines_of, photos = self.held_out((0.0, *weights))
+        cosines_of, photos = self.held_out((0.0, *weights), most=_MOST_HELD_OUT)
         labels = kept + samples.classes[photos]
         right = {w: float((c.argmax(axis=1) == labels).mean()) for w, c in cosines_of.items()}
         best = max(right.values())
@@ -120,11 +129,15 @@ class Fitter:
             chosen = 0.0
         return Choice(chosen, right[0.0], right[chosen], cosines_of[chosen], labels)
 
-    def held_out(self, weights: tuple[float, ...]) -> tuple[dict[float, np.ndarray], np.ndarray]:
+    def held_out(
+        self, weights: tuple[float, ...], *, most: int | None = None
+    ) -> tuple[dict[float, np.ndarray], np.ndarray]:
         """Cosines of photos with classes and embeddings that were made without them.
 
         Args:
           weights: the weights w to try.
+          most: how many photos to hold out, if there are more; None for all. Memory grows with
+            their number: by four bytes for each weight and class.
 
         Returns:
           For each weight, float32 [n, classes], with kept classes first; and the numbers of the n
@@ -132,7 +145,7 @@ class Fitter:
         """
         samples = self._samples
         held: dict[float, list[np.ndarray]] = {weight: [] for weight in weights}
-        folds = samples.folds(_SEED)
+        folds = samples.folds(_SEED, most)
         with symmetric.one_thread():
             for fold in folds:
                 self._hold_out(fold, held)
@@ -143,20 +156,20 @@ class Fitter:
     def _hold_out(self, fold: np.ndarray, held: dict[float, list[np.ndarray]]) -> None:
         """Adds the cosines of the photos of a fold, bool [n], for each weight."""
         samples = self._samples
-        metric = _Metric(samples.centred(self._points, ~fold))
-        learned, rows = metric.along(self._points[~fold]), metric.along(self._rows)
-        tests = metric.along(self._points[fold, 0])
+        views, depth = self._points.shape[1:]
+        metric = _Metric(samples.centred(self._points, ~fold), int((~fold).sum()) * views, depth)
+        scales = {weight: metric.scales(weight) for weight in held}
+        learned = {weight: ClassVectors(samples.num_classes) for weight in held}
+        for points, classes in samples.pieces(self._points, ~fold):
+            along = metric.along(points)
+            for weight, scale in scales.items():
+                learned[weight].add(along / scale, classes)
+        rows, tests = metric.along(self._rows), metric.along(self._points[fold, 0])
         for weight, cosines in held.items():
-            scales = metric.scales(weight)
-            vectors = np.concatenate(
-                [
-                    unit_vectors.unit(
-                        rows * np.where(self._imprinted[:, np.newaxis], 1 / scales, scales)
-                    ),
-                    samples.class_vectors(learned / scales, ~fold),
-                ]
-            )
-            cosines.append(unit_vectors.unit(tests / scales) @ vectors.T)
+            scale = scales[weight]
+            kept = rows * np.where(self._imprinted[:, np.newaxis], 1 / scale, scale)
+            vectors = np.concatenate([unit_vectors.unit(kept), learned[weight].found()])
+            cosines.append(unit_vectors.unit(tests / scale) @ vectors.T)
 
     def fit(self, weight: float) -> LinearEmbedding:
         """The embedding of the fitted metric, in axes that are rotated at random.
@@ -178,21 +191,33 @@ class Fitter:
         The variance is that of the new photos or of photos of all kinds, whichever is greater. The
         latter are assumed to be as far from the mean as the new ones in the old embedding.
         """
-        depth = self._points.shape[-1]
-        new = (fitted.of(self._samples.features[:, 0]) ** 2).sum(axis=1).mean() / depth
-        old = (self._points[:, 0].astype(np.float64) ** 2).sum(axis=1).mean() / depth
+        samples, depth = self._samples, self._points.shape[-1]
+        new = _mean_square(fitted.of(some[:, 0]) for some, _ in samples.pieces(samples.features))
+        old = _mean_square(some[:, 0] for some, _ in samples.pieces(self._points))
+        new, old = new / depth, old / depth
         kernel = np.linalg.solve(self._to_points, fitted.kernel.T)
         return float(_DEVIATIONS * np.sqrt(max(new, old * (kernel**2).sum() / depth)))
+
+
+def _mean_square(pieces: Iterable[np.ndarray]) -> float:
+    """The mean of the squared lengths of vectors, [m, d] at a time."""
+    squares = [(piece.astype(np.float64) ** 2).sum(axis=1) for piece in pieces]
+    return float(np.concatenate(squares).mean())
 
 
 class _Metric:
     """Metrics (1 - w) I + w Sw for all w, in the axes of the eigenvectors of Sw."""
 
-    def __init__(self, centred: np.ndarray):
-        """Takes points whose covariance is Sw, [n, d]; it is scaled to a mean eigenvalue of 1."""
-        centred = centred.astype(np.float64)
-        count, depth = centred.shape
+    def __init__(self, pieces: Iterable[np.ndarray], count: int, depth: int):
+        """Takes points whose covariance is Sw, which is scaled to a mean eigenvalue of 1.
+
+        Args:
+          pieces: the points, float [m, d] at a time.
+          count: the number of all points.
+          depth: d.
+        """
         if count < depth:
+            centred = np.concatenate(list(pieces)).astype(np.float64)
             # There are at most n eigenvectors whose eigenvalues are not 0, and those of a matrix
             # [n, n] lead to them. Any other axes that are orthogonal complete them.
             values, vectors = symmetric.eigh(centred @ centred.T)
@@ -202,7 +227,11 @@ class _Metric:
             axes[:, : found.shape[1]] = found
             values = np.append(values[chosen], np.zeros(depth - found.shape[1]))
         else:
-            values, axes = symmetric.eigh(centred.T @ centred)
+            scatter = np.zeros([depth, depth])
+            for piece in pieces:
+                centred = piece.astype(np.float64)
+                scatter += centred.T @ centred
+            values, axes = symmetric.eigh(scatter)
         self._values = np.maximum(values, 0) / max(float(values.mean()), 1e-30)
         self._axes = axes.astype(np.float32)
 

@@ -1,8 +1,12 @@
 """Tests of fit.py, with features that vary a lot in directions that say nothing about the class."""
 
+import tracemalloc
+from unittest import mock
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from imprinting.base import large_arrays
 from imprinting.embedding import linear_embedding
 from imprinting.embedding.fit import Fitter, Kept
 from imprinting.embedding.linear_embedding import LinearEmbedding
@@ -138,6 +142,50 @@ class FitterTest(parameterized.TestCase):
         deviation = np.sqrt((fitted.of(learned.features[:, 0]) ** 2).mean())
         self.assertBetween(fitter.reach(fitted), 6 * deviation, 12 * deviation)
         self.assertLess(np.abs(fitted.of(learned.features)).max(), fitter.reach(fitted))
+
+    def test_pieces_change_nothing_but_the_last_digits(self):
+        learned = photos(100, seed=2)
+        kept = Kept(start().of(centres(3, seed=5)), np.array([False, True, False]))
+        results = []
+        # All at once; a few photos at a time, in a file.
+        for piece, most in ((1 << 30, 1 << 30), (3000, 0)):
+            with (
+                mock.patch.object(large_arrays, "_PIECE_BYTES", piece),
+                mock.patch.object(large_arrays, "_MOST_IN_MEMORY", most),
+            ):
+                fitter = Fitter(learned, start(), kept)
+                choice = fitter.choose()
+                fitted = fitter.fit(0.3)
+                results.append((choice, fitted.kernel, fitter.reach(fitted), learned.varies))
+        (first, *others), (second, *same) = results
+        self.assertEqual((first.weight, first.after), (second.weight, second.after))
+        np.testing.assert_allclose(second.cosines, first.cosines, atol=1e-5)
+        for before, after in zip(others, same, strict=True):
+            np.testing.assert_allclose(after, before, rtol=1e-4, atol=1e-5)
+
+    def test_memory_does_not_grow_with_the_features(self):
+        views, peaks = 8, []
+        with (
+            mock.patch.object(large_arrays, "_PIECE_BYTES", 200_000),
+            mock.patch.object(large_arrays, "_MOST_IN_MEMORY", 200_000),
+        ):
+            for count in (2000, 10_000):
+                path = self.create_tempfile().full_path
+                some = photos(100, seed=2, views=views).features
+                with open(path, "wb") as file:
+                    for _ in range(0, _CLASSES * count, len(some)):
+                        file.write(some.tobytes())
+                mapped = np.memmap(path, np.float32, "r").reshape(-1, views, _DEPTH)
+                classes = np.arange(len(mapped)) // 100 % _CLASSES
+                tracemalloc.start()
+                fitter = Fitter(Samples(mapped, classes), start(), _NONE)
+                choice = fitter.choose()
+                fitter.reach(fitter.fit(choice.weight or 0.1))
+                peaks.append(tracemalloc.get_traced_memory()[1])
+                tracemalloc.stop()
+                self.assertLen(choice.labels, 4000)
+        # The features of a photo have 960 bytes.
+        self.assertLess(peaks[1] - peaks[0], 200 * _CLASSES * (10_000 - 2000))
 
     def test_an_embedding_that_ignores_features(self):
         flat = LinearEmbedding(np.diag([1e-4, *np.ones(_DEPTH - 1)]), np.zeros(_DEPTH))

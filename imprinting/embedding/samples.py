@@ -1,10 +1,15 @@
-"""Features of several views of photos of some classes."""
+"""Features of several views of photos of some classes.
+
+Arrays may be files that are mapped to memory (see `large_arrays`): they are read in pieces, so that
+what memory holds does not grow with the photos, but for 8 bytes each for a few numbers.
+"""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from imprinting.base import large_arrays
 from imprinting.embedding import unit_vectors
 
 # Photos are divided into so many parts, each of which is held out once. With many photos, two parts
@@ -33,7 +38,8 @@ class Samples:
                 f"expected features [n, v, d] of at least one photo and classes [n], got "
                 f"{list(self.features.shape)} and {list(self.classes.shape)}"
             )
-        bad = np.flatnonzero(~np.isfinite(self.features).all(axis=(1, 2)))
+        finite = [np.isfinite(some).all(axis=(1, 2)) for some, _ in self.pieces(self.features)]
+        bad = np.flatnonzero(~np.concatenate(finite))
         if len(bad):
             raise ValueError(
                 f"expected finite features, got NaN or infinity for {len(bad)} of {n} photos, the "
@@ -56,13 +62,33 @@ class Samples:
     def varies(self) -> bool:
         """Whether some photos of a class, or views of a photo, differ."""
         first = np.unique(self.classes, return_index=True)[1]
-        return bool((self.features != self.features[first[self.classes], :1]).any())
+        firsts = self.features[first, :1]
+        return any(
+            bool((some != firsts[classes]).any()) for some, classes in self.pieces(self.features)
+        )
 
-    def folds(self, seed: int) -> list[np.ndarray]:
+    def pieces(
+        self, points: np.ndarray, chosen: np.ndarray | None = None
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Some photos at a time: their points [m, v, d], and their classes [m].
+
+        Args:
+          points: of each view of each photo, float [n, v, d].
+          chosen: the photos to use, bool [n]; None for all.
+        """
+        for piece in large_arrays.pieces(len(points), points[0].nbytes):
+            rows = slice(None) if chosen is None else chosen[piece]
+            yield points[piece][rows], self.classes[piece][rows]
+
+    def folds(self, seed: int, most: int | None = None) -> list[np.ndarray]:
         """Parts of the photos to hold out, each photo in at most one, bool [n] each.
 
         Of each class with several photos, all are held out once, but never all at once. A class
         with a single photo is never held out. There are no folds if each class has one photo.
+
+        Args:
+          seed: determines the parts.
+          most: of more photos, so many are held out, spread evenly; None for all.
         """
         random = np.random.default_rng(seed)
         count = _FOLDS if len(self.classes) < _MANY_PHOTOS else _FOLDS_OF_MANY
@@ -71,36 +97,76 @@ class Samples:
             photos = random.permutation(np.flatnonzero(self.classes == number))
             if len(photos) > 1:
                 fold[photos] = np.arange(len(photos)) % min(count, len(photos))
+        candidates = np.flatnonzero(fold >= 0)
+        if most is not None and len(candidates) > most:
+            kept = candidates[np.arange(most) * len(candidates) // most]
+            fold[np.setdiff1d(candidates, kept)] = -1
         return [fold == part for part in range(count) if (fold == part).any()]
 
-    def centred(self, points: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """Points minus the mean of their class, [m, d], for all views of the photos.
+    def centred(self, points: np.ndarray, chosen: np.ndarray) -> Iterator[np.ndarray]:
+        """Points minus the mean of their class, [m, d] at a time, for all views of the photos.
 
         Args:
           points: of each view of each photo, float [n, v, d].
           chosen: the photos to use, bool [n].
         """
-        centred = points[chosen].reshape(-1, points.shape[-1])
-        labels = np.repeat(self.classes[chosen], points.shape[1])
-        return centred - _means(centred, labels, self.num_classes)[labels]
+        means = _Means(self.num_classes)
+        for some, classes in self.pieces(points, chosen):
+            means.add(some.reshape(-1, some.shape[2]), np.repeat(classes, some.shape[1]))
+        found = means.found()
+        for some, classes in self.pieces(points, chosen):
+            yield some.reshape(-1, some.shape[2]) - found[np.repeat(classes, some.shape[1])]
 
     def within(self, points: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """The covariance of points within their classes, float64 [d, d]; see `centred`."""
-        centred = self.centred(points, chosen)
-        return (centred.T @ centred).astype(np.float64) / max(len(centred), 1)
+        total, count = np.zeros([points.shape[2]] * 2), 0
+        for centred in self.centred(points, chosen):
+            total += centred.T @ centred
+            count += len(centred)
+        return total / max(count, 1)
 
     def class_vectors(self, embeddings: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        """The vector of each class, of unit length, [k, e].
-
-        A photo's embedding is the mean of those of its views, each of unit length, and a class's
-        vector that of its photos. The result is 0 for a class without chosen photos.
+        """The vector of each class, of unit length, [k, e]; see `ClassVectors`.
 
         Args:
           embeddings: of each view of the chosen photos, float [m, v, e], of any length.
           chosen: which photos these are, bool [n], m of them.
         """
+        vectors = ClassVectors(self.num_classes)
+        classes = self.classes[chosen]
+        for piece in large_arrays.pieces(len(embeddings), embeddings[0].nbytes):
+            vectors.add(embeddings[piece], classes[piece])
+        return vectors.found()
+
+
+class ClassVectors:
+    """The vectors of classes, of photos that are added some at a time.
+
+    A photo's embedding is the mean of those of its views, each of unit length, and a class's vector
+    that of its photos.
+    """
+
+    def __init__(self, count: int) -> None:
+        """Begins without photos.
+
+        Args:
+          count: the number of classes.
+        """
+        self._means = _Means(count)
+
+    def add(self, embeddings: np.ndarray, classes: np.ndarray) -> None:
+        """Adds photos.
+
+        Args:
+          embeddings: of each view of each photo, float [m, v, e], of any length.
+          classes: int [m].
+        """
         photos = unit_vectors.unit(unit_vectors.unit(embeddings).mean(axis=1))
-        return unit_vectors.unit(_means(photos, self.classes[chosen], self.num_classes))
+        self._means.add(photos, classes)
+
+    def found(self) -> np.ndarray:
+        """The vectors, of unit length, [k, e]; 0 for a class without photos."""
+        return unit_vectors.unit(self._means.found())
 
 
 def of_classes(features: np.ndarray, photos: Mapping[str, Sequence[int]]) -> Samples:
@@ -110,16 +176,31 @@ def of_classes(features: np.ndarray, photos: Mapping[str, Sequence[int]]) -> Sam
       features: float32 [n, v, d].
       photos: the indices of each class's photos, by the class's name.
     """
-    chosen = [index for indices in photos.values() for index in indices]
     counts = [len(indices) for indices in photos.values()]
-    return Samples(features[chosen], np.repeat(np.arange(len(counts)), counts))
+    chosen = np.concatenate([np.asarray(indices, np.int64) for indices in photos.values()])
+    classes = np.repeat(np.arange(len(counts)), counts)
+    return Samples(large_arrays.take(features, chosen), classes)
 
 
-def _means(values: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """The mean of the values [n, d] with each label, [count, d]."""
-    order = np.argsort(labels, kind="stable")
-    numbers, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
-    means = np.zeros([count, values.shape[1]], values.dtype)
-    sums = np.add.reduceat(values[order], starts, axis=0)
-    means[numbers] = sums / counts[:, np.newaxis].astype(values.dtype)
-    return means
+class _Means:
+    """The means of the vectors with each label, which are added some at a time."""
+
+    def __init__(self, count: int) -> None:
+        self._sums: np.ndarray | None = None
+        self._counts = np.zeros(count, np.int64)
+
+    def add(self, values: np.ndarray, labels: np.ndarray) -> None:
+        """Adds vectors [n, d] with the labels [n]."""
+        if self._sums is None:
+            self._sums = np.zeros([len(self._counts), values.shape[1]], values.dtype)
+        if not len(labels):
+            return
+        order = np.argsort(labels, kind="stable")
+        numbers, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+        self._sums[numbers] += np.add.reduceat(values[order], starts, axis=0)
+        self._counts[numbers] += counts
+
+    def found(self) -> np.ndarray:
+        """The means, [count, d]; 0 for a label without vectors."""
+        assert self._sums is not None
+        return self._sums / np.maximum(self._counts, 1)[:, np.newaxis].astype(self._sums.dtype)

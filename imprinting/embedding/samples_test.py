@@ -31,6 +31,16 @@ class SamplesTest(parameterized.TestCase):
     def test_fewer_folds_of_many_photos(self):
         self.assertLen(some((300, 300)).folds(0), 2)
 
+    def test_most_photos_that_are_held_out(self):
+        found = some((30, 1, 70))
+        everything, fewer = found.folds(0), found.folds(0, 20)
+        self.assertEqual(np.sum(fewer), 20)
+        for part, complete in zip(fewer, everything, strict=True):
+            self.assertTrue(np.all(complete[part]))
+        # Of both classes, about as many as they have photos.
+        self.assertBetween(np.sum(np.sum(fewer, axis=0)[:30]), 5, 7)
+        np.testing.assert_array_equal(found.folds(0, 100), everything)
+
     def test_covariance_within_classes(self):
         found = some()
         chosen = np.arange(11) % 4 != 1

@@ -6,6 +6,7 @@ In a notebook:
   answers, unreadable = classifier.classify(["mug.jpg", "cup.jpg"])
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -98,22 +99,27 @@ class PhotoClassifier:
         """
         if top < 1:
             raise ValueError(f"expected top to be at least 1, got {top}")
-        answers: list[list[Answer]] = [[] for _ in paths]
+        answers: list[list[Answer]] = []
         bad: dict[int, str] = {}
         workers = max(1, min(os.cpu_count() or 1, len(paths)))
         while len(self._runners) < workers:
             self._runners.append(Runner(self._data, kernels=Kernels.DEFAULT))
         reader = PixelReader(self.image_size, self.crop)
 
-        def compute(index: int, runner: Runner) -> None:
+        def compute(index: int, runner: Runner) -> list[Answer]:
             try:
                 (pixels,) = reader.read(paths[index])
             except BadImageError as error:
                 bad[index] = str(error)
-                return
-            answers[index] = self._answers(pixels, runner, top)
+                return []
+            return self._answers(pixels, runner, top)
 
-        runner_pool.each(len(paths), self._runners[:workers], compute, on_progress)
+        results = runner_pool.results(len(paths), self._runners[:workers], compute)
+        with contextlib.closing(results):
+            for found in results:
+                answers.append(found)
+                if on_progress is not None:
+                    on_progress(len(answers), len(paths))
         return answers, bad
 
     def classify_one(self, photo: Source, *, top: int = 5) -> list[Answer]:

@@ -35,6 +35,8 @@ from imprinting.tflite.model_graph import Model
 # of ImageNet, 40 whiten the features of a MobileNet V1 better than that (.774 instead of .764 right
 # on other photos), and those of an EfficientNet-Lite0 a little worse (.812 instead of .818).
 LEAST_WHITENED = 40
+# Enough for a covariance; of more photos, so many are used, spread evenly.
+MOST_PHOTOS = 4000
 # A classifier that keeps fewer of its answers has lost its classes.
 LEAST_SAME = 0.5
 _NO_CLASSIFIER = (
@@ -100,6 +102,7 @@ def graft(
     Args:
       data: the bytes of a quantised classifier that `last_layer.cut` can cut.
       photos: paths of photos like those that the classifier was made for, of all kinds of things.
+        Of more than `MOST_PHOTOS`, so many are used.
       labels: the names of its classes; None means those that it carries.
       labels_source: what an error about the number of `labels` calls their source.
       title: the network's name, if the file has no metadata.
@@ -122,6 +125,8 @@ def graft(
     if num_unnamed == len(names) and not model_graph.graph(source).named("SOFTMAX"):
         raise ValueError(f"{_NO_CLASSIFIER}, or the names of its classes with --labels")
     found_crop = crop or metadata.crop_of(source)
+    if len(photos) > MOST_PHOTOS:
+        photos = [photos[i * len(photos) // MOST_PHOTOS] for i in range(MOST_PHOTOS)]
     features, bad = _features(cut, photos, found_crop, on_progress)
     described = [f"{class_folders.printable(photos[i])}: {why}" for i, why in sorted(bad.items())]
     if bad and not (skip_bad_images and len(features)):

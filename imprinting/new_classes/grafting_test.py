@@ -94,6 +94,13 @@ class GraftTest(parameterized.TestCase):
         for number in range(len(cut.rows)):
             self.assertGreater(np.corrcoef(cosines[:, number], centred[:, number])[0, 1], 0.99)
 
+    def test_with_more_photos_than_are_used(self):
+        with mock.patch.object(grafting, "MOST_PHOTOS", 20):
+            some = grafting.graft(self.data, self.paths)
+        self.assertEqual(some.num_photos, 20)
+        expected = grafting.graft(self.data, self.paths[::3])
+        self.assertEqual((len(self.paths), some.tflite), (60, expected.tflite))
+
     def test_with_few_photos(self):
         grafted = grafting.graft(self.data, self.paths[: grafting.LEAST_WHITENED - 1])
         self.assertEqual(grafted.embedding, "features minus the mean of those of 39 photos")

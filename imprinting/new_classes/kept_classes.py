@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from imprinting.base import large_arrays
 from imprinting.embedding import unit_vectors
 
 # Parts of each unrelated photograph: enough for quantiles of 0.1 and 0.9.
@@ -78,10 +79,12 @@ def compare(kept: np.ndarray, new: Sequence[np.ndarray], others: np.ndarray) -> 
       others: embeddings of unrelated photographs, of unit length, float [m, d].
     """
     vectors = [unit_vectors.unit(embeddings.mean(axis=0)) for embeddings in new]
-    photos = np.concatenate(list(new))
+    # Some photos at a time: the cosines with all kept classes are many.
+    row_bytes = max(kept[:, 0].nbytes, kept[0].nbytes)
+    photos = (e[piece] for e in new for piece in large_arrays.pieces(len(e), row_bytes))
     return Cosines(
         own=np.concatenate([e @ vector for e, vector in zip(new, vectors, strict=True)]),
-        kept=(photos @ kept.T).max(axis=1),
+        kept=np.concatenate([(some @ kept.T).max(axis=1) for some in photos]),
         others_new=others @ np.stack(vectors).T,
         others_kept=(others @ kept.T).max(axis=1),
     )

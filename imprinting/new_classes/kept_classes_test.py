@@ -1,8 +1,11 @@
 """Tests of kept_classes.py, with embeddings around known centres."""
 
+from unittest import mock
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from imprinting.base import large_arrays
 from imprinting.embedding import unit_vectors
 from imprinting.new_classes import kept_classes
 
@@ -53,6 +56,9 @@ class KeptClassesTest(parameterized.TestCase):
         np.testing.assert_allclose(cosines.others_new, [[0, 0], [0, 0], [1, 0], [0, 1]], atol=1e-12)
         np.testing.assert_allclose(cosines.others_kept, [1, 1, 0, 0])
         self.assertEqual(cosines.taken, "2 of 4")
+        with mock.patch.object(large_arrays, "_PIECE_BYTES", 1):
+            pieces = kept_classes.compare(kept, photos, np.eye(4))
+        np.testing.assert_allclose(pieces.kept, cosines.kept)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
+from imprinting.base import large_arrays
 from imprinting.embedding import samples
 from imprinting.new_classes import embedding_fit, kept_classes, photos
 from imprinting.new_classes.computed import Computed
@@ -146,8 +147,8 @@ def fit(
     trained = head.kept.vectors[~head.kept.imprinted]
     if others.size and len(trained) and options.fit_embedding is FitEmbedding.AUTO:
         chosen = [index for indices in readable.values() for index in indices]
-        everything = np.ones(len(chosen), bool)
-        new = found.class_vectors(computed.embeddings[chosen], everything)
+        embeddings = large_arrays.take(computed.embeddings, chosen)
+        new = found.class_vectors(embeddings, np.ones(len(chosen), bool))
         parts = others.reshape(-1, others.shape[-1])
         taken = float(((parts @ new.T).max(axis=1) > (parts @ trained.T).max(axis=1)).mean())
     if taken > _MOSTLY:

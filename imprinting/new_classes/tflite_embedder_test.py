@@ -7,6 +7,7 @@ import numpy as np
 from absl.testing import absltest
 from PIL import Image
 
+from imprinting.base import large_arrays
 from imprinting.new_classes import tflite_embedder
 from imprinting.photos.pixel_reader import PixelReader
 from imprinting.tflite import inference, model_file, model_graph
@@ -62,6 +63,19 @@ class EmbedTest(absltest.TestCase):
         np.testing.assert_array_equal(found[[4, 9]], 0)
         lengths = np.linalg.norm(np.delete(found, [4, 9], axis=0), axis=2)
         np.testing.assert_allclose(lengths, 1, atol=0.03)
+
+    def test_many_are_in_a_file(self):
+        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        with mock.patch.object(large_arrays, "_MOST_IN_MEMORY", 100):
+            found, _ = tflite_embedder.embed(self.model, self.paths)
+        np.testing.assert_array_equal(found, expected)
+        # What is in memory can be changed.
+        self.assertTrue(expected.flags.writeable)
+        self.assertFalse(found.flags.writeable)
+
+    def test_no_files(self):
+        found, bad = tflite_embedder.embed(self.model, [], views=2)
+        self.assertEqual((found.shape, bad), ((0, 2, testing.EMBEDDING), {}))
 
     def test_can_be_broken_off(self):
         stop = mock.Mock(side_effect=KeyboardInterrupt)

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from imprinting.base import atomic_files
-from imprinting.embedding import unit_vectors
 from imprinting.new_classes import (
     class_names,
     class_numbers,
@@ -156,8 +155,7 @@ class TfliteNetwork:
                 engine = self._engine(classifier)
                 if fit is not None and fit.embedding is not None and classifier is not None:
                     embedding = tflite_head.read_embedding(classifier)
-        embeddings = computed.embedded(embedding)
-        new = {name: unit_vectors.mean(embeddings[images]) for name, images in readable.items()}
+        new = computed.by_class(readable, embedding)
         comparison = ""
         trained = engine.trained_vectors()
         if len(trained):

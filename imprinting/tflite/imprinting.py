@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import imprinting.schema.tflite as schema
+from imprinting.base import large_arrays
 from imprinting.tflite import class_vectors, model_file, model_graph, product_rules
 from imprinting.tflite.model_graph import Model, Tensor
 
@@ -126,18 +127,22 @@ class ImprintingEngine:
           ValueError: if the embeddings have another shape or length, if the class was trained, or
             if its number is above `num_classes`.
         """
-        embeddings = np.asarray(embeddings, np.float64)
+        embeddings = np.asarray(embeddings)
         if embeddings.ndim != 2 or embeddings.shape[1] != self._depth or not len(embeddings):
             raise ValueError(
                 f"expected embeddings [n, {self._depth}], got {list(embeddings.shape)}"
             )
-        lengths = np.linalg.norm(embeddings, axis=1)
-        wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _TOLERANCE))
-        if len(wrong):
-            raise ValueError(
-                f"expected embeddings of length 1, got {lengths[wrong[0]]:.4g} as embedding "
-                f"{wrong[0]}; divide each by its length"
-            )
+        total = np.zeros([self._depth])
+        for piece in large_arrays.pieces(len(embeddings), 8 * self._depth):
+            some = embeddings[piece].astype(np.float64)
+            lengths = np.linalg.norm(some, axis=1)
+            wrong = np.flatnonzero(~(np.abs(lengths - 1) <= _TOLERANCE))
+            if len(wrong):
+                raise ValueError(
+                    f"expected embeddings of length 1, got {lengths[wrong[0]]:.4g} as embedding "
+                    f"{piece.start + wrong[0]}; divide each by its length"
+                )
+            total += some.sum(axis=0)
         if not 0 <= number <= self._num_classes:
             raise ValueError(
                 f"expected a class in 0..{self._num_classes}, the last of which is new, got "
@@ -154,7 +159,7 @@ class ImprintingEngine:
                 )
             row = self._kernel.dequantise(self._rows[number]).astype(np.float64)
             self._sums[number] = row * self._lengths[number]
-        self._sums[number] = self._sums[number] + embeddings.sum(axis=0)
+        self._sums[number] = self._sums[number] + total
 
     def remove(self, number: int) -> None:
         """Removes a class; the numbers of those after it become smaller by one.

@@ -1,8 +1,11 @@
 """Tests of imprinting.py: imprints classes into a small model, and runs the result."""
 
+from unittest import mock
+
 import numpy as np
 from absl.testing import absltest, parameterized
 
+from imprinting.base import large_arrays
 from imprinting.tflite import inference, model_file, model_graph, product_rules
 from imprinting.tflite.imprinting import ImprintingEngine
 from imprinting.tflite.inference import Kernels
@@ -73,6 +76,18 @@ class ImprintingTest(parameterized.TestCase):
             np.testing.assert_allclose(kernel.dequantise(row), inside, atol=0.51 * kernel.scales[0])
         lengths = [np.linalg.norm(v.sum(0, dtype=float)) for v in (vectors[:3], vectors[3:])]
         self.assertEqual(model.description.decode(), f"0 {lengths[0]:f}\n1 {lengths[1]:f}\n")
+
+    def test_pieces_of_many_examples(self):
+        vectors = _embeddings(40)
+        found = []
+        for piece in (1 << 30, 1000):
+            with mock.patch.object(large_arrays, "_PIECE_BYTES", piece):
+                engine = ImprintingEngine(_small(), keep_classes=False)
+                engine.add(0, vectors)
+                found.append(engine.build())
+                with self.assertRaisesRegex(ValueError, "as embedding 33;"):
+                    engine.add(0, vectors * np.where(np.arange(40) < 33, 1, 2)[:, np.newaxis])
+        np.testing.assert_array_equal(*(_kernel(each.tflite_model)[0] for each in found))
 
     @parameterized.parameters(True, False)
     def test_the_result_keeps_the_rules_and_has_the_engines_quanta(self, keep):

@@ -1,6 +1,7 @@
 """Tests of runner_pool.py."""
 
 import threading
+import time
 
 from absl.testing import absltest
 
@@ -9,14 +10,14 @@ from imprinting.tflite.inference import Kernels, Runner
 from transforms.conversion import testing
 
 
-class EachTest(absltest.TestCase):
+class ResultsTest(absltest.TestCase):
     def setUp(self):
         super().setUp()
         data = testing.small().model
         self.runners = [Runner(data, kernels=Kernels.DEFAULT) for _ in range(3)]
 
     def test_all_numbers_with_an_interpreter_each(self):
-        done, busy, progress = [], set(), []
+        done, busy = [], set()
         lock = threading.Lock()
 
         def task(index, runner):
@@ -27,11 +28,28 @@ class EachTest(absltest.TestCase):
             with lock:
                 busy.remove(runner)
                 done.append(index)
+            return 2 * index
 
-        runner_pool.each(40, self.runners, task, lambda *figures: progress.append(figures))
-        self.assertCountEqual(done, range(40))
-        self.assertEqual(progress, [(n, 40) for n in range(1, 41)])
-        runner_pool.each(0, self.runners, task)
+        found = list(runner_pool.results(60, self.runners, task))
+        self.assertEqual(found, list(range(0, 120, 2)))
+        self.assertCountEqual(done, range(60))
+        self.assertEqual(list(runner_pool.results(0, self.runners, task)), [])
+
+    def test_in_order_even_if_the_first_takes_longest(self):
+        def task(index, runner):
+            del runner
+            time.sleep(0 if index % 20 else 0.05)
+            return index
+
+        self.assertEqual(list(runner_pool.results(200, self.runners, task)), list(range(200)))
+
+    def test_begins_only_some_ahead_of_what_is_taken(self):
+        begun = []
+        found = runner_pool.results(10_000, self.runners, lambda index, _: begun.append(index))
+        for _ in range(5):
+            next(found)
+        found.close()
+        self.assertLess(len(begun), 100)
 
     def test_errors_end_it(self):
         begun = []
@@ -42,7 +60,7 @@ class EachTest(absltest.TestCase):
             raise ValueError(f"task {index}")
 
         with self.assertRaisesRegex(ValueError, "task 0"):
-            runner_pool.each(1000, self.runners[:1], task)
+            list(runner_pool.results(1000, self.runners[:1], task))
         self.assertLess(len(begun), 1000)
 
 
