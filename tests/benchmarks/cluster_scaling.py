@@ -5,9 +5,9 @@ r"""Measures training by several workers on this machine: images/s, and bytes fo
 
 For each number of workers, a parameter server and the workers train on handwritten digits, as the
 command `train` does with TF_CONFIG. Each process computes with one thread, so that a worker stands
-for a machine as long as there is a core for it. The networks are that of the digits (32 x 32 pixels,
-depth multiplier 0.25), and one of 224 x 224 pixels with depth multiplier 1.0 and 1001 classes. Both
-are float; batches have 32 images.
+for a machine as long as there is a core for it. The networks are that of the digits (32 x 32
+pixels, depth multiplier 0.25), and one of 224 x 224 pixels with depth multiplier 1.0 and 1001
+classes. Both are float; batches have 32 images.
 
 The bytes are those that this machine sends to itself, divided by the number of steps: weights to
 the worker and gradients to the server. Other programs must not use loopback meanwhile.
@@ -36,7 +36,7 @@ _STEPS = flags.DEFINE_integer(
 )
 
 _BATCH_SIZE = 32
-_NETWORKS = {
+_NETWORKS: dict[str, tuple[str, ...]] = {
     "digits": (),
     "1.0/224": ("--image_size=224", "--depth_multiplier=1", "--num_classes=1001"),
 }
@@ -60,7 +60,7 @@ class Speed(NamedTuple):
 def measure(network: str, *, workers: int, steps: int) -> Speed:
     """Trains with a number of workers, and measures that many global steps."""
     command = [
-        runfiles.path("classification/mobilenet_v1_l2norm_train"),
+        str(runfiles.path("classification/mobilenet_v1_l2norm_train")),
         *_NETWORKS[network],
         f"--batch_size={_BATCH_SIZE}",
         "--quantize=false",
