@@ -32,14 +32,12 @@ def gather(
       The arrays, which must not be changed.
 
     Raises:
-      OSError: if a file cannot be written; names the folder.
+      OSError: if a file is needed and cannot be written; names the folder.
     """
     kept: list[Sequence[np.ndarray]] = []
     files: list[IO[bytes]] = []
     size = count = 0
-    folder = folder or tempfile.gettempdir()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(atomic_files.name_path_in_errors(folder))
         for batch in batches:
             count += len(batch[0])
             if files:
@@ -48,6 +46,9 @@ def gather(
             kept.append(batch)
             size += sum(part.nbytes for part in batch)
             if size > _MOST_IN_MEMORY:
+                # Not earlier: it is an error if no folder for temporary files can be written.
+                folder = folder or tempfile.gettempdir()
+                stack.enter_context(atomic_files.name_path_in_errors(folder))
                 files = [stack.enter_context(tempfile.TemporaryFile(dir=folder)) for _ in batch]
                 for earlier in kept:
                     _write(files, earlier)

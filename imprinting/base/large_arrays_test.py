@@ -40,6 +40,7 @@ class GatherTest(parameterized.TestCase):
 
     def test_leaves_no_file(self):
         folder = self.create_tempdir().full_path
+        gc.collect()
         opened = len(os.listdir("/proc/self/fd"))
         with mock.patch.object(large_arrays, "_MOST_IN_MEMORY", 0):
             found = large_arrays.gather(batches(50), folder=folder)
@@ -72,6 +73,14 @@ class GatherTest(parameterized.TestCase):
         with mock.patch.object(large_arrays, "_MOST_IN_MEMORY", 0):
             with self.assertRaisesRegex(FileNotFoundError, folder):
                 large_arrays.gather(batches(1), folder=folder)
+
+    def test_few_need_no_folder_for_temporary_files(self):
+        none = FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+        with mock.patch.object(large_arrays.tempfile, "gettempdir", side_effect=none):
+            self.assertLen(large_arrays.gather(batches(3))[1], 21)
+            with mock.patch.object(large_arrays, "_MOST_IN_MEMORY", 0):
+                with self.assertRaisesRegex(FileNotFoundError, "No usable temporary directory"):
+                    large_arrays.gather(batches(3))
 
     def test_a_full_disk_is_an_error_that_names_the_folder(self):
         class Full:
