@@ -30,6 +30,9 @@ _HEADER = struct.Struct("<8sII")
 # Written at once. What is lost if the program is stopped takes seconds to compute.
 _BATCH = 64
 
+# The start of what stands for a file without a hash.
+_UNREADABLE = b"the path of a file that cannot be read: "
+
 # Computes the embeddings of files, float32 [views, d] each, or yields why one cannot be read.
 Compute = Callable[[Sequence[str]], Generator[np.ndarray | str, None, None]]
 OnProgress = Callable[[int, int], None]
@@ -137,6 +140,9 @@ def _records(
     for name, found in zip(missing, results, strict=True):
         if isinstance(found, str):
             reasons[name] = found
+        elif name.startswith(_UNREADABLE):
+            # A record needs the hash.
+            reasons[name] = "it could not be opened at first; run this program again"
         else:
             yield name, found
 
@@ -200,12 +206,10 @@ def _damaged(place: str, what: str) -> ValueError:
 
 
 def _key(path: str) -> bytes:
-    """A hash of a file's content, or its path if it cannot be read."""
-    if not os.path.isfile(path):
+    """A hash of a file's content, or `_UNREADABLE` and its path."""
+    with contextlib.suppress(OSError):
         # Opening a pipe would wait for a writer.
-        return os.fsencode(path)
-    try:
-        with open(path, "rb") as file:
-            return hashlib.sha256(file.read()).digest()
-    except OSError:
-        return os.fsencode(path)
+        if os.path.isfile(path):
+            with open(path, "rb") as file:
+                return hashlib.sha256(file.read()).digest()
+    return _UNREADABLE + os.fsencode(path)

@@ -104,6 +104,21 @@ class EmbeddingCacheTest(parameterized.TestCase):
         self.assertEqual(gone.bad, {0: "it cannot be opened: No such file or directory"})
         self.assertEqual((gone.rows.tolist(), len(gone.values)), ([-1], 0))
 
+    def test_image_that_appears_after_it_was_looked_up(self):
+        self.embed(self.paths[1:])
+        data = pathlib.Path(self.paths[0]).read_bytes()
+        os.remove(self.paths[0])
+
+        def compute(paths):
+            pathlib.Path(self.paths[0]).write_bytes(data)
+            yield from self.source.compute(paths, views=1)
+
+        _, bad, computed = self.embed(compute=compute)
+        self.assertEqual(computed, 1)
+        self.assertEqual(bad, {0: "it could not be opened at first; run this program again"})
+        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        np.testing.assert_array_equal(self.embed()[0], expected)
+
     def test_what_was_computed_before_the_program_was_stopped_is_kept(self):
         count = embedding_cache._BATCH + 10
         for index in range(4, count):
