@@ -1,8 +1,8 @@
-"""Imports matplotlib and scikit-learn, which are kept where TensorFlow does not find them.
+"""Imports matplotlib and scikit-learn, which are kept where Keras does not find them.
 
-TensorFlow imports Keras, and Keras imports both if they are on the path. This costs every
-program a second, and a font cache is written in the home directory. So their folders are
-added to the path only when a report asks for them here.
+Keras imports both if they are on the path, which takes a second and writes a font cache in the
+home directory. Programs import TensorFlow without Keras, but tests and scripts may import it. So
+their folders are added to the path only when a report asks for them here.
 """
 
 import contextlib

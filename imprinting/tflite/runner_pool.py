@@ -25,7 +25,8 @@ def results(
     Args:
       count: the number of calls.
       runners: the interpreters, at least one. A task has one for itself.
-      task: takes a number and an interpreter. If it raises an error, no further one is started.
+      task: takes a number and an interpreter. If it raises an error, that is raised in its place in
+        the order, and calls that have not begun by then are left out.
 
     Yields:
       What the task returned, in order.
