@@ -5,12 +5,13 @@ r"""Compares training steps with those of TensorFlow 1's tools, in turns.
 
 The network has depth multiplier 1.0, 224 x 224 pixels and 1001 classes; batches have 32 images. Two
 processes take steps in turns: one as `train` does, the other in TensorFlow's own operations, as
-TensorFlow 1's tools build the graph (see reference_step.py), with the settings that TensorFlow
-chooses. The columns are the medians of elapsed and of processor seconds, and of the ratios of steps
-next to each other.
+TensorFlow 1's tools build the graph (see reference_step.py), in a session as TensorFlow sets it up.
+The columns are the medians of elapsed and of processor seconds, and of the ratios of steps next to
+each other.
 
---without_vnni imitates a processor with AVX2 and without AVX-512 and VNNI, on which TensorFlow
-leaves oneDNN off, and `train` turns it on.
+Both processes use oneDNN. --without_vnni imitates a processor with AVX2 and without AVX-512 and
+VNNI, on which TensorFlow leaves oneDNN off, and `train` turns it on; such a processor needs this
+flag, too.
 """
 
 import multiprocessing
