@@ -127,8 +127,14 @@ class TaskFolder:
 
     def clean(self) -> None:
         """Records the complete result, and removes the parts; any process may do so again."""
-        if not os.path.exists(os.path.join(self.path, _RESULT)):
-            _write(os.path.join(self.path, _RESULT), _summary(self.result))
+        recorded = os.path.join(self.path, _RESULT)
+        if not os.path.exists(recorded):
+            try:
+                _write(recorded, _summary(self.result))
+            except FileNotFoundError:
+                # Another process may have written it, and removed this one's temporary file.
+                if not os.path.exists(recorded):
+                    raise
         replaced = os.path.join(self.path, _REPLACED)
         with open(os.path.join(replaced, _PLACEHOLDER), "wb"):
             pass
@@ -214,9 +220,9 @@ def opened(result: str, plan: Mapping[str, Any]) -> TaskFolder:
 
 def _create(path: str, plan: Mapping[str, Any]) -> None:
     partial = f"{path}.partial-{uuid.uuid4().hex}"
-    os.makedirs(os.path.join(partial, _FILES))
-    _write(os.path.join(partial, _PLAN), plan)
     try:
+        os.makedirs(os.path.join(partial, _FILES))
+        _write(os.path.join(partial, _PLAN), plan)
         os.rename(partial, path)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)

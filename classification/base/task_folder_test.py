@@ -1,5 +1,6 @@
 """Tests of task_folder.py: what is left at any moment, and what slow processes may do."""
 
+import errno
 import os
 import pathlib
 import shutil
@@ -10,6 +11,7 @@ from absl.testing import absltest, parameterized
 
 from classification.base import task_folder
 from classification.base.task_folder import TaskFolder
+from imprinting.base import atomic_files
 
 _PLAN = {"num_tasks": 2, "seed": 0}
 _NAMES = ("0", "1")
@@ -187,6 +189,33 @@ class TaskFolderTest(parameterized.TestCase):
             if calls <= number:
                 break
         self.assertBetween(number, 2, 90)
+
+    def test_two_clean_at_the_same_time(self):
+        folder = self.opened()
+        for name in _NAMES:
+            self.leave(folder, name)
+        with mock.patch.object(folder, "clean"):
+            folder.publish(folder.files)
+        others, original = [self.opened()], os.replace
+
+        def replaced(source, target):
+            if others:
+                others.pop().clean()
+            original(source, target)
+
+        with mock.patch.object(os, "replace", replaced):
+            folder.clean()
+        self.assertEmpty(others)
+        self.assert_clean(folder)
+
+    def test_leaves_nothing_if_the_folder_cannot_be_created(self):
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with (
+            mock.patch.object(atomic_files, "write_atomically", side_effect=full),
+            self.assertRaisesRegex(OSError, "No space left"),
+        ):
+            self.opened()
+        self.assertEmpty(os.listdir(self.root))
 
     def test_copy_that_rounds_differently(self):
         folder = self.opened()
