@@ -9,7 +9,7 @@ jobs. An Indexed Job of Kubernetes sets only the number of the task, and so need
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from absl import flags
 
@@ -53,10 +53,11 @@ class Task:
     count: int
 
 
-def chosen(environment: Mapping[str, str] = os.environ) -> Task | None:
+def chosen(say: Callable[[str], None], environment: Mapping[str, str] = os.environ) -> Task | None:
     """Which task the flags, or the variables of a scheduler, say this process is.
 
     Args:
+      say: called with a line if the variables say so, because users may not know of them.
       environment: the variables.
 
     Returns:
@@ -83,6 +84,13 @@ def chosen(environment: Mapping[str, str] = os.environ) -> Task | None:
     index = index or 0
     if not 0 <= index < count:
         raise ValueError(f"expected --task in 0..{count - 1} with --num_tasks={count}, got {index}")
+    if count > 1 and FLAGS.task is None:
+        used = [name for name, count_name, _ in _SCHEDULERS if count_name in environment]
+        names = " and ".join(used or [_KUBERNETES])
+        say(
+            f"Task {index} of {count}, by {names} in the environment. "
+            "With --num_tasks=1, this process does all the work."
+        )
     return Task(index, count) if count > 1 else None
 
 

@@ -14,9 +14,9 @@ _CLOUD_RUN = {"CLOUD_RUN_TASK_INDEX": "0", "CLOUD_RUN_TASK_COUNT": "2"}
 _KUBERNETES = {"JOB_COMPLETION_INDEX": "2"}
 
 
-def chosen(environment, task=None, num_tasks=None):
+def chosen(environment, task=None, num_tasks=None, say=lambda _: None):
     with flagsaver.flagsaver(task=task, num_tasks=num_tasks):
-        return task_flags.chosen(environment)
+        return task_flags.chosen(say, environment)
 
 
 class TaskFlagsTest(parameterized.TestCase):
@@ -55,6 +55,26 @@ class TaskFlagsTest(parameterized.TestCase):
         self.assertIsNone(chosen(environment, None, 1))
         self.assertIsNone(chosen(environment, 0, 1))
         self.assertEqual(chosen({name: "no" for name in environment}, 1, 5), Task(1, 5))
+
+    @parameterized.parameters(
+        (_STEP, None, "Task 2 of 3, by SLURM_PROCID in"),
+        (
+            {**_ARRAY, **_STEP, "SLURM_ARRAY_TASK_ID": "3"},
+            None,
+            "Task 8 of 12, by SLURM_ARRAY_TASK_ID and SLURM_PROCID in",
+        ),
+        (_KUBERNETES, 3, "Task 2 of 3, by JOB_COMPLETION_INDEX in"),
+    )
+    def test_says_which_variables_it_uses(self, environment, num_tasks, expected):
+        said = []
+        chosen(environment, None, num_tasks, said.append)
+        self.assertEqual(
+            said,
+            [f"{expected} the environment. With --num_tasks=1, this process does all the work."],
+        )
+        chosen(environment, 1, 3, said.append)
+        chosen(environment, None, 1, said.append)
+        self.assertLen(said, 1)
 
     def test_warns_of_indexed_job_without_number_of_tasks(self):
         with self.assertWarnsRegex(UserWarning, "JOB_COMPLETION_INDEX is ignored without --num_t"):

@@ -19,6 +19,7 @@ without tasks. Until then, the features are in OUT.tasks-1.
 """
 
 import dataclasses
+import functools
 import os
 import time
 from collections.abc import Mapping
@@ -101,7 +102,7 @@ def main() -> None:
         raise ValueError(f"expected --views of at least 1, got {FLAGS.views}")
     atomic_files.check_replaceable(FLAGS.output_dir, deployable.FILE_NAMES)
     begin = time.monotonic()
-    task = task_flags.chosen()
+    task = task_flags.chosen(functools.partial(print, flush=True))
     dataset, names = _open_data()
     checkpoint = _find_checkpoint()
     model = _model(checkpoint, dataset, names)

@@ -29,6 +29,7 @@ sets I. The tasks may run one after another, be killed, and be run again. OUT ap
 done, with the same bytes as without tasks. Until then, their files are in OUT.tasks-1.
 """
 
+import functools
 import shlex
 import time
 import warnings
@@ -87,7 +88,7 @@ def main() -> None:
     # Warnings about damaged EXIF data, large images and so on, which users need not repair.
     warnings.filterwarnings("ignore", module="PIL")
     start = time.monotonic()
-    task = task_flags.chosen()
+    task = task_flags.chosen(functools.partial(print, flush=True))
     with ProgressBar() as progress:
         options: dict[str, Any] = {
             "seed": FLAGS.seed,

@@ -230,7 +230,8 @@ class ProcessTest(absltest.TestCase):
             self.start(CLOUD_RUN_TASK_INDEX="2", CLOUD_RUN_TASK_COUNT="3"),
         ]
         with self.start("--task=0", "--num_tasks=3") as process:
-            while not list(self.folder.glob("out.tasks-1/scratch-*/train-00000-*")):
+            # One of the files that only this task writes.
+            while not list(self.folder.glob("out.tasks-1/scratch-*/train-0000[036]-*")):
                 self.assertIsNone(process.poll())
                 time.sleep(0.005)
             process.kill()
@@ -238,7 +239,8 @@ class ProcessTest(absltest.TestCase):
             # The time only prevents a hang.
             output, errors = process.communicate(timeout=120)
             self.assertEqual(process.returncode, 0, errors)
-            self.assertRegex(output, r"Task \d of 3: .* files of other tasks are missing")
+            self.assertRegex(output, r"^Task \d of 3, by [A-Z_]+_INDEX in the environment\.")
+            self.assertRegex(output, r"\nTask \d of 3: .* files of other tasks are missing")
         self.assertIn(b'"seed": 9', pathlib.Path(out, dataset_info.FILE_NAME).read_bytes())
         flags = (f"--images_dir={images}", f"--output_dir={out}", "--task=0", "--num_tasks=3")
         status, output, errors = run(*flags)
