@@ -12,10 +12,11 @@ onednn.enable()
 # TensorFlow would otherwise take all of a GPU's memory, whatever it needs.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 # TensorFlow imports Keras if it is there, with an HTTP client and more: 560 modules, which take a
-# fifth of the time. No program uses Keras; tests that do can still import it afterwards.
-sys.modules["keras"] = None  # type: ignore[assignment]
+# fifth of the time. No program uses Keras; tests that do can import it before or afterwards.
+is_hidden = sys.modules.setdefault("keras", None) is None  # type: ignore[arg-type]
 try:
     with chatter.held_back():
         import tensorflow  # noqa: F401
 finally:
-    del sys.modules["keras"]
+    if is_hidden:
+        del sys.modules["keras"]

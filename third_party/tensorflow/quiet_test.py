@@ -32,6 +32,12 @@ class QuietTest(absltest.TestCase):
             "assert 'keras' in tf.keras.layers.Dense.__module__"
         )
         self.assertEqual(_stderr(code), "")
+        # This stands for Keras, whose import prints TensorFlow's messages.
+        code = (
+            "import sys, types; sys.modules['keras'] = keras = types.ModuleType('keras'); "
+            "import third_party.tensorflow.quiet; assert sys.modules['keras'] is keras"
+        )
+        self.assertEqual(_stderr(code), "")
 
     def test_other_messages_are_printed(self):
         code = (
