@@ -7,7 +7,7 @@ from tensorflow import config as tf_config
 
 def make_deterministic(
     say: Callable[[str], None], gpus: Sequence[tf_config.PhysicalDevice] | None = None
-) -> bool:
+) -> None:
     """Makes equal runs give equal bytes, unless TensorFlow sees a GPU.
 
     The gradients of FakeQuantWithMinMaxVars and of FusedBatchNorm have no deterministic kernel for
@@ -16,17 +16,13 @@ def make_deterministic(
     Args:
       say: called with a line if there is a GPU.
       gpus: the GPUs; None asks TensorFlow.
-
-    Returns:
-      Whether runs are reproducible.
     """
     if gpus is None:
         gpus = tf_config.list_physical_devices("GPU")
     if not gpus:
         tf_config.experimental.enable_op_determinism()
-        return True
+        return
     say(
         f"Training uses {len(gpus)} GPU{'s' if len(gpus) > 1 else ''}, on which two equal runs "
         "differ in the last digits: some gradients have no deterministic kernel there."
     )
-    return False
