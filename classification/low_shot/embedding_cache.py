@@ -178,7 +178,7 @@ def _read(place: str) -> tuple[np.ndarray, dict[bytes, int]]:
     """The embeddings in a file, and the row of each key in them; none if there is no file."""
     if not os.path.exists(place) or not os.path.getsize(place):
         return np.zeros([0, 0, 0], np.float32), {}
-    with open(place, "rb") as file:
+    with atomic_files.name_path_in_errors(place), open(place, "rb") as file:
         head = file.read(_HEADER.size)
         # No other program writes at the moment. A mapping would keep the lock.
         fcntl.flock(file, fcntl.LOCK_SH)

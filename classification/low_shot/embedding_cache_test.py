@@ -1,5 +1,7 @@
 """Looks up embeddings of small photos, and changes what they depend on."""
 
+import errno
+import fcntl
 import os
 import pathlib
 import shutil
@@ -167,6 +169,14 @@ class EmbeddingCacheTest(parameterized.TestCase):
         self.kept().write_bytes(self.kept().read_bytes()[:10])
         with self.assertRaisesRegex(ValueError, f"{self.kept().name}.*remove it"):
             self.embed()
+
+    def test_file_system_without_locks(self):
+        self.embed()
+        error = OSError(errno.ENOLCK, "No locks available")
+        with mock.patch.object(fcntl, "flock", side_effect=error):
+            for key in (b"small", b"other"):
+                with self.assertRaisesRegex(OSError, f"No locks available: '{self.store}/"):
+                    self.embed(key=key)
 
     def test_several_programs_at_the_same_time(self):
         expected = dict(zip(self.paths, np.eye(4, dtype=np.float32), strict=True))
