@@ -41,6 +41,8 @@ _NETWORKS: dict[str, tuple[str, ...]] = {
     "1.0/224": ("--image_size=224", "--depth_multiplier=1", "--num_classes=1001"),
 }
 _STEPS_OF = {"digits": 600, "1.0/224": 24}
+# In seconds.
+_LONGEST_STEP = 120
 # Steps of each worker before the measurement.
 _WARM_UP = 3
 
@@ -86,9 +88,21 @@ def measure(network: str, *, workers: int, steps: int) -> Speed:
 
 
 def _wait(processes: Processes, step: int) -> int:
-    """Waits until the chief has taken a step or a later one; returns the newest."""
-    while (newest := _last_step(processes)) < step:
+    """Waits until the chief has taken a step or a later one; returns the newest.
+
+    Raises:
+      RuntimeError: if it takes no step for a long time.
+    """
+    newest, since = 0, time.monotonic()
+    while newest < step:
         time.sleep(0.05)
+        if (found := _last_step(processes)) > newest:
+            newest, since = found, time.monotonic()
+        elif time.monotonic() - since > _LONGEST_STEP:
+            raise RuntimeError(
+                f"expected a step of the chief within {_LONGEST_STEP} s, got none; it printed\n"
+                f"{processes.printed('chief 0')}"
+            )
     return newest
 
 
@@ -117,4 +131,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    program.run(main)
+    program.run(main, user_errors=(RuntimeError,))
