@@ -155,8 +155,8 @@ def _run_task(
             )
         if missing:
             print(
-                f"{title}: its features are ready; {missing:,} parts of other tasks are missing, "
-                f"and the task that computes the last one fits, and writes {FLAGS.output_dir}."
+                f"{title}: its features are ready. Parts of other tasks that are missing: "
+                f"{missing:,}. The task that computes the last one writes {FLAGS.output_dir}."
             )
             return
         with (

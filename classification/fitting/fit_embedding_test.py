@@ -151,7 +151,7 @@ class FitEmbeddingTest(parameterized.TestCase):
             killed.kill()
         status, output, errors = self.fit("--num_tasks=2", "--task=1")
         self.assertIsNone(status, errors)
-        self.assertIn("Task 1 of 2: its features are ready; 1 parts of other tasks are", output)
+        self.assertIn("Task 1 of 2: its features are ready. Parts of other tasks that are", output)
         status, _, errors = self.fit("--num_tasks=2", "--task=1", "--views=2")
         self.assertEqual(status, 1)
         self.assertRegex(errors, "^prog: expected the same input and flags .* got views 2 instead")

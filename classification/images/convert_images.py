@@ -118,13 +118,13 @@ def _total(info: DatasetInfo) -> int:
 
 def _report_task(done: Converted, task: Task) -> None:
     did = f"wrote {done.files:,} files" if done.files else "there was nothing to write"
-    rest = "all tasks are done"
+    rest = "All tasks are done"
     if done.missing:
         rest = (
-            f"{done.missing:,} files of other tasks are missing, and the task that writes the "
+            f"Files of other tasks that are missing: {done.missing:,}. The task that writes the "
             f"last one completes {FLAGS.output_dir}"
         )
-    print(f"Task {task.index} of {task.count}: {did}; {rest}.")
+    print(f"Task {task.index} of {task.count}: {did}. {rest}.")
 
 
 def _report(info: DatasetInfo, title: str) -> None:

@@ -110,7 +110,7 @@ class ConvertImagesTest(absltest.TestCase):
         self.assertEqual((status, err), (None, ""))
         self.assertRegex(
             out,
-            r"^Task 1 of 2: wrote 6 files; 6 files of other tasks are missing, and the task that "
+            r"^Task 1 of 2: wrote 6 files. Files of other tasks that are missing: 6. The task that "
             r"writes the last one completes out\.\n10 images in .* images/s\.\n$",
         )
         status, out, err = run(*flags, "0")
@@ -240,7 +240,7 @@ class ProcessTest(absltest.TestCase):
             output, errors = process.communicate(timeout=120)
             self.assertEqual(process.returncode, 0, errors)
             self.assertRegex(output, r"^Task \d of 3, by [A-Z_]+_INDEX in the environment\.")
-            self.assertRegex(output, r"\nTask \d of 3: .* files of other tasks are missing")
+            self.assertRegex(output, r"\nTask \d of 3: .* Files of other tasks that are missing")
         self.assertIn(b'"seed": 9', pathlib.Path(out, dataset_info.FILE_NAME).read_bytes())
         flags = (f"--images_dir={images}", f"--output_dir={out}", "--task=0", "--num_tasks=3")
         status, output, errors = run(*flags)
