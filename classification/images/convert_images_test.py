@@ -116,13 +116,13 @@ class ConvertImagesTest(absltest.TestCase):
         status, out, err = run(*flags, "0")
         self.assertEqual((status, err), (None, ""))
         first, second, rate, following, *_ = out.splitlines()
-        self.assertEqual(first, "Task 0 of 2: wrote 6 files; all tasks are done.")
+        self.assertEqual(first, "Task 0 of 2: wrote 6 files. All tasks are done.")
         self.assertStartsWith(second, "out is complete, 2 classes: train 16 images in 8 files;")
         self.assertStartsWith(rate, "10 images in ")
         self.assertStartsWith(following, "Next, ")
         _, out, _ = run(*flags, "0")
         self.assertStartsWith(
-            out, "Task 0 of 2: there was nothing to write; all tasks are done.\nout is complete, "
+            out, "Task 0 of 2: there was nothing to write. All tasks are done.\nout is complete, "
         )
         status, out, err = run(*flags, "2")
         self.assertEqual((status, out), (1, ""))
