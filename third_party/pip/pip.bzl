@@ -77,13 +77,13 @@ def _finish(rctx, build):
     rctx.file("WORKSPACE", "workspace(name = \"%s\")\n" % rctx.name, executable = False)
 
 def _locked(rctx):
-    """Returns the requirements, with TensorFlow for CPUs or for GPUs, as --repo_env=TENSORFLOW says."""
+    """Returns the requirements, with TensorFlow for CPUs or for GPUs, as --repo_env=IMPRINTING_TENSORFLOW says."""
     locked = _requirements(rctx.read(rctx.attr.lock))
-    kind = rctx.os.environ.get("TENSORFLOW", "cpu")
+    kind = rctx.os.environ.get("IMPRINTING_TENSORFLOW", "cpu")
     if not rctx.attr.gpu_lock or kind == "cpu":
         return locked
     if kind != "gpu":
-        fail("expected --repo_env=TENSORFLOW=cpu or gpu, got %s" % kind)
+        fail("expected --repo_env=IMPRINTING_TENSORFLOW=cpu or gpu, got %s" % kind)
     others = [(line, hashes) for line, hashes in locked if not line.startswith("tensorflow-cpu==")]
     known = {line: True for line, _ in others}
     return others + [r for r in _requirements(rctx.read(rctx.attr.gpu_lock)) if r[0] not in known]
@@ -116,11 +116,11 @@ every runfiles tree and sandbox.
         ),
         gpu_lock = attr.label(
             allow_single_file = True,
-            doc = "the wheels to use instead of tensorflow-cpu with --repo_env=TENSORFLOW=gpu",
+            doc = "the wheels to use instead of tensorflow-cpu with --repo_env=IMPRINTING_TENSORFLOW=gpu",
         ),
         _unpack = attr.label(default = "//third_party/pip:unpack.py"),
     ),
-    environ = ["TENSORFLOW"],
+    environ = ["IMPRINTING_TENSORFLOW"],
 )
 
 def _wheel_files_impl(rctx):
