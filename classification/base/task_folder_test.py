@@ -36,6 +36,17 @@ class TaskFolderTest(parameterized.TestCase):
             path.write_text(text or f"of {name}")
             folder.leave(name, [str(path)], {"known": int(name)})
 
+    def all_left(self, before: str = "nothing") -> TaskFolder:
+        """A folder with all parts, for a result with something else at its path before."""
+        if before in ("an empty folder", "an earlier result"):
+            self.result.mkdir()
+        if before == "an earlier result":
+            (self.result / "old").write_text("old")
+        folder = self.opened()
+        for name in _NAMES:
+            self.leave(folder, name)
+        return folder
+
     def complete(self, folder: TaskFolder) -> None:
         """What a task does that finds all parts."""
         with folder.scratch() as scratch:
@@ -78,13 +89,7 @@ class TaskFolderTest(parameterized.TestCase):
             real = pathlib.Path(self.create_tempdir().full_path)
             self.result.symlink_to(real / "out")
             self.root, self.result = real, self.result
-        elif before != "nothing":
-            self.result.mkdir()
-        if before == "an earlier result":
-            (self.result / "old").write_text("old")
-        folder = self.opened()
-        for name in _NAMES:
-            self.leave(folder, name)
+        folder = self.all_left(before)
         folder.publish(folder.files)
         self.assert_clean(folder)
         self.assert_clean(self.opened())
@@ -95,12 +100,7 @@ class TaskFolderTest(parameterized.TestCase):
         for number in range(100):
             self.root = pathlib.Path(tempfile.mkdtemp(dir=self.create_tempdir().full_path))
             self.result = self.root / "out"
-            if has_earlier:
-                self.result.mkdir()
-                (self.result / "old").write_text("old")
-            folder = self.opened()
-            for name in _NAMES:
-                self.leave(folder, name)
+            folder = self.all_left("an earlier result" if has_earlier else "nothing")
             if not self.killed_at(number, folder):
                 self.assert_clean(folder)
                 break
@@ -155,13 +155,7 @@ class TaskFolderTest(parameterized.TestCase):
         for number in range(100):
             self.root = pathlib.Path(tempfile.mkdtemp(dir=self.create_tempdir().full_path))
             self.result = self.root / "out"
-            if before != "nothing":
-                self.result.mkdir()
-            if before == "an earlier result":
-                (self.result / "old").write_text("old")
-            folder = self.opened()
-            for name in _NAMES:
-                self.leave(folder, name)
+            folder = self.all_left(before)
             calls = 0
             original = os.rename
 
@@ -191,9 +185,7 @@ class TaskFolderTest(parameterized.TestCase):
         self.assertBetween(number, 2, 90)
 
     def test_two_clean_at_the_same_time(self):
-        folder = self.opened()
-        for name in _NAMES:
-            self.leave(folder, name)
+        folder = self.all_left()
         with mock.patch.object(folder, "clean"):
             folder.publish(folder.files)
         others, original = [self.opened()], os.replace
@@ -218,9 +210,7 @@ class TaskFolderTest(parameterized.TestCase):
         self.assertEmpty(os.listdir(self.root))
 
     def test_copy_that_rounds_differently(self):
-        folder = self.opened()
-        for name in _NAMES:
-            self.leave(folder, name)
+        folder = self.all_left()
         original = folder._set_aside
 
         def set_aside() -> None:
@@ -252,9 +242,7 @@ class TaskFolderTest(parameterized.TestCase):
 
     @parameterized.parameters(False, True)
     def test_opens_while_another_publishes(self, of_parts):
-        folder = self.opened()
-        for name in _NAMES:
-            self.leave(folder, name)
+        folder = self.all_left()
         original = TaskFolder.is_complete
 
         def is_complete(opened: TaskFolder) -> bool:
@@ -271,9 +259,7 @@ class TaskFolderTest(parameterized.TestCase):
         self.assert_clean(other)
 
     def test_copy_whose_files_are_being_removed(self):
-        folder = self.opened()
-        for name in _NAMES:
-            self.leave(folder, name)
+        folder = self.all_left()
         with folder.scratch() as scratch:
             whole = pathlib.Path(scratch, "whole")
             shutil.copytree(folder.files, whole)
@@ -285,9 +271,7 @@ class TaskFolderTest(parameterized.TestCase):
         self.assert_complete(folder)
 
     def test_slow_copy_of_a_task(self):
-        folder = self.opened()
-        for name in _NAMES:
-            self.leave(folder, name)
+        folder = self.all_left()
         slow = self.opened()
         with slow.scratch() as scratch:
             path = pathlib.Path(scratch, "file-0")

@@ -32,7 +32,6 @@ def compute(
     paths: Sequence[str],
     *,
     views: int = 1,
-    round_activations: bool = True,
     on_progress: Callable[[int, int], None] | None = None,
 ) -> Computed:
     """Computes embeddings and features of image files, preprocessed as in evaluation.
@@ -44,7 +43,6 @@ def compute(
       model: the network.
       paths: JPEG, PNG, BMP, WebP or GIF files, at least one.
       views: the number of parts of each image; see `PixelReader.read`.
-      round_activations: see `fake_quant.Quantization`; for a quantised network.
       on_progress: called with the number of images done and the total number.
 
     Raises:
@@ -54,7 +52,7 @@ def compute(
 
     def results() -> Generator[tuple[np.ndarray, np.ndarray], None, None]:
         done = 0
-        batches = _batches(values, model, paths, views, round_activations)
+        batches = _batches(values, model, paths, views)
         with contextlib.closing(batches):
             for embeddings, features, reasons in batches:
                 bad.update({done + index: reason for index, reason in reasons.items()})
@@ -79,6 +77,10 @@ def each(
 ) -> Generator[np.ndarray | str, None, None]:
     """Computes embeddings of one file after another; see `compute`.
 
+    Args:
+      values, model, paths, views: see there.
+      round_activations: see `fake_quant.Quantization`; for a quantised network.
+
     Yields:
       For each file, its embeddings, float32 [views, e], or the reason why it cannot be read.
     """
@@ -89,24 +91,12 @@ def each(
                 yield reasons.get(index, found)
 
 
-def embed(
-    values: Mapping[str, np.ndarray],
-    model: ModelConfig,
-    paths: Sequence[str],
-    *,
-    views: int = 1,
-) -> tuple[np.ndarray, dict[int, str]]:
-    """The embeddings that `compute` computes, and the reasons why files cannot be read."""
-    computed = compute(values, model, paths, views=views)
-    return computed.embeddings, dict(computed.bad)
-
-
 def _batches(
     values: Mapping[str, np.ndarray],
     model: ModelConfig,
     paths: Sequence[str],
     views: int,
-    round_activations: bool,
+    round_activations: bool = True,
 ) -> Generator[tuple[np.ndarray, np.ndarray, dict[int, str]], None, None]:
     """Embeddings [n, views, e] and features [n, views, d] of some files at a time.
 

@@ -45,7 +45,7 @@ class CheckpointImprintingTest(absltest.TestCase):
         )
 
     def embeddings(self) -> dict[str, np.ndarray]:
-        found, bad = checkpoint_imprinting.embed(self.values, self.config, self.paths)
+        found, _, bad = checkpoint_imprinting.compute(self.values, self.config, self.paths)
         self.assertEqual(bad, {})
         return dict(zip(_NAMES, found.reshape(3, 3, 1024), strict=True))
 
@@ -110,10 +110,10 @@ class CheckpointImprintingTest(absltest.TestCase):
     def test_what_cannot_be_read_or_has_nothing_in_common(self):
         with open(self.paths[1], "wb") as file:
             file.write(b"bad")
-        found, bad = checkpoint_imprinting.embed(self.values, self.config, self.paths)
+        found, _, bad = checkpoint_imprinting.compute(self.values, self.config, self.paths)
         self.assertEqual(bad, {1: "it is not a JPEG, PNG, BMP, WebP or GIF image"})
         np.testing.assert_array_equal(found[1], 0)
-        views, _ = checkpoint_imprinting.embed(self.values, self.config, self.paths, views=2)
+        views, *_ = checkpoint_imprinting.compute(self.values, self.config, self.paths, views=2)
         self.assertEqual(views.shape, (9, 2, 1024))
         np.testing.assert_allclose(views[:, :1], found, atol=0.02)
         self.assertTrue(np.any(views[0, 0] != views[0, 1]))

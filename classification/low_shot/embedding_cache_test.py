@@ -14,7 +14,6 @@ from absl.testing import absltest, parameterized
 from PIL import Image
 
 from classification.low_shot import embedding_cache, embedding_sources
-from imprinting.new_classes import tflite_embedder
 from imprinting.tflite import metadata, model_file
 from transforms.conversion import testing
 
@@ -51,7 +50,7 @@ class EmbeddingCacheTest(parameterized.TestCase):
         return pathlib.Path(self.store, name)
 
     def test_each_image_is_computed_once(self):
-        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        expected = np.stack(list(self.source.compute(self.paths, views=1)))
         found, _, computed = self.embed(self.paths[:2])
         self.assertEqual(computed, 2)
         # Others are new; equal contents are the same by any name.
@@ -75,7 +74,7 @@ class EmbeddingCacheTest(parameterized.TestCase):
 
     def test_nothing_is_kept_without_a_folder(self):
         self.store = ""
-        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        expected = np.stack(list(self.source.compute(self.paths, views=1)))
         for _ in range(2):
             found, bad, computed = self.embed()
             np.testing.assert_array_equal(found, expected)
@@ -84,7 +83,7 @@ class EmbeddingCacheTest(parameterized.TestCase):
     @parameterized.parameters(True, False)
     def test_unreadable_images_are_reported_and_not_kept(self, is_kept):
         self.store = self.store if is_kept else ""
-        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        expected = np.stack(list(self.source.compute(self.paths, views=1)))
         pathlib.Path(self.paths[1]).write_bytes(b"bad")
         for computed in (4, 1 if is_kept else 4):
             found = embedding_cache.embed(
@@ -118,7 +117,7 @@ class EmbeddingCacheTest(parameterized.TestCase):
         _, bad, computed = self.embed(compute=compute)
         self.assertEqual(computed, 1)
         self.assertEqual(bad, {0: "it could not be opened at first; run this program again"})
-        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        expected = np.stack(list(self.source.compute(self.paths, views=1)))
         np.testing.assert_array_equal(self.embed()[0], expected)
 
     def test_what_was_computed_before_the_program_was_stopped_is_kept(self):
@@ -139,7 +138,7 @@ class EmbeddingCacheTest(parameterized.TestCase):
 
     @parameterized.parameters(1, 50, 100)
     def test_incomplete_record_at_the_end(self, missing):
-        expected, _ = tflite_embedder.embed(self.model, self.paths)
+        expected = np.stack(list(self.source.compute(self.paths, views=1)))
         self.embed()
         size = self.kept().stat().st_size
         os.truncate(self.kept(), size - missing)

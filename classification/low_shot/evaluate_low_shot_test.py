@@ -18,7 +18,7 @@ from classification.nets import model_config
 from classification.nets.checkpoint import Checkpoint
 from imprinting.new_classes import tflite_embedder
 from imprinting.photos import image_folder
-from imprinting.tflite import metadata, model_file
+from imprinting.tflite import metadata, model_file, split
 from imprinting.tflite.imprinting import ImprintingEngine
 from tests import runfiles
 from transforms.conversion import testing
@@ -43,8 +43,8 @@ class EvaluateLowShotTest(absltest.TestCase):
         random = np.random.default_rng(0)
         for part, colours in _COLOURS.items():
             for name, colour in colours.items():
-                for split, count in (("train", 3), ("test", 2)):
-                    folder = f"{part}/{split}/{name}"
+                for purpose, count in (("train", 3), ("test", 2)):
+                    folder = f"{part}/{purpose}/{name}"
                     os.makedirs(folder)
                     for index in range(count):
                         noise = random.integers(-20, 21, [testing.SIZE, testing.SIZE, 3])
@@ -52,9 +52,10 @@ class EvaluateLowShotTest(absltest.TestCase):
                         Image.fromarray(pixels).save(f"{folder}/{index}.png")
         model = model_file.parse(testing.small().model)
         engine = ImprintingEngine(model, keep_classes=False)
+        place = split.at_embedding(model).place
         for number, name in enumerate(_COLOURS["base"]):
             paths = [f"base/train/{name}/{index}.png" for index in range(3)]
-            engine.add(number, tflite_embedder.embed(model, paths)[0][:, 0])
+            engine.add(number, tflite_embedder.compute(model, [place], paths).tensors[0][:, 0])
         pathlib.Path("base.tflite").write_bytes(
             metadata.attach(engine.build().tflite_model, list(_COLOURS["base"]))
         )
@@ -113,10 +114,10 @@ class EvaluateLowShotTest(absltest.TestCase):
         for part in _COLOURS:
             folder = image_folder.scan(part)
             os.makedirs(f"{part}_records")
-            for split, images in folder.splits.items():
+            for purpose, images in folder.splits.items():
                 # In the same order, which draws depend on.
                 data_testing.write_records(
-                    f"{part}_records/{split}-0",
+                    f"{part}_records/{purpose}-0",
                     [
                         data_testing.make_image_example(
                             pathlib.Path(part, image.name).read_bytes(), image.label
@@ -138,9 +139,9 @@ class EvaluateLowShotTest(absltest.TestCase):
         config = model_config.read(_DIGITS)
         values = deployable.read_values(Checkpoint(f"{_DIGITS}/model.ckpt"), config)
         examples = {
-            name: checkpoint_imprinting.embed(
+            name: checkpoint_imprinting.compute(
                 values, config, [f"base/train/{name}/{index}.png" for index in range(3)]
-            )[0][:, 0]
+            ).embeddings[:, 0]
             for name in _COLOURS["base"]
         }
         values, config = checkpoint_imprinting.imprint(

@@ -1,13 +1,11 @@
 """Makes training reproducible where TensorFlow can."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from tensorflow import config as tf_config
 
 
-def make_deterministic(
-    say: Callable[[str], None], gpus: Sequence[tf_config.PhysicalDevice] | None = None
-) -> None:
+def make_deterministic(say: Callable[[str], None]) -> None:
     """Makes equal runs give equal bytes, unless TensorFlow sees a GPU.
 
     The gradients of FakeQuantWithMinMaxVars and of FusedBatchNorm have no deterministic kernel for
@@ -15,10 +13,8 @@ def make_deterministic(
 
     Args:
       say: called with a line if there is a GPU.
-      gpus: the GPUs; None asks TensorFlow.
     """
-    if gpus is None:
-        gpus = tf_config.list_physical_devices("GPU")
+    gpus = tf_config.list_physical_devices("GPU")
     if not gpus:
         tf_config.experimental.enable_op_determinism()
         return

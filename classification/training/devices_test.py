@@ -9,38 +9,27 @@ from classification.training import devices
 
 
 class MakeDeterministicTest(absltest.TestCase):
-    def setUp(self):
-        super().setUp()
+    def make_deterministic(self, gpus: int) -> tuple[bool, list[str]]:
+        """Whether operations became deterministic, and what was said, with a number of GPUs."""
+        found = [tf_config.PhysicalDevice(f"/physical_device:GPU:{n}", "GPU") for n in range(gpus)]
+        said: list[str] = []
         # Determinism cannot be turned off again for other tests in this process.
-        self.enable = self.enter_context(
-            mock.patch.object(tf_config.experimental, "enable_op_determinism")
-        )
-        self.said = []
-
-    def gpus(self, number):
-        return [
-            tf_config.PhysicalDevice(f"/physical_device:GPU:{index}", "GPU")
-            for index in range(number)
-        ]
+        with (
+            mock.patch.object(tf_config, "list_physical_devices", return_value=found) as listed,
+            mock.patch.object(tf_config.experimental, "enable_op_determinism") as enable,
+        ):
+            devices.make_deterministic(said.append)
+        listed.assert_called_once_with("GPU")
+        return enable.called, said
 
     def test_without_a_gpu(self):
-        devices.make_deterministic(self.said.append, [])
-        self.enable.assert_called_once_with()
-        self.assertEmpty(self.said)
+        self.assertEqual(self.make_deterministic(0), (True, []))
 
     def test_with_gpus(self):
         for number, words in ((1, "uses 1 GPU, on"), (2, "uses 2 GPUs, on")):
-            self.said.clear()
-            devices.make_deterministic(self.said.append, self.gpus(number))
-            self.enable.assert_not_called()
-            self.assertLen(self.said, 1)
-            self.assertIn(words, self.said[0])
-
-    def test_asks_tensorflow(self):
-        with mock.patch.object(tf_config, "list_physical_devices", return_value=self.gpus(1)):
-            devices.make_deterministic(self.said.append)
-        self.assertLen(self.said, 1)
-        self.enable.assert_not_called()
+            enabled, (line,) = self.make_deterministic(number)
+            self.assertFalse(enabled)
+            self.assertIn(words, line)
 
 
 if __name__ == "__main__":

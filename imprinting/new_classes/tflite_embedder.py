@@ -29,24 +29,6 @@ class Computed(NamedTuple):
     bad: dict[int, str]
 
 
-def embed(
-    tflite_model: Model,
-    paths: Sequence[str],
-    *,
-    views: int = 1,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> tuple[np.ndarray, dict[int, str]]:
-    """Computes the embeddings of image files; see `compute`.
-
-    Returns:
-      float32 [len(paths), views, d], of unit length except for rounding to multiples of 1/128, and
-      the reasons why files cannot be read, by index. The embeddings of such files are 0.
-    """
-    place = split.at_embedding(tflite_model).place
-    (embeddings,), bad = compute(tflite_model, [place], paths, views=views, on_progress=on_progress)
-    return embeddings, bad
-
-
 def compute(
     tflite_model: Model,
     tensors: Sequence[int],

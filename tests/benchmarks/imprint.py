@@ -128,7 +128,8 @@ def _inference(tflite_model: Model, paths: list[str]) -> Callable[[], None]:
 
 
 def _imprint(tflite_model: Model, paths: list[str], output: str) -> None:
-    embeddings, bad = tflite_embedder.embed(tflite_model, paths)
+    place = split.at_embedding(tflite_model).place
+    (embeddings,), bad = tflite_embedder.compute(tflite_model, [place], paths)
     if bad:
         raise ValueError(f"expected images that can be read, got {bad}")
     engine = ImprintingEngine(tflite_model, keep_classes=False)

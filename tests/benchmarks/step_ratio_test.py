@@ -21,13 +21,15 @@ class StepRatioTest(parameterized.TestCase):
     @parameterized.parameters((True, False), (True, True), (False, False))
     def test_both_are_the_same_network(self, quantize, freeze_base):
         losses = []
+        # Where the last digits differ, a quantised activation may be rounded to the next level.
+        tolerance = 2e-3 if quantize else 1e-5
         for reference in (False, True):
             with training_speed.step(
                 _SETTING, quantize=quantize, freeze_base=freeze_base, reference=reference
             ) as take:
                 # With batches of four images, small differences grow from step to step.
                 losses.append(take()[1])
-        np.testing.assert_allclose(*losses, rtol=2e-3)
+        np.testing.assert_allclose(*losses, rtol=tolerance)
 
     def test_takes_steps_in_turns(self):
         for steps in step_ratio.compare(

@@ -25,6 +25,13 @@ class QuietTest(absltest.TestCase):
         )
         self.assertEqual(_stderr(code), "mine")
 
+    def test_takes_only_the_memory_of_a_gpu_that_it_needs(self):
+        code = (
+            "import os, third_party.tensorflow.quiet; "
+            "print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'], file=sys.stderr)"
+        )
+        self.assertEqual(_stderr(f"import sys; {code}"), "true\n")
+
     def test_keras_is_imported_only_if_it_is_used(self):
         code = (
             "import third_party.tensorflow.quiet, sys, tensorflow as tf; "
