@@ -16,7 +16,9 @@ class TrainFlagsTest(absltest.TestCase):
             if field.name in train_flags.CONFIG and field.name != "quant_delay":
                 with self.subTest(field.name):
                     # A path flag has no value for ''.
-                    self.assertEqual(flags.FLAGS[field.name].default or field.default, field.default)
+                    self.assertEqual(
+                        flags.FLAGS[field.name].default or field.default, field.default
+                    )
 
     def test_flags_of_the_network_are_fields(self):
         fields = {field.name for field in dataclasses.fields(ModelConfig)}
